@@ -1,0 +1,105 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// Debian's libtorch (1.13, C++17) is the default. `LIBTORCH=/path/to/torch` selects another one, for instance
+// the folder of a pip-installed PyTorch 2.x, whose headers need C++20. Such a copy is linked by full path:
+// with -ltorch_cpu the system's copy would be found first.
+let libtorch = Context.environment["LIBTORCH"]
+
+let torchHeaders: [String] = libtorch.map {
+    ["-isystem", "\($0)/include", "-isystem", "\($0)/include/torch/csrc/api/include"]
+} ?? ["-isystem", "/usr/include/torch/csrc/api/include"]
+
+let torchLinking: [LinkerSetting] = libtorch.map {
+    [.unsafeFlags(["\($0)/lib/libtorch_cpu.so", "\($0)/lib/libc10.so", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib"])]
+} ?? [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+
+/// What a stage executable or its library may depend on; libtorch comes in through `Tensors` alone, so that
+/// loader, bank, miner and the command line do not link it.
+let package = Package(
+    name: "PicoFlow",
+    products: [
+        .executable(name: "picoflow", targets: ["picoflow"]),
+        .executable(name: "picoflow-loader", targets: ["picoflow-loader"]),
+        .executable(name: "picoflow-compute", targets: ["picoflow-compute"]),
+        .executable(name: "picoflow-bank", targets: ["picoflow-bank"]),
+        .executable(name: "picoflow-miner", targets: ["picoflow-miner"]),
+        .executable(name: "picoflow-evaluator", targets: ["picoflow-evaluator"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    ],
+    targets: [
+        // Shims and system modules: nothing clever.
+        .target(
+            name: "CTorch",
+            cxxSettings: [.unsafeFlags(torchHeaders + ["-Wno-deprecated-declarations"])],
+            linkerSettings: torchLinking),
+        .systemLibrary(name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+
+        // Libraries, in the order of their dependence.
+        .target(name: "Basics", dependencies: ["CSodium"]),
+        .target(name: "Configuration", dependencies: ["Basics", yams]),
+        .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
+        .target(name: "NN", dependencies: ["Tensors"]),
+        .target(name: "Models", dependencies: ["NN", "Configuration"]),
+        .target(name: "Imaging", dependencies: ["Configuration", "CTurboJPEG", "CPNG"]),
+        .target(name: "Datasets", dependencies: ["Imaging", yams]),
+        .target(name: "Contrast", dependencies: ["Configuration", "COpenBLAS"]),
+        .target(
+            name: "Wire", dependencies: ["Basics", "CZeroMQ", collections], exclude: ["PROTOCOL.md"]),
+
+        // What each stage does with the above; one folder per stage.
+        .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),
+        .target(
+            name: "LoaderStage", dependencies: ["StageKit", "Imaging", "Datasets"], path: "Sources/Stages/Loader"),
+        .target(
+            name: "ComputeStage", dependencies: ["StageKit", "Models", "Contrast", "Datasets"],
+            path: "Sources/Stages/Compute"),
+        .target(name: "BankStage", dependencies: ["StageKit", "Contrast"], path: "Sources/Stages/Bank"),
+        .target(name: "MinerStage", dependencies: ["StageKit", "Contrast"], path: "Sources/Stages/Miner"),
+        .target(
+            name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
+            path: "Sources/Stages/Evaluator"),
+        .target(name: "Supervisor", dependencies: ["StageKit"]),
+
+        // Executables: main files only.
+        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
+        .executableTarget(name: "picoflow-loader", dependencies: ["LoaderStage"]),
+        .executableTarget(name: "picoflow-compute", dependencies: ["ComputeStage"]),
+        .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),
+        .executableTarget(name: "picoflow-miner", dependencies: ["MinerStage"]),
+        .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
+
+        // Tests mirror Sources.
+        .target(name: "TestSupport", dependencies: ["Basics"]),
+        .testTarget(name: "BasicsTests", dependencies: ["Basics", "TestSupport"]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
+        .testTarget(name: "NNTests", dependencies: ["NN", "TestSupport"]),
+        .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"]),
+        .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
+        .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
+        .testTarget(name: "ContrastTests", dependencies: ["Contrast", "TestSupport"]),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
+        .testTarget(
+            name: "StagesTests",
+            dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
+        .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+        .testTarget(name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "TestSupport"], path: "Tests/Pipeline"),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: libtorch == nil ? .cxx17 : .cxx20
+)

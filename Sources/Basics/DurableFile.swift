@@ -1,0 +1,60 @@
+import Foundation
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// Files that are either whole or not there: written aside, synced, renamed.
+public enum DurableFile {
+    /// Replaces the file at `path` by `bytes`; after a crash it holds the old or the new bytes, never a mixture.
+    ///
+    /// - Throws: `UserError` that names the path and the system's reason, for instance a full disk.
+    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
+        let aside = path + ".partial"
+        let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw systemError("cannot create", aside) }
+        do {
+            try writeAll(bytes, to: descriptor, path: aside)
+            guard fsync(descriptor) == 0 else { throw systemError("cannot sync", aside) }
+        } catch {
+            close(descriptor)
+            unlink(aside)
+            throw error
+        }
+        close(descriptor)
+        guard rename(aside, path) == 0 else { throw systemError("cannot rename \(aside) to", path) }
+        try syncFolder(of: path)
+    }
+
+    public static func write(_ text: String, to path: String) throws {
+        var text = text
+        try text.withUTF8 { try write(UnsafeRawBufferPointer($0), to: path) }
+    }
+
+    /// Writes every byte to an open descriptor, however many calls that takes.
+    public static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws {
+        var rest = bytes
+        while !rest.isEmpty {
+            let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
+            if written < 0 {
+                if errno == EINTR { continue }
+                throw systemError("cannot write", path)
+            }
+            rest = UnsafeRawBufferPointer(rebasing: rest[written...])
+        }
+    }
+
+    /// Makes a rename or a new file in the folder that holds `path` survive a power cut.
+    public static func syncFolder(of path: String) throws {
+        let folder = (path as NSString).deletingLastPathComponent
+        let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw systemError("cannot open folder", folder) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw systemError("cannot sync folder", folder) }
+    }
+
+    /// An error of the last system call, in the system's own words.
+    public static func systemError(_ what: String, _ path: String) -> UserError {
+        UserError("\(what) \(path): \(String(cString: strerror(errno)))")
+    }
+}

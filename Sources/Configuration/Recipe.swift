@@ -1,0 +1,169 @@
+/// What is trained: dataset, model, loss and schedule. Where it runs is the topology's business; neither knows the other.
+///
+/// These structs are the one place where keys and defaults are written down. Tickets carry the very same structs, so
+/// a worker needs no configuration beyond what its tickets say. Defaults are the paper's (Zhou & Wang, "Cross-Image
+/// Pixel Contrasting for Semantic Segmentation") unless a comment names another source.
+public struct Recipe: Codable, Sendable, Equatable {
+    /// All draws of a run derive from it.
+    public var seed: UInt64 = 0
+    public var dataset = DatasetSettings()
+    public var augmentation = AugmentationSettings()
+    public var model = ModelSettings()
+    public var contrast = ContrastSettings()
+    public var sampler = SamplerSettings()
+    public var synthesis = SynthesisSettings()
+    public var schedule = ScheduleSettings()
+    public var checkpoints = CheckpointSettings()
+    public var evaluate = EvaluationSettings()
+    /// `strict` refuses workers whose kernels or libraries differ from the run's; `relaxed` lets them in.
+    public var determinism = Determinism.strict
+
+    public init() {}
+}
+
+public enum Determinism: String, Codable, Sendable, CaseIterable { case strict, relaxed }
+
+public struct DatasetSettings: Codable, Sendable, Equatable {
+    public enum Kind: String, Codable, Sendable, CaseIterable { case camvid, folder }
+
+    public var kind = Kind.camvid
+    /// The folder the dataset was unpacked to; relative paths start at the working directory.
+    public var root = ""
+    public var split = "train"
+    /// The split that the final evaluation reads.
+    public var evaluationSplit = "val"
+    /// `folder` only: YAML with image and label folders per split, class names, palette, ignore value.
+    public var description: String?
+
+    public init() {}
+}
+
+public struct AugmentationSettings: Codable, Sendable, Equatable {
+    /// `[height, width]` of a training crop in pixels.
+    public var crop = [360, 480]
+    /// Uniform range of the random scale.
+    public var scale: [Float] = [0.5, 2.0]
+    /// Probability of a horizontal flip.
+    public var flip: Float = 0.5
+    /// Largest relative change of each: factors are uniform in `1 ± value`.
+    public var brightness: Float = 0.5
+    public var contrast: Float = 0.5
+    public var saturation: Float = 0.5
+    /// Largest shift of the hue, as a fraction of the colour circle.
+    public var hue: Float = 18.0 / 255
+
+    public init() {}
+}
+
+public struct ModelSettings: Codable, Sendable, Equatable {
+    public enum Backbone: String, Codable, Sendable, CaseIterable {
+        case mobilenetv2
+    }
+    public enum Head: String, Codable, Sendable, CaseIterable { case deeplabv3 }
+
+    public var backbone = Backbone.mobilenetv2
+    public var head = Head.deeplabv3
+    /// Input pixels per feature pixel: 8 or 16.
+    public var outputStride = 16
+    /// Dilations of the three atrous branches; torchvision's at every output stride.
+    public var atrousRates = [12, 24, 36]
+    /// Width of the embedding that the projection head returns, D.
+    public var embedding = 256
+    /// Dropout in the head.
+    public var dropout: Float = 0.5
+    /// Weights to start from (safetensors); random ones where nil.
+    public var pretrained: String?
+
+    public init() {}
+}
+
+public struct ContrastSettings: Codable, Sendable, Equatable {
+    /// False trains by cross-entropy alone: no projection head, no memory, no miners.
+    public var enabled = true
+    /// Weight of the contrastive loss, lambda.
+    public var lambda: Float = 1
+    /// Temperature, tau.
+    public var temperature: Float = 0.1
+    /// Anchors per class and mini-batch.
+    public var anchors = 50
+    /// The part of them drawn from mispredicted pixels first.
+    public var hardAnchors = 25
+    /// Pixels per class and image that enter the queue, V.
+    public var pixelsPerImage = 10
+    /// Length of each class's pixel queue, T; 10 times the number of training images where nil.
+    public var pixelQueue: Int?
+    /// Most region entries per class, the oldest dropped beyond; one per training image where nil.
+    public var regionCap: Int?
+    /// Mining at step s sees the records of all steps up to `s - lag`.
+    public var lag = 1
+
+    public init() {}
+}
+
+public struct SamplerSettings: Codable, Sendable, Equatable {
+    public enum Strategy: String, Codable, Sendable, CaseIterable {
+        case random, hardest
+        case semiHard = "semi-hard"
+    }
+
+    public var strategy = Strategy.semiHard
+    /// Positives per anchor, Kp.
+    public var positives = 1024
+    /// Negatives per anchor, Kn.
+    public var negatives = 2048
+    /// `semi-hard`: the part of the nearest negatives and of the farthest positives that the draw is from.
+    public var pool: Float = 0.1
+    /// Searches a random subset of this many entries per class; all of them where nil.
+    public var candidates: Int?
+
+    public init() {}
+}
+
+public struct SynthesisSettings: Codable, Sendable, Equatable {
+    /// Adds synthetic hard negatives: PiCo+.
+    public var enabled = false
+    /// The hardest of an anchor's sampled negatives that the mixtures are made from.
+    public var hardest = 1024
+    /// Mixtures of two negatives, (a).
+    public var pairs = 256
+    /// Mixtures of the anchor and a negative, (b).
+    public var anchorMixes = 128
+
+    public init() {}
+}
+
+public struct ScheduleSettings: Codable, Sendable, Equatable {
+    public enum Optimizer: String, Codable, Sendable, CaseIterable { case sgd, adamw }
+
+    public var iterations = 6000
+    /// Images per mini-batch.
+    public var batch = 16
+    public var optimizer = Optimizer.sgd
+    public var lr = 0.02
+    public var momentum = 0.9
+    public var weightDecay = 5e-4
+    /// Exponent of the polynomial decay.
+    public var power = 0.9
+    /// First iterations by cross-entropy alone while the memory fills.
+    public var warmup = 5000
+    /// First iterations with a linearly rising learning rate.
+    public var lrWarmup = 0
+
+    public init() {}
+}
+
+public struct CheckpointSettings: Codable, Sendable, Equatable {
+    /// Iterations between checkpoints.
+    public var every = 500
+    /// How many of the newest stay.
+    public var keep = 3
+
+    public init() {}
+}
+
+public struct EvaluationSettings: Codable, Sendable, Equatable {
+    public var scales: [Float] = [1]
+    public var flip = false
+
+    public init() {}
+}
