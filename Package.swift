@@ -17,7 +17,7 @@ let torchLinking: [LinkerSetting] = libtorch.map {
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
-let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
 /// What a stage executable or its library may depend on; libtorch comes in through `Tensors` alone, so that
 /// loader, bank, miner and the command line do not link it.
@@ -43,7 +43,7 @@ let package = Package(
             name: "CTorch",
             cxxSettings: [.unsafeFlags(torchHeaders + ["-Wno-deprecated-declarations"])],
             linkerSettings: torchLinking),
-        .systemLibrary(name: "CZeroMQ", pkgConfig: "libzmq", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),

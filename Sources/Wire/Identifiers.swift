@@ -1,0 +1,65 @@
+import Foundation
+
+/// One reign of compute: every start or rollback takes the next. State is addressed by (epoch, sequence), and what
+/// belongs to an older epoch is refused everywhere.
+public struct Epoch: RawRepresentable, Codable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public init(_ value: UInt64) { rawValue = value }
+    public var description: String { String(rawValue) }
+    public static func < (a: Epoch, b: Epoch) -> Bool { a.rawValue < b.rawValue }
+    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(UInt64.self) }
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(rawValue)
+    }
+}
+
+/// The place of a record in the log: the training step that appended it. 0 is the empty memory before step 1.
+public struct SequenceNumber: RawRepresentable, Codable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public init(_ value: UInt64) { rawValue = value }
+    public var description: String { String(rawValue) }
+    public var next: SequenceNumber { SequenceNumber(rawValue + 1) }
+    public static func < (a: SequenceNumber, b: SequenceNumber) -> Bool { a.rawValue < b.rawValue }
+    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(UInt64.self) }
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(rawValue)
+    }
+}
+
+/// The start id of a process, 16 hexadecimal digits from the system's random source. A new incarnation under a known
+/// name is another process: counters, credits and snapshots of the old one no longer hold.
+public struct Incarnation: RawRepresentable, Codable, Hashable, Sendable, CustomStringConvertible {
+    public var rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public static func fresh() -> Incarnation {
+        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+        return Incarnation(rawValue: String(repeating: "0", count: 16 - digits.count) + digits)
+    }
+    public var description: String { rawValue }
+    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(String.self) }
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(rawValue)
+    }
+}
+
+/// Who speaks: which run, which replica of which stage, which start of it.
+public struct Sender: Hashable, Sendable, CustomStringConvertible {
+    /// The run's name, the same in all its messages.
+    public var run: String
+    /// Stage and replica, `loader-1`.
+    public var name: String
+    public var incarnation: Incarnation
+
+    public init(run: String, name: String, incarnation: Incarnation = .fresh()) {
+        self.run = run
+        self.name = name
+        self.incarnation = incarnation
+    }
+
+    public var description: String { name }
+}

@@ -1,0 +1,196 @@
+import Basics
+import CZeroMQ
+import Foundation
+
+/// A ZeroMQ context: the I/O threads behind a process's sockets.
+///
+/// `@unchecked Sendable`: libzmq contexts are thread-safe by its documentation.
+public final class Context: @unchecked Sendable {
+    let handle: UnsafeMutableRawPointer
+
+    public init(ioThreads: Int = 1, maxSockets: Int = 1024) {
+        handle = zmq_ctx_new()
+        zmq_ctx_set(handle, ZMQ_IO_THREADS, Int32(ioThreads))
+        zmq_ctx_set(handle, ZMQ_MAX_SOCKETS, Int32(maxSockets))
+    }
+
+    /// Waits until all sockets are closed and their lingering messages sent.
+    deinit { zmq_ctx_term(handle) }
+}
+
+/// Where a socket binds or connects: `ipc://PATH` or `tcp://HOST:PORT`.
+public struct Endpoint: Codable, Hashable, Sendable, CustomStringConvertible {
+    public let address: String
+
+    /// - Throws: `WireError.endpoint` for another transport or a path beyond what a unix socket can have.
+    public init(_ address: String) throws {
+        if address.hasPrefix("ipc://") {
+            // sockaddr_un holds 108 bytes with the terminating zero.
+            guard address.utf8.count - 6 <= 107 else {
+                throw WireError.endpoint(address, reason: "a unix socket's path has at most 107 bytes")
+            }
+        } else if !address.hasPrefix("tcp://") && !address.hasPrefix("inproc://") {
+            throw WireError.endpoint(address, reason: "expected ipc://PATH or tcp://HOST:PORT")
+        }
+        self.address = address
+    }
+
+    public init(from decoder: Decoder) throws { try self.init(decoder.singleValueContainer().decode(String.self)) }
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(address)
+    }
+    public var description: String { address }
+}
+
+/// A ZeroMQ socket. It belongs to one thread: the one that made it uses and closes it.
+public final class Socket {
+    public enum Kind: Sendable { case router, dealer }
+
+    public enum SendOutcome: Sendable, Equatable {
+        case sent
+        /// ROUTER only: no such peer is connected.
+        case unreachable
+        /// The queue to the peer is full.
+        case full
+    }
+
+    let handle: UnsafeMutableRawPointer
+    private var endpoint = "(unbound)"
+
+    /// - Parameters:
+    ///   - identity: a DEALER's routing id as the ROUTER sees it; libzmq invents one where nil.
+    ///   - maxMessageBytes: frames beyond it cut the connection before they are allocated.
+    public init(_ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int = 1 << 30) throws {
+        guard let handle = zmq_socket(context.handle, kind == .router ? ZMQ_ROUTER : ZMQ_DEALER) else {
+            throw WireError.socket(operation: "open", endpoint: "\(kind) socket", reason: Socket.reason())
+        }
+        self.handle = handle
+        // Flow is by credit, so queues towards a peer have no high-water mark of their own; what a peer may pile up
+        // here has one, and its transport then pushes back.
+        set(ZMQ_SNDHWM, 0)
+        set(ZMQ_RCVHWM, 1000)
+        set(ZMQ_LINGER, 1000)
+        set(ZMQ_HANDSHAKE_IVL, 10_000)
+        set(ZMQ_MAXMSGSIZE, Int64(maxMessageBytes))
+        if kind == .router {
+            set(ZMQ_ROUTER_MANDATORY, 1)
+            // A worker that reconnects under its name replaces the connection it had.
+            set(ZMQ_ROUTER_HANDOVER, 1)
+        } else {
+            set(ZMQ_RECONNECT_IVL, 50)
+            set(ZMQ_RECONNECT_IVL_MAX, 1000)
+        }
+        if let identity {
+            _ = identity.withCString { zmq_setsockopt(handle, ZMQ_ROUTING_ID, $0, strlen($0)) }
+        }
+    }
+
+    deinit { zmq_close(handle) }
+
+    private func set<Value: BitwiseCopyable>(_ option: Int32, _ value: Value) {
+        withUnsafeBytes(of: value) { _ = zmq_setsockopt(handle, option, $0.baseAddress, $0.count) }
+    }
+
+    private func set(_ option: Int32, _ value: Int) { set(option, Int32(value)) }
+
+    /// How long unsent messages may hold up closing, milliseconds; -1 is for ever, 0 drops them.
+    public var linger: Int = 1000 { didSet { set(ZMQ_LINGER, linger) } }
+
+    public func bind(_ endpoint: Endpoint) throws {
+        self.endpoint = endpoint.address
+        guard zmq_bind(handle, endpoint.address) == 0 else {
+            throw WireError.socket(operation: "bind", endpoint: endpoint.address, reason: Socket.reason())
+        }
+    }
+
+    public func connect(_ endpoint: Endpoint) throws {
+        self.endpoint = endpoint.address
+        guard zmq_connect(handle, endpoint.address) == 0 else {
+            throw WireError.socket(operation: "connect to", endpoint: endpoint.address, reason: Socket.reason())
+        }
+    }
+
+    /// The address a bind to `tcp://…:0` got.
+    public func boundEndpoint() throws -> Endpoint {
+        var buffer = [CChar](repeating: 0, count: 256)
+        var size = buffer.count
+        guard zmq_getsockopt(handle, ZMQ_LAST_ENDPOINT, &buffer, &size) == 0 else {
+            throw WireError.socket(operation: "ask the address of", endpoint: endpoint, reason: Socket.reason())
+        }
+        return try Endpoint(String(decoding: buffer[..<max(0, size - 1)].map(UInt8.init(bitPattern:)), as: UTF8.self))
+    }
+
+    /// Sends a whole multi-part message or nothing of it. Never blocks. Large frames are not copied: their memory
+    /// stays alive until libzmq has sent it.
+    @discardableResult
+    public func send(_ frames: [SharedBytes]) throws -> SendOutcome {
+        for (index, frame) in frames.enumerated() {
+            let more = index + 1 < frames.count ? ZMQ_SNDMORE : 0
+            var message = Socket.message(frame)
+            if zmq_msg_send(&message, handle, more | ZMQ_DONTWAIT) < 0 {
+                let error = zmq_errno()
+                zmq_msg_close(&message)
+                // libzmq decides on a multi-part message at its first frame.
+                switch error {
+                case EHOSTUNREACH: return .unreachable
+                case EAGAIN: return .full
+                default: throw WireError.socket(operation: "send on", endpoint: endpoint, reason: Socket.reason(error))
+                }
+            }
+        }
+        return .sent
+    }
+
+    /// The next message's frames, or nil where none waits. Frames are not copied.
+    public func receive() throws -> [SharedBytes]? {
+        var frames: [SharedBytes] = []
+        while true {
+            let message = UnsafeMutablePointer<zmq_msg_t>.allocate(capacity: 1)
+            zmq_msg_init(message)
+            if zmq_msg_recv(message, handle, ZMQ_DONTWAIT) < 0 {
+                let error = zmq_errno()
+                zmq_msg_close(message)
+                message.deallocate()
+                if error == EINTR { continue }
+                if error == EAGAIN && frames.isEmpty { return nil }
+                throw WireError.socket(operation: "receive on", endpoint: endpoint, reason: Socket.reason(error))
+            }
+            let more = zmq_msg_more(message) != 0
+            let holder = MessageHolder(message)
+            frames.append(
+                SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close() })
+            if !more { return frames }
+        }
+    }
+
+    private static func message(_ bytes: SharedBytes) -> zmq_msg_t {
+        var message = zmq_msg_t()
+        // Below this, copying is cheaper than a reference count across threads.
+        if bytes.count <= 1024 {
+            zmq_msg_init_size(&message, bytes.count)
+            bytes.withUnsafeBytes { if let base = $0.baseAddress { memcpy(zmq_msg_data(&message), base, $0.count) } }
+        } else {
+            let owner = Unmanaged.passRetained(bytes)
+            // The pointer outlives the closure because the message holds the owner until libzmq releases it.
+            bytes.withUnsafeBytes { memory in
+                _ = zmq_msg_init_data(
+                    &message, UnsafeMutableRawPointer(mutating: memory.baseAddress), memory.count,
+                    { _, hint in Unmanaged<SharedBytes>.fromOpaque(hint!).release() }, owner.toOpaque())
+            }
+        }
+        return message
+    }
+
+    static func reason(_ error: Int32 = zmq_errno()) -> String { String(cString: zmq_strerror(error)) }
+}
+
+/// `@unchecked Sendable`: closed once, by whichever thread drops the last reference to the frame.
+private final class MessageHolder: @unchecked Sendable {
+    private let message: UnsafeMutablePointer<zmq_msg_t>
+    init(_ message: UnsafeMutablePointer<zmq_msg_t>) { self.message = message }
+    func close() {
+        zmq_msg_close(message)
+        message.deallocate()
+    }
+}
