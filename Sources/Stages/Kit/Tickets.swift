@@ -1,0 +1,115 @@
+import Configuration
+import Wire
+
+/// One training sample: which image, and all that its bytes depend on.
+///
+/// Served by loaders, consumed by compute. Result: tensors `image` uint8 `[H, W, 3]` (RGB) and `label` uint8 `[H, W]`
+/// (class, 255 = ignore), and a `SampleReport` body.
+public struct SampleTicket: Codable, Sendable, Equatable {
+    /// Place in the run's global sample order, from 0.
+    public var position: UInt64
+    /// Index of the image in the split's list; the memory's image id.
+    public var image: Int
+    public var seed: UInt64
+    public var dataset: DatasetSettings
+    public var augmentation: AugmentationSettings
+    /// Counts the swaps of the stage's settings.
+    public var generation: Int
+
+    public init(
+        position: UInt64, image: Int, seed: UInt64, dataset: DatasetSettings, augmentation: AugmentationSettings,
+        generation: Int = 0
+    ) {
+        self.position = position
+        self.image = image
+        self.seed = seed
+        self.dataset = dataset
+        self.augmentation = augmentation
+        self.generation = generation
+    }
+}
+
+public struct SampleReport: Codable, Sendable, Equatable {
+    /// The image's name, for logs and for the message about a sample that cannot be read.
+    public var name: String
+    public init(name: String) { self.name = name }
+}
+
+/// One class's anchors of one step, to be mined against the memory as it was at `memory`.
+///
+/// Served by miners, consumed by compute. Ticket tensor: `anchors` float32 `[A, D]`, unit rows. Result: `gradient`
+/// float32 `[A, D]`, the gradient of the summed loss with respect to the anchors, and a `MiningReport` body.
+public struct MiningTicket: Codable, Sendable, Equatable {
+    public var step: UInt64
+    public var `class`: Int
+    /// The state of the memory to mine in: exactly this sequence.
+    public var memory: SequenceNumber
+    public var seed: UInt64
+    public var temperature: Float
+    public var sampler: SamplerSettings
+    public var synthesis: SynthesisSettings
+    public var generation: Int
+
+    public init(
+        step: UInt64, class: Int, memory: SequenceNumber, seed: UInt64, temperature: Float, sampler: SamplerSettings,
+        synthesis: SynthesisSettings, generation: Int = 0
+    ) {
+        self.step = step
+        self.class = `class`
+        self.memory = memory
+        self.seed = seed
+        self.temperature = temperature
+        self.sampler = sampler
+        self.synthesis = synthesis
+        self.generation = generation
+    }
+}
+
+public struct MiningReport: Codable, Sendable, Equatable {
+    /// Sum of L_i over the contributing anchors.
+    public var loss: Double
+    /// Anchors with a positive and a negative.
+    public var contributing: Int
+    /// Anchors without one or the other.
+    public var skipped: Int
+    /// Mean similarity of anchors to their sampled positives and negatives.
+    public var positiveSimilarity: Double
+    public var negativeSimilarity: Double
+
+    public init(
+        loss: Double, contributing: Int, skipped: Int, positiveSimilarity: Double, negativeSimilarity: Double
+    ) {
+        self.loss = loss
+        self.contributing = contributing
+        self.skipped = skipped
+        self.positiveSimilarity = positiveSimilarity
+        self.negativeSimilarity = negativeSimilarity
+    }
+}
+
+/// One image to evaluate with one checkpoint.
+///
+/// Served by evaluators, consumed by `picoflow`. Result: tensor `confusion` int64 `[classes, classes]`, rows are
+/// labels and columns predictions, at the label map's own resolution.
+public struct EvaluationTicket: Codable, Sendable, Equatable {
+    public var image: Int
+    /// Split to read, `val` for instance.
+    public var split: String
+    public var dataset: DatasetSettings
+    public var model: ModelSettings
+    public var evaluation: EvaluationSettings
+    /// The checkpoint folder that holds `model.safetensors`.
+    public var checkpoint: String
+
+    public init(
+        image: Int, split: String, dataset: DatasetSettings, model: ModelSettings, evaluation: EvaluationSettings,
+        checkpoint: String
+    ) {
+        self.image = image
+        self.split = split
+        self.dataset = dataset
+        self.model = model
+        self.evaluation = evaluation
+        self.checkpoint = checkpoint
+    }
+}
