@@ -55,7 +55,7 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "Models", dependencies: ["NN", "Configuration"]),
-        .target(name: "Imaging", dependencies: ["Configuration", "CTurboJPEG", "CPNG"]),
+        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG"]),
         .target(name: "Datasets", dependencies: ["Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Configuration", "COpenBLAS"]),
         .target(
