@@ -1,5 +1,5 @@
 import Basics
-import Foundation
+import Glibc
 import Yams
 
 /// One YAML file, or one `--set`, as the mapping it must be; the nodes know their lines.
@@ -12,13 +12,8 @@ struct Document {
     ///
     /// - Throws: `UserError` with file and line where the file cannot be read, is no YAML, has a key twice or is no mapping.
     static func load(_ path: String) throws -> Document {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw UserError("\(path): cannot read it: \(reason(of: error))")
-        }
-        guard let text = String(data: data, encoding: .utf8) else {
+        let data = try readFile(path)
+        guard let text = String(validating: data, as: UTF8.self) else {
             throw UserError("\(path): not a text file in UTF-8")
         }
         return try parse(text, origin: .file(path, line: nil))
@@ -35,13 +30,13 @@ struct Document {
     }
 
     /// The document that `KEY=VALUE` stands for: `schedule.batch=4` becomes `{schedule: {batch: 4}}`.
-    static func override(_ text: String, option: String = "--set") throws -> Document {
-        let origin = Place.option("\(option) \(text)")
+    static func override(_ text: String) throws -> Document {
+        let origin = Place.option("--set " + text.split(whereSeparator: \.isNewline).joined(separator: " "))
         guard let equals = text.firstIndex(of: "="), equals > text.startIndex else {
             throw UserError("\(origin): KEY=VALUE was expected")
         }
         let value = try compose(String(text[text.index(after: equals)...]), origin: origin) ?? Node("")
-        let keys = text[..<equals].split(separator: ".", omittingEmptySubsequences: false)
+        let keys = text[..<equals].split(separator: ".", maxSplits: 4, omittingEmptySubsequences: false)
         let node = keys.reversed().reduce(value) { inner, key in Node([(Node(String(key)), inner)]) }
         return Document(origin: origin, root: node.mapping ?? [:])
     }
@@ -73,12 +68,15 @@ struct Document {
         }
     }
 
-    private static func reason(of error: any Error) -> String {
-        let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-        if let posix = underlying, posix.domain == NSPOSIXErrorDomain {
-            return String(cString: strerror(Int32(posix.code)))
-        }
-        return oneLine(error.localizedDescription)
+    /// The bytes of a file of at most 1 MiB; a larger one is no configuration.
+    private static func readFile(_ path: String) throws -> [UInt8] {
+        guard let file = fopen(path, "rb") else { throw DurableFile.systemError("cannot read", path) }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        let count = fread(&bytes, 1, bytes.count, file)
+        guard ferror(file) == 0 else { throw DurableFile.systemError("cannot read", path) }
+        guard count < bytes.count else { throw UserError("\(path): larger than 1 MiB, so not a configuration") }
+        return Array(bytes[..<count])
     }
 }
 

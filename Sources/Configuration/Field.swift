@@ -23,7 +23,7 @@ public struct KeyDescription: Sendable, Equatable {
     /// Dotted: `schedule.iterations`.
     public let path: String
     public let shape: ValueShape
-    /// What else holds for the value; each completes "must …".
+    /// What else holds for the value; each completes "must be …".
     public let rules: [String]
     /// The default as YAML.
     public let defaultValue: String
@@ -65,7 +65,7 @@ extension Field where Root: Sendable {
                 throw UserError("\(place): '\(path)' must be \(Value.shape), not \(Configuration.describe(node))\(near(node, Value.shape))")
             }
             for check in checks where !check.holds(value) {
-                throw UserError("\(place): '\(path)' must \(check.rule), not \(flowText(value.node))")
+                throw UserError("\(place): '\(path)' must be \(check.rule), not \(Configuration.describe(node))")
             }
             root[keyPath: member] = value
             reader.note(path, place)
@@ -104,11 +104,13 @@ extension Configurable {
     }
 }
 
-/// `; did you mean 'hardest'?` where the value is nearly one of the allowed names.
+/// `; did you mean 'hardest'?` where the value is nearly one of the allowed names, or what else may not be obvious.
 private func near(_ node: Node, _ shape: ValueShape) -> String {
     switch shape {
     case .oneOf(let names): node.scalar.map { suggestion(for: $0.string, among: names) } ?? ""
     case .optional(let value): near(node, value)
+    case .integer:
+        node.scalar.flatMap { $0.plain.flatMap(Int.init) } == nil ? "" : "; numbers go up to \(Int32.max)"
     default: ""
     }
 }

@@ -49,14 +49,17 @@ struct Reader {
         }
     }
 
-    /// The same key elsewhere beats a similar one here, which beats a similar one elsewhere.
+    /// The same key elsewhere beats a similar one here, which beats a similar one elsewhere (short names are
+    /// similar to too many).
     private func hint(_ name: String, _ siblings: [String], _ prefix: String) -> String {
         let last = { (path: String) in path.split(separator: ".").last.map(String.init) ?? path }
         let here = siblings + (prefix.isEmpty ? otherKeys : [])
         let found =
             allKeys.first { last($0) == name }
             ?? nearestName(to: name, among: here).map { prefix + $0 }
-            ?? nearestName(to: name, among: allKeys.map(last)).flatMap { near in allKeys.first { last($0) == near } }
+            ?? nearestName(to: name, among: name.count < 5 ? [] : allKeys.map(last)).flatMap { near in
+                allKeys.first { last($0) == near }
+            }
         if let found { return "; did you mean '\(found)'?" }
         return "; the keys here are \(here.joined(separator: ", "))"
     }

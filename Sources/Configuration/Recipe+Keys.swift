@@ -21,7 +21,7 @@ extension Determinism: ConfigurationValue {}
 extension DatasetSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("kind", \.kind, summary: "which dataset's folders and labels these are"),
-        Field("root", \.root, .notEmpty, summary: "folder of the dataset, from the working directory"),
+        Field("root", \.root, summary: "folder of the dataset, from the working directory; kind 'folder': the description's own where empty"),
         Field("split", \.split, .notEmpty, summary: "the split to train on"),
         Field("evaluationSplit", \.evaluationSplit, .notEmpty, summary: "the split of the final evaluation"),
         Field("description", optional: \.description, .notEmpty, summary: "kind 'folder' only: YAML with its folders, classes and palette"),
@@ -33,10 +33,10 @@ extension DatasetSettings.Kind: ConfigurationValue {}
 extension AugmentationSettings: Configurable {
     static let fields: [Field<Self>] = [
         // 16,384 pixels a side: beyond any image that a crop is useful for, and sizes cannot overflow.
-        Field("crop", \.crop, .each(.within(1...16384), count: 2, note: " (height, width)"), summary: "height and width of a training crop"),
+        Field("crop", \.crop, .pair("height", "width", .within(1...16384)), summary: "height and width of a training crop"),
         Field(
-            "scale", \.scale, .each(.above(0), count: 2, note: " (least, most)"),
-            Check(rule: "not descend") { $0.first! <= $0.last! }, summary: "range of the random scale"),
+            "scale", \.scale, .pair("least", "most", .above(0)),
+            Check(rule: "ascending") { $0[0] <= $0[1] }, summary: "range of the random scale"),
         Field("flip", \.flip, .within(0...1), summary: "probability of a horizontal flip"),
         Field("brightness", \.brightness, .within(0...1), summary: "largest relative change of the brightness"),
         Field("contrast", \.contrast, .within(0...1), summary: "largest relative change of the contrast"),

@@ -61,7 +61,9 @@ private struct RecipeRule: Sendable {
 
 private let rules = [
     RecipeRule(keys: ["dataset.root"]) { recipe in
-        recipe.dataset.root.isEmpty ? "'dataset.root' is missing: it names the folder that holds the dataset" : nil
+        // A folder dataset's description says where its folders are.
+        recipe.dataset.root.isEmpty && recipe.dataset.kind != .folder
+            ? "'dataset.root' is missing: it names the folder that holds the dataset" : nil
     },
     RecipeRule(keys: ["dataset.kind", "dataset.description"]) { recipe in
         recipe.dataset.kind == .folder && recipe.dataset.description == nil

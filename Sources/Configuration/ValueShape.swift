@@ -1,6 +1,6 @@
 /// What a key's value is: what messages ask for, and what a schema would say.
 public enum ValueShape: Sendable, Equatable, CustomStringConvertible {
-    case boolean, integer, number, text, duration, bytes, device
+    case boolean, integer, natural, number, text, duration, bytes, device
     case oneOf([String])
     indirect case list(ValueShape)
     /// `null` is a value too.
@@ -11,6 +11,7 @@ public enum ValueShape: Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .boolean: "true or false"
         case .integer: "an integer"
+        case .natural: "an integer from 0 to \(UInt64.max)"
         case .number: "a number"
         case .text: "text"
         case .duration: "a time with its unit, such as '5 s' or '500 ms'"

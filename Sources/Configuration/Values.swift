@@ -39,7 +39,7 @@ extension Int: ConfigurationValue {
 }
 
 extension UInt64: ConfigurationValue {
-    static var shape: ValueShape { .integer }
+    static var shape: ValueShape { .natural }
     static func decode(_ node: Node) -> UInt64? { node.scalar?.plain.flatMap { UInt64($0) } }
     var node: Node { Node(description) }
 }
