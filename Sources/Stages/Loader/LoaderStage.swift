@@ -37,8 +37,8 @@ public enum LoaderStage {
         }
         let raw = try Dataset.readSample(files, mapping: mapping)
         let (image, label) = try augment(
-            image: raw.image, label: raw.label, settings: ticket.augmentation, seed: ticket.seed,
-            padding: RGB8(red: ticket.padding[0], green: ticket.padding[1], blue: ticket.padding[2]))
+            raw.image, raw.label, settings: ticket.augmentation, seed: ticket.seed,
+            padding: RGB8(ticket.padding[0], ticket.padding[1], ticket.padding[2]))
         return TicketOutput(
             body: try SampleReport(name: files.name).wireJSON(),
             tensors: [
@@ -53,11 +53,11 @@ public enum LoaderStage {
         let pattern = SharedBytes((0..<64 * 48 * 3).map { UInt8(truncatingIfNeeded: ($0 * 7919) >> 3) })
         let image = try Image(width: 64, height: 48, pixels: pattern)
         let decoded = try JPEG.decode(SharedBytes(try JPEG.encode(image, quality: 90)), name: "fingerprint")
-        let label = LabelMap(width: 64, height: 48) { _, _ in 0 }
+        let label = try LabelMap(width: 64, height: 48, values: SharedBytes([UInt8](repeating: 0, count: 64 * 48)))
         var settings = AugmentationSettings()
         settings.crop = [40, 56]
         let sample = try augment(
-            image: decoded, label: label, settings: settings, seed: 1, padding: RGB8(red: 0, green: 0, blue: 0))
+            decoded, label, settings: settings, seed: 1, padding: RGB8(0, 0, 0))
         return Fingerprint.compute(versions: [:]) { hash in
             hash.update(decoded.pixels)
             hash.update(sample.image.pixels)
