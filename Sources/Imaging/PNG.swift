@@ -43,6 +43,8 @@ public enum PNG {
                 let rowBytes = (width * depth + 7) / 8
                 let packed = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes * height, alignment: 16)
                 defer { packed.deallocate() }
+                // The library adds interlaced pixels to what is there.
+                packed.initializeMemory(as: UInt8.self, repeating: 0)
                 try decodeAll(decoder, into: packed, format: SPNG_FMT_PNG, name: name)
                 let mask = UInt8(1 << depth - 1)
                 for y in 0..<height {

@@ -5,8 +5,8 @@ import Imaging
 /// Makes a dataset of small street scenes, for trying the program out without downloading anything.
 ///
 /// JPEG images and PNG label maps in CamVid's layout (`train`, `trainannot`, `val`, `valannot`), and `dataset.yaml`, which
-/// `FolderDataset` reads. Ten classes, one of them ignored places (the own car's bonnet). Surfaces of different classes share colours and
-/// textures, so that place and shape decide. Scenes of train and val come from different draws.
+/// `FolderDataset` reads. Ten classes, and the own car's bonnet as an ignored place. Surfaces of different classes share
+/// colours and textures, so that place and shape decide. Scenes of train and val come from different draws.
 public enum Synthesizer {
     public struct Options: Sendable, Equatable {
         /// The same seed gives the same files, byte for byte.
