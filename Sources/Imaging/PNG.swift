@@ -2,7 +2,7 @@ import Basics
 import CPNG
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// PNG through libspng: images to RGB, label maps to their raw numbers.
@@ -60,7 +60,8 @@ public enum PNG {
 
     /// Encodes an RGB image.
     public static func encode(_ image: Image) throws -> [UInt8] {
-        try encode(image.pixels, width: image.width, height: image.height, type: SPNG_COLOR_TYPE_TRUECOLOR, palette: nil)
+        try encode(
+            image.pixels, width: image.width, height: image.height, type: SPNG_COLOR_TYPE_TRUECOLOR, palette: nil)
     }
 
     /// Encodes a label map as 8-bit grey, the usual form in datasets.

@@ -47,20 +47,26 @@ import Testing
         #expect(message { _ = try Dataset.open(settings) }.hasPrefix("dataset.root is not set; CamVid comes with"))
         settings.root = scratch.path + "/nowhere"
         let missing = message { _ = try Dataset.open(settings) }
-        #expect(missing.hasPrefix("\(scratch.path)/nowhere: no such folder (dataset.root)") && missing.contains("git clone"))
+        #expect(
+            missing.hasPrefix("\(scratch.path)/nowhere: no such folder (dataset.root)") && missing.contains("git clone")
+        )
         #expect(
             try failure { try scratch.remove("trainannot/b.png") }
-                == "\(scratch.path)/train/b.jpg: has no label map in \(scratch.path)/trainannot (1 of split 'train' lack theirs)")
+                == "\(scratch.path)/train/b.jpg: has no label map in \(scratch.path)/trainannot (1 of split 'train' lack theirs)"
+        )
         #expect(try failure { try scratch.remove("train/b.jpg") } == "")
         #expect(try failure { try scratch.remove("train/a.jpg") }.hasPrefix("\(scratch.path)/train: holds no .jpg"))
-        #expect(try failure { try scratch.remove("trainannot") }.hasPrefix("\(scratch.path)/trainannot: no such folder"))
+        #expect(
+            try failure { try scratch.remove("trainannot") }.hasPrefix("\(scratch.path)/trainannot: no such folder"))
         #expect(try failure { try scratch.remove("train") }.contains("has no folders train and trainannot"))
     }
 
     @Test func aLabelMapWithoutImageIsAnError() throws {
         let scratch = try Scratch.camvid()
         try scratch.remove("train/b.jpg")
-        #expect(message { _ = try Dataset.open(scratch.settings).samples(of: "train") }.contains("trainannot/b.png: has no image"))
+        #expect(
+            message { _ = try Dataset.open(scratch.settings).samples(of: "train") }.contains(
+                "trainannot/b.png: has no image"))
     }
 
     @Test func twoImagesOfOneNameAreAnError() throws {

@@ -49,7 +49,9 @@ import Testing
         #expect(found[4].hasPrefix("train/h.jpg: corrupt"))
         #expect(report.splits[0].classes[0].pixels == 12 + 40, "a, b and f")
         #expect(report.splits[0].ignoredPixels == 48, "h's label map is sound")
-        #expect(report.text(mostProblems: 2).contains("5 problems found:") && report.text(mostProblems: 2).hasSuffix("… and 3 more"))
+        #expect(
+            report.text(mostProblems: 2).contains("5 problems found:")
+                && report.text(mostProblems: 2).hasSuffix("… and 3 more"))
     }
 
     @Test func aSplitThatTheRecipeNamesMustExist() throws {

@@ -55,17 +55,35 @@ import Testing
     }
 
     @Test(arguments: [
-        ("clases: [a]\nsplits: {t: {images: i}}", "d.yaml:1: unknown key 'clases' (known: classes, ignore, labels, splits); did you mean 'classes'?"),
-        ("classes: [a]\nsplits:\n  t: {images: i, lables: l}", "d.yaml:3: unknown key 'lables' (known: images, labels); did you mean 'labels'?"),
+        (
+            "clases: [a]\nsplits: {t: {images: i}}",
+            "d.yaml:1: unknown key 'clases' (known: classes, ignore, labels, splits); did you mean 'classes'?"
+        ),
+        (
+            "classes: [a]\nsplits:\n  t: {images: i, lables: l}",
+            "d.yaml:3: unknown key 'lables' (known: images, labels); did you mean 'labels'?"
+        ),
         ("splits: {t: {images: i}}", "d.yaml:1: key 'classes' is missing"),
         ("classes: [a]", "d.yaml:1: key 'splits' is missing"),
         ("classes: 3\nsplits: {t: {images: i}}", "d.yaml:1: classes: a list is expected"),
         ("classes: []\nsplits: {t: {images: i}}", "d.yaml:1: classes: 1 to 254 are possible, not 0"),
         ("classes:\n  - a\n  - b\n  - a\nsplits: {t: {images: i}}", "d.yaml:4: class name 'a' is taken"),
-        ("classes: [{name: a, color: [1, 2]}]\nsplits: {t: {images: i}}", "d.yaml:1: color: [red, green, blue] is expected"),
-        ("classes: [{name: a, color: [1, 2, 300]}]\nsplits: {t: {images: i}}", "d.yaml:1: color: '300' is not a number from 0 to 255"),
-        ("classes: [a]\nignore: many\nsplits: {t: {images: i}}", "d.yaml:2: ignore: 'many' is not a number from 0 to 255"),
-        ("classes: [a]\nlabels:\n  4: b\nsplits: {t: {images: i}}", "d.yaml:3: labels: there is no class 'b'; did you mean 'a'?"),
+        (
+            "classes: [{name: a, color: [1, 2]}]\nsplits: {t: {images: i}}",
+            "d.yaml:1: color: [red, green, blue] is expected"
+        ),
+        (
+            "classes: [{name: a, color: [1, 2, 300]}]\nsplits: {t: {images: i}}",
+            "d.yaml:1: color: '300' is not a number from 0 to 255"
+        ),
+        (
+            "classes: [a]\nignore: many\nsplits: {t: {images: i}}",
+            "d.yaml:2: ignore: 'many' is not a number from 0 to 255"
+        ),
+        (
+            "classes: [a]\nlabels:\n  4: b\nsplits: {t: {images: i}}",
+            "d.yaml:3: labels: there is no class 'b'; did you mean 'a'?"
+        ),
         ("classes: [a]\nsplits: {}", "d.yaml:2: splits: at least one is expected"),
         ("classes: [a]\nsplits: {t: {labels: l}}", "d.yaml:2: key 'images' is missing"),
         ("", "d.yaml: is empty; 'classes' and 'splits' are expected"),
@@ -90,14 +108,16 @@ import Testing
     @Test func missingFoldersAndDescriptionsAreNamed() throws {
         let scratch = try scratch()
         #expect(
-            message { _ = try open(scratch, root: scratch.path + "/x") } == "\(scratch.path)/x: no such folder (dataset.root)")
+            message { _ = try open(scratch, root: scratch.path + "/x") }
+                == "\(scratch.path)/x: no such folder (dataset.root)")
         try scratch.remove("lab")
         #expect(
             message { _ = try open(scratch) }
                 == "\(scratch.path)/d.yaml:6: split 'train': no such folder: \(scratch.path)/lab")
         try scratch.folder("lab")
         try scratch.remove("img/1.png")
-        #expect(message { _ = try open(scratch) }.contains("d.yaml:6: split 'train': \(scratch.path)/img holds no .jpg"))
+        #expect(
+            message { _ = try open(scratch) }.contains("d.yaml:6: split 'train': \(scratch.path)/img holds no .jpg"))
         try scratch.remove("d.yaml")
         #expect(message { _ = try open(scratch) }.hasPrefix("cannot open \(scratch.path)/d.yaml"))
         var settings = DatasetSettings()

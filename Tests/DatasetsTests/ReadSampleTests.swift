@@ -32,7 +32,8 @@ import Testing
         let other = try failure { try $0.file("trainannot/a.png", PNG.encode(labels(6, 8) { _, _ in 0 })) }
         #expect(
             other.text
-                == "\(other.root)/trainannot/a.png: the label map is 6x8 but its image \(other.root)/train/a.jpg is 8x6")
+                == "\(other.root)/trainannot/a.png: the label map is 6x8 but its image \(other.root)/train/a.jpg is 8x6"
+        )
     }
 
     @Test func aValueOutsideTheClassesIsNamedWithItsFirstPlace() throws {
@@ -46,6 +47,8 @@ import Testing
 
     @Test func aSampleWithoutLabelsCannotBeLearned() {
         let files = SampleFiles(id: 0, name: "x", imagePath: "x.jpg", labelPath: nil)
-        #expect(message { _ = try Dataset.readSample(files, mapping: CamVid.labelMapping) }.hasPrefix("x.jpg: has no label map"))
+        #expect(
+            message { _ = try Dataset.readSample(files, mapping: CamVid.labelMapping) }.hasPrefix(
+                "x.jpg: has no label map"))
     }
 }

@@ -44,7 +44,9 @@ import Testing
             options.val = 2
             _ = try Synthesizer.write(to: scratch.path + "/" + folder, options: options)
             var hash = SHA256()
-            for name in ["train/00000.jpg", "train/00002.jpg", "trainannot/00001.png", "val/00001.jpg", "valannot/00000.png"] {
+            for name in [
+                "train/00000.jpg", "train/00002.jpg", "trainannot/00001.png", "val/00001.jpg", "valannot/00000.png",
+            ] {
                 hash.update(SharedBytes(try scratch.bytes(folder + "/" + name)))
             }
             return hash.hex()
@@ -64,7 +66,9 @@ import Testing
     }
 
     @Test func trainAndValDiffer() {
-        #expect(Synthesizer.render(options: small(), index: 0).image != Synthesizer.render(options: small(), index: 1 << 32).image)
+        #expect(
+            Synthesizer.render(options: small(), index: 0).image
+                != Synthesizer.render(options: small(), index: 1 << 32).image)
     }
 
     /// Colour alone must not decide: many pixels have a colour that other classes have, too.
@@ -89,7 +93,9 @@ import Testing
         let scratch = try Scratch()
         try scratch.file("something", [1])
         #expect(message { _ = try Synthesizer.write(to: scratch.path) }.hasPrefix("\(scratch.path): is not empty"))
-        #expect(message { _ = try Synthesizer.write(to: scratch.path + "/something/below") }.contains("cannot create the folder"))
+        #expect(
+            message { _ = try Synthesizer.write(to: scratch.path + "/something/below") }.contains(
+                "cannot create the folder"))
         var options = small()
         options.width = 4
         #expect(message { _ = try Synthesizer.write(to: scratch.path + "/x", options: options) }.hasPrefix("size 4x72"))

@@ -56,7 +56,8 @@ import Testing
                         // The label is the pixel under the centre: half a pixel away at most, and rounding.
                         #expect(color.blue == 0)
                         #expect(abs(Double(color.red) / 4 - Double(a.label[x, y])) <= 0.7, "seed \(seed) at \(x), \(y)")
-                        #expect(abs(Double(color.green) / 5 - Double(b.label[x, y])) <= 0.7, "seed \(seed) at \(x), \(y)")
+                        #expect(
+                            abs(Double(color.green) / 5 - Double(b.label[x, y])) <= 0.7, "seed \(seed) at \(x), \(y)")
                     }
                 }
             }
@@ -109,7 +110,8 @@ import Testing
         var settings = AugmentationSettings()
         settings.crop = [3, 3]
         for seed in 0..<20 as Range<UInt64> {
-            _ = try augment(patternImage(1, 1), patternLabels(1, 1, below: 5), settings: settings, seed: seed, padding: padding)
+            _ = try augment(
+                patternImage(1, 1), patternLabels(1, 1, below: 5), settings: settings, seed: seed, padding: padding)
         }
     }
 
@@ -124,6 +126,7 @@ import Testing
         #expect(refused { $0.crop = [] })
         #expect(refused { $0.crop = [-4, 8] })
         #expect(refused { $0.crop = [1_000_000, 8] })
+        #expect(refused { $0.crop = [16_384, 16_384] })
         #expect(refused { $0.scale = [0, 1] })
         #expect(refused { $0.scale = [2, 1] })
         #expect(refused { $0.scale = [.nan, 1] })
@@ -132,7 +135,8 @@ import Testing
         #expect(refused { $0.hue = .nan })
         #expect(!refused { $0.flip = 1 })
         let text = message {
-            _ = try augment(image, patternLabels(8, 7, below: 5), settings: AugmentationSettings(), seed: 0, padding: padding)
+            _ = try augment(
+                image, patternLabels(8, 7, below: 5), settings: AugmentationSettings(), seed: 0, padding: padding)
         }
         #expect(text == "the image is 8x8 but its label map is 8x7")
     }

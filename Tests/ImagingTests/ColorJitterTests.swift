@@ -11,7 +11,12 @@ import Testing
 
     @Test func brightnessMultiplies() {
         for factor in factors {
-            compare { $0.brightness = fixed(factor); return .brightness } with: { pixel in pixel.map { $0 * factor } }
+            compare {
+                $0.brightness = fixed(factor)
+                return .brightness
+            } with: { pixel in
+                pixel.map { $0 * factor }
+            }
         }
     }
 
@@ -19,7 +24,10 @@ import Testing
         let greys = pixels(image).map { grey($0).rounded() }
         let mean = greys.reduce(0, +) / Double(greys.count)
         for factor in factors {
-            compare { $0.contrast = fixed(factor); return .contrast } with: { pixel in
+            compare {
+                $0.contrast = fixed(factor)
+                return .contrast
+            } with: { pixel in
                 pixel.map { mean + ($0 - mean) * factor }
             }
         }
@@ -27,7 +35,10 @@ import Testing
 
     @Test func saturationStretchesAroundThePixelsGrey() {
         for factor in factors {
-            compare { $0.saturation = fixed(factor); return .saturation } with: { pixel in
+            compare {
+                $0.saturation = fixed(factor)
+                return .saturation
+            } with: { pixel in
                 let base = grey(pixel)
                 return pixel.map { base + ($0 - base) * factor }
             }
@@ -36,7 +47,12 @@ import Testing
 
     @Test func hueTurnsAndKeepsValueAndSaturation() {
         for shift in [-0.5, -18.0 / 255, -0.01, 0.003, 18.0 / 255, 0.2, 0.49] {
-            compare { $0.hue = Int((shift * 6 * 65536).rounded()); return .hue } with: { turned($0, by: shift) }
+            compare {
+                $0.hue = Int((shift * 6 * 65536).rounded())
+                return .hue
+            } with: {
+                turned($0, by: shift)
+            }
         }
     }
 
@@ -114,7 +130,8 @@ import Testing
         let top = p.max()!
         let delta = top - p.min()!
         guard delta > 0 else { return p }
-        var hue = top == p[0] ? (p[1] - p[2]) / delta : top == p[1] ? 2 + (p[2] - p[0]) / delta : 4 + (p[0] - p[1]) / delta
+        var hue =
+            top == p[0] ? (p[1] - p[2]) / delta : top == p[1] ? 2 + (p[2] - p[0]) / delta : 4 + (p[0] - p[1]) / delta
         hue = (hue + shift * 6).truncatingRemainder(dividingBy: 6)
         if hue < 0 { hue += 6 }
         let sector = Int(hue) % 6

@@ -5,7 +5,8 @@ import Testing
 @testable import Imaging
 
 @Suite struct ImageFileTests {
-    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("imaging-\(UUID().uuidString)").path
+    private let folder = FileManager.default.temporaryDirectory.appendingPathComponent("imaging-\(UUID().uuidString)")
+        .path
 
     init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
 
@@ -15,7 +16,9 @@ import Testing
         try ImageFile.write(PNG.encode(image), to: folder + "/a.jpg")
         #expect(try ImageFile.readImage(folder + "/a.jpg") == image)
         try ImageFile.write(JPEG.encode(image), to: folder + "/label.png")
-        #expect(message { _ = try ImageFile.readLabels(folder + "/label.png") }.contains("is a JPEG, which blurs class numbers"))
+        #expect(
+            message { _ = try ImageFile.readLabels(folder + "/label.png") }.contains(
+                "is a JPEG, which blurs class numbers"))
     }
 
     @Test func unreadableFilesAreNamed() throws {
@@ -33,7 +36,9 @@ import Testing
     }
 
     @Test func bytesMustFitTheSize() {
-        #expect(throws: UserError.self) { try Image(width: 2, height: 2, pixels: SharedBytes([UInt8](repeating: 0, count: 11))) }
+        #expect(throws: UserError.self) {
+            try Image(width: 2, height: 2, pixels: SharedBytes([UInt8](repeating: 0, count: 11)))
+        }
         #expect(throws: UserError.self) { try Image(width: .max, height: 3, pixels: SharedBytes([0 as UInt8])) }
         #expect(throws: UserError.self) { try LabelMap(width: 0, height: 0, values: SharedBytes([UInt8]())) }
     }

@@ -27,7 +27,8 @@ import Testing
         let bytes = try JPEG.encode(patternImage(64, 48), quality: 90)
         for tenth in 1...9 {
             let cut = prefix(bytes, bytes.count * tenth / 10)
-            #expect(message { _ = try JPEG.decode(cut, name: "cut.jpg") }.hasPrefix("cut.jpg: corrupt"), "\(tenth * 10)%")
+            #expect(
+                message { _ = try JPEG.decode(cut, name: "cut.jpg") }.hasPrefix("cut.jpg: corrupt"), "\(tenth * 10)%")
         }
         #expect(message { _ = try JPEG.decode(prefix(bytes, bytes.count - 2), name: "cut.jpg") }.contains("truncated"))
     }
@@ -78,7 +79,8 @@ import Testing
         let pixels = [UInt8](repeating: 77, count: 256 * bytesPerPixel)
         #expect(
             tjCompress2(
-                encoder, pixels, 16, 0, 16, Int32(format.rawValue), &output, &size, Int32(sampling.rawValue), 100, 0) == 0)
+                encoder, pixels, 16, 0, 16, Int32(format.rawValue), &output, &size, Int32(sampling.rawValue), 100, 0)
+                == 0)
         return SharedBytes(Array(UnsafeBufferPointer(start: output, count: Int(size))))
     }
 }

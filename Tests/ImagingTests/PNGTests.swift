@@ -60,7 +60,9 @@ import Testing
         let bytes = try PNG.encode(patternImage(40, 30))
         for tenth in 1...9 {
             let cut = prefix(bytes, bytes.count * tenth / 10)
-            #expect(message { _ = try PNG.decodeImage(cut, name: "cut.png") }.hasPrefix("cut.png: corrupt or truncated PNG"))
+            #expect(
+                message { _ = try PNG.decodeImage(cut, name: "cut.png") }.hasPrefix("cut.png: corrupt or truncated PNG")
+            )
         }
         #expect(throws: UserError.self) { try PNG.decodeImage(prefix(bytes, bytes.count - 12), name: "no end mark") }
         let labels = try PNG.encode(patternLabels(40, 30, below: 11))

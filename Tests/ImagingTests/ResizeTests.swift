@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct ResizeTests {
     @Test(arguments: [
-        (1, 1, 1, 1), (1, 1, 5, 4), (5, 4, 1, 1), (2, 2, 3, 5), (7, 5, 14, 10), (13, 9, 6, 4), (31, 17, 29, 40), (8, 8, 8, 3),
+        (1, 1, 1, 1), (1, 1, 5, 4), (5, 4, 1, 1), (2, 2, 3, 5), (7, 5, 14, 10), (13, 9, 6, 4), (31, 17, 29, 40),
+        (8, 8, 8, 3),
         (64, 48, 37, 91),
     ])
     func bilinearIsWithinOneLevelOfTheFormula(w: Int, h: Int, newW: Int, newH: Int) {
@@ -65,7 +66,8 @@ import Testing
                 top: random.below(scaledHeight - height + 1), width: width, height: height,
                 flipped: random.below(2) == 1)
             let part = Image(width: width, height: height) {
-                image.resize(window: window, into: $0.baseAddress!.assumingMemoryBound(to: UInt8.self), stride: width * 3)
+                image.resize(
+                    window: window, into: $0.baseAddress!.assumingMemoryBound(to: UInt8.self), stride: width * 3)
             }
             let labelPart = LabelMap(width: width, height: height) {
                 labels.resize(window: window, into: $0.baseAddress!.assumingMemoryBound(to: UInt8.self), stride: width)
