@@ -11,7 +11,8 @@ import Imaging
 public enum CamVid {
     public static let classes: [ClassInfo] = zip(
         [
-            "Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian", "Bicyclist",
+            "Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian",
+            "Bicyclist",
         ], Palette.camvid
     ).map { ClassInfo(name: $0, color: $1) }
 

@@ -20,8 +20,9 @@ public enum DataCheck {
         for (key, split) in [("dataset.split", settings.split), ("dataset.evaluationSplit", settings.evaluationSplit)]
         where !index.splits.contains(where: { $0.name == split }) {
             let names = index.splits.map(\.name).joined(separator: ", ")
-            report.problems.append(.init(
-                split: split, file: index.root, what: "has no split '\(split)' (\(key)); there are \(names)"))
+            report.problems.append(
+                .init(
+                    split: split, file: index.root, what: "has no split '\(split)' (\(key)); there are \(names)"))
         }
         return report
     }
@@ -80,17 +81,20 @@ public enum DataCheck {
         func attempt<R>(_ file: String, _ body: () throws -> R) -> R? {
             do { return try body() } catch {
                 let text = "\(error)"
-                finding.problems.append((file, text.hasPrefix(file + ": ") ? String(text.dropFirst(file.count + 2)) : text))
+                finding.problems.append(
+                    (file, text.hasPrefix(file + ": ") ? String(text.dropFirst(file.count + 2)) : text))
                 return nil
             }
         }
         let image = attempt(files.imagePath) { try ImageFile.readImage(files.imagePath) }
         finding.size = image.map { "\($0.width)x\($0.height)" }
-        guard let labelPath = files.labelPath, let raw = attempt(labelPath, { try ImageFile.readLabels(labelPath) }) else {
+        guard let labelPath = files.labelPath, let raw = attempt(labelPath, { try ImageFile.readLabels(labelPath) })
+        else {
             return finding
         }
         if let image, image.width != raw.width || image.height != raw.height {
-            finding.problems.append((labelPath, "is \(raw.width)x\(raw.height) but its image is \(image.width)x\(image.height)"))
+            finding.problems.append(
+                (labelPath, "is \(raw.width)x\(raw.height) but its image is \(image.width)x\(image.height)"))
         }
         guard let label = attempt(labelPath, { try mapping.apply(to: raw, file: labelPath) }) else { return finding }
         var histogram = [Int64](repeating: 0, count: 256)

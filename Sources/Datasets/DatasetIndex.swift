@@ -61,7 +61,8 @@ public struct DatasetIndex: Sendable {
         if let found = splits.first(where: { $0.name == split }) { return found }
         let names = splits.map(\.name)
         throw UserError(
-            "\(root): has no split '\(split)' (has \(names.joined(separator: ", ")))\(suggestion(for: split, among: names))")
+            "\(root): has no split '\(split)' (has \(names.joined(separator: ", ")))\(suggestion(for: split, among: names))"
+        )
     }
 
     /// A split's samples for use; image ids are the positions.
@@ -102,9 +103,11 @@ public enum Dataset {
     ///
     /// - Throws: `UserError` that begins with the file at fault: missing, corrupt, cut short, a label map of another size
     ///   than its image, a value outside the classes, or a sample without a label map.
-    public static func readSample(_ files: SampleFiles, mapping: LabelMapping) throws -> (image: Image, label: LabelMap) {
+    public static func readSample(_ files: SampleFiles, mapping: LabelMapping) throws -> (image: Image, label: LabelMap)
+    {
         guard let labelPath = files.labelPath else {
-            throw UserError("\(files.imagePath): has no label map; its split can be predicted but not learned or evaluated")
+            throw UserError(
+                "\(files.imagePath): has no label map; its split can be predicted but not learned or evaluated")
         }
         let image = try ImageFile.readImage(files.imagePath)
         let raw = try ImageFile.readLabels(labelPath)

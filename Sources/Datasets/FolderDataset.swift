@@ -28,8 +28,10 @@ public enum FolderDataset {
                 "dataset.description is not set; a dataset of kind 'folder' needs a YAML file with classes and splits")
         }
         let parsed = try FolderDescription(contentsOf: path)
-        let base = root.isEmpty ? path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
-            .joined(separator: "/") : root
+        let base =
+            root.isEmpty
+            ? path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+                .joined(separator: "/") : root
         let start = base.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : base
         if !root.isEmpty, !Folders.exists(root) { throw UserError("\(root): no such folder (dataset.root)") }
         let splits = try parsed.splits.map { split -> SplitListing in

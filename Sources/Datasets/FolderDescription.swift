@@ -57,7 +57,9 @@ struct FolderDescription {
                 info.name = try reader.text(try reader.required("name", in: keys, of: item), "name")
                 if let color = keys["color"] {
                     let channels = try reader.list(color, "color").map { try reader.byte($0, "color") }
-                    guard channels.count == 3 else { throw reader.error(color, "color: [red, green, blue] is expected") }
+                    guard channels.count == 3 else {
+                        throw reader.error(color, "color: [red, green, blue] is expected")
+                    }
                     info.color = RGB8(channels[0], channels[1], channels[2])
                 }
             }
@@ -80,7 +82,8 @@ struct FolderDescription {
         guard let labels else {
             for value in ignored where value < classes.count {
                 throw reader.error(
-                    ignore!, "ignore: \(value) is the number of class '\(classes[Int(value)].name)'; "
+                    ignore!,
+                    "ignore: \(value) is the number of class '\(classes[Int(value)].name)'; "
                         + "where files use other numbers, say so under 'labels'")
             }
             return LabelMapping(classes: classes.count, ignored: ignored)
@@ -137,8 +140,10 @@ private struct NodeReader {
         for (key, value) in try entries(node, what) {
             let name = try text(key, "a key")
             guard keys.contains(name) else {
-                throw error(key, "unknown key '\(name)' (known: \(keys.joined(separator: ", ")))"
-                    + suggestion(for: name, among: keys))
+                throw error(
+                    key,
+                    "unknown key '\(name)' (known: \(keys.joined(separator: ", ")))"
+                        + suggestion(for: name, among: keys))
             }
             found[name] = value
         }

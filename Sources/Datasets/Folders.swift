@@ -46,7 +46,8 @@ enum Folders {
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: folder)
         } catch {
-            throw UserError("\(folder): cannot be listed; a folder of \(extensions.joined(separator: "/")) files is expected")
+            throw UserError(
+                "\(folder): cannot be listed; a folder of \(extensions.joined(separator: "/")) files is expected")
         }
         let found = names.compactMap { name -> (stem: String, path: String)? in
             guard !name.hasPrefix("."), let dot = name.lastIndex(of: "."),

@@ -88,13 +88,18 @@ struct AugmentationPlan: Equatable {
     /// where they are read.
     private static func check(_ settings: AugmentationSettings) throws {
         let sides = 1...ImageLimits.standard.side
-        guard settings.crop.count == 2, settings.crop.allSatisfy(sides.contains) else {
-            throw UserError("augmentation.crop \(settings.crop) is not [height, width] with sides in \(sides)")
+        guard settings.crop.count == 2, settings.crop.allSatisfy(sides.contains),
+            settings.crop[0] * settings.crop[1] <= ImageLimits.standard.pixels
+        else {
+            throw UserError(
+                "augmentation.crop \(settings.crop) is not [height, width] with sides in \(sides) and at most "
+                    + "\(ImageLimits.standard.pixels) pixels")
         }
         guard settings.scale.count == 2, settings.scale.allSatisfy({ $0 > 0 && $0 <= 64 }),
             settings.scale[0] <= settings.scale[1]
         else {
-            throw UserError("augmentation.scale \(settings.scale) is not [smallest, largest], both above 0 and up to 64")
+            throw UserError(
+                "augmentation.scale \(settings.scale) is not [smallest, largest], both above 0 and up to 64")
         }
         let factors = [settings.brightness, settings.contrast, settings.saturation]
         guard factors.allSatisfy({ $0 >= 0 && $0 <= 8 }), settings.hue >= 0, settings.hue <= 0.5 else {

@@ -60,7 +60,8 @@ struct ColorJitter: Equatable {
         }
         let count = pixels.width * pixels.height
         let mean = (sum << 16 + count / 2) / count
-        pixels.replace(by: (0..<256).map { clamp(($0 * contrast << 16 + (Self.one - contrast) * mean + 1 << 31) >> 32) })
+        pixels.replace(
+            by: (0..<256).map { clamp(($0 * contrast << 16 + (Self.one - contrast) * mean + 1 << 31) >> 32) })
     }
 
     /// `grey + (v - grey) * factor` with the pixel's own grey.

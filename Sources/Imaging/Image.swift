@@ -1,7 +1,7 @@
 import Basics
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// An RGB image of 8 bits per channel: rows from top to bottom, pixels interleaved (height, width, channel).

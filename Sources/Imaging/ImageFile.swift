@@ -1,7 +1,7 @@
 import Basics
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// What a decoder accepts; beyond it a file is refused by its header, before memory is taken.
@@ -54,7 +54,8 @@ public enum ImageFile {
         let bytes = try readBytes(path, limits: limits)
         switch signature(of: bytes) {
         case .png: return try PNG.decodeLabels(bytes, name: path, limits: limits)
-        case .jpeg: throw UserError("\(path): is a JPEG, which blurs class numbers; label maps are grey or palette PNGs")
+        case .jpeg:
+            throw UserError("\(path): is a JPEG, which blurs class numbers; label maps are grey or palette PNGs")
         case nil: throw UserError("\(path): is not a PNG file; label maps are grey or palette PNGs")
         }
     }

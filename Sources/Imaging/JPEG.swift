@@ -25,6 +25,7 @@ public enum JPEG {
             var space: Int32 = 0
             let header = tjDecompressHeader3(decoder, base, UInt(bytes.count), &width, &height, &subsampling, &space)
             if header != 0, let fault = fault(of: decoder) { throw UserError("\(name): corrupt JPEG: \(fault)") }
+            guard width > 0, height > 0 else { throw UserError("\(name): corrupt JPEG: no image is in it") }
             try limits.check(width: Int(width), height: Int(height), name: name)
             guard space != Int32(TJCS_CMYK.rawValue), space != Int32(TJCS_YCCK.rawValue) else {
                 throw UserError("\(name): is a CMYK JPEG; convert it to RGB")

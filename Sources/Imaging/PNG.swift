@@ -2,7 +2,7 @@ import Basics
 import CPNG
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// PNG through libspng: images to RGB, label maps to their raw numbers.
@@ -43,6 +43,8 @@ public enum PNG {
                 let rowBytes = (width * depth + 7) / 8
                 let packed = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes * height, alignment: 16)
                 defer { packed.deallocate() }
+                // The library adds interlaced pixels to what is there.
+                packed.initializeMemory(as: UInt8.self, repeating: 0)
                 try decodeAll(decoder, into: packed, format: SPNG_FMT_PNG, name: name)
                 let mask = UInt8(1 << depth - 1)
                 for y in 0..<height {
@@ -58,7 +60,8 @@ public enum PNG {
 
     /// Encodes an RGB image.
     public static func encode(_ image: Image) throws -> [UInt8] {
-        try encode(image.pixels, width: image.width, height: image.height, type: SPNG_COLOR_TYPE_TRUECOLOR, palette: nil)
+        try encode(
+            image.pixels, width: image.width, height: image.height, type: SPNG_COLOR_TYPE_TRUECOLOR, palette: nil)
     }
 
     /// Encodes a label map as 8-bit grey, the usual form in datasets.

@@ -50,7 +50,8 @@ extension Image {
     /// - Throws: `UserError` where the sizes differ.
     public func overlaid(with labels: LabelMap, palette: [RGB8], opacity: Float = 0.5) throws -> Image {
         guard labels.width == width, labels.height == height else {
-            throw UserError("a label map of \(labels.width)x\(labels.height) does not fit an image of \(width)x\(height)")
+            throw UserError(
+                "a label map of \(labels.width)x\(labels.height) does not fit an image of \(width)x\(height)")
         }
         let weight = Int((min(max(opacity, 0), 1) * 256).rounded())
         return Image(width: width, height: height) { target in

@@ -66,7 +66,9 @@ struct StreetPainter {
             if noise.smooth(x * 0.35 + 90, z * 0.12) > 0.72 { color = color * 0.4 + scene.pavementColor * 0.6 }
         } else {
             label = .pavement
-            color = scene.pavementColor * (0.86 + 0.26 * noise.cloudy(x * 1.7 + 31, z * 0.6) + 0.08 * noise.smooth(x * 17, z * 8))
+            color =
+                scene.pavementColor
+                * (0.86 + 0.26 * noise.cloudy(x * 1.7 + 31, z * 0.6) + 0.08 * noise.smooth(x * 17, z * 8))
             let jointX = x * 1.4 - (x * 1.4).rounded(.down)
             let jointZ = z * 0.7 - (z * 0.7).rounded(.down)
             if z < 25, jointX < 0.06 || jointZ < 0.05 { color *= 0.82 }
@@ -82,7 +84,9 @@ struct StreetPainter {
     }
 
     private func side(_ left: Bool, z: Float, y: Float) -> Surface? {
-        guard z < 150 else { return z < 400 && y < 5 ? Surface(label: .building, color: Tint(0.5, 0.5, 0.52), distance: z) : nil }
+        guard z < 150 else {
+            return z < 400 && y < 5 ? Surface(label: .building, color: Tint(0.5, 0.5, 0.52), distance: z) : nil
+        }
         guard let lot = (left ? scene.lotsLeft : scene.lotsRight).first(where: { z >= $0.from && z < $0.to }) else {
             return nil
         }

@@ -114,7 +114,8 @@ struct StreetScene {
 
     private static func grey(_ level: Float, _ random: inout KeyedRandom) -> Tint {
         Tint(
-            level + random.uniform(-0.03, 0.03), level + random.uniform(-0.02, 0.02), level + random.uniform(-0.03, 0.03))
+            level + random.uniform(-0.03, 0.03), level + random.uniform(-0.02, 0.02),
+            level + random.uniform(-0.03, 0.03))
     }
 
     /// Colours that facades, fences, cars, clothes and signs share.
@@ -143,7 +144,8 @@ struct StreetScene {
             lots.append(
                 Lot(
                     kind: kind, from: z, to: z + length, height: height, color: paint(&random),
-                    period: kind == .facade ? random.uniform(1.6, 3.4) : random.uniform(0.25, 0.6), seed: random.next()))
+                    period: kind == .facade ? random.uniform(1.6, 3.4) : random.uniform(0.25, 0.6), seed: random.next())
+            )
             z += length
         }
         return lots
@@ -176,10 +178,14 @@ struct StreetScene {
             add(.car, x, random.uniform(5.5, 45), random.uniform(1.6, 2), random.uniform(1.3, 2.1), &random)
         }
         for _ in 0..<1 + random.below(5) {
-            add(.pole, side(&random, 0.3), random.uniform(5, 40), random.uniform(0.12, 0.26), random.uniform(3, 8), &random)
+            add(
+                .pole, side(&random, 0.3), random.uniform(5, 40), random.uniform(0.12, 0.26), random.uniform(3, 8),
+                &random)
         }
         for _ in 0..<random.below(4) {
-            add(.sign, side(&random, 0.4), random.uniform(5, 26), random.uniform(0.6, 1.2), random.uniform(2.2, 3.4), &random)
+            add(
+                .sign, side(&random, 0.4), random.uniform(5, 26), random.uniform(0.6, 1.2), random.uniform(2.2, 3.4),
+                &random)
         }
         for _ in 0..<random.below(6) {
             let onRoad = random.uniform() < 0.2

@@ -5,8 +5,8 @@ import Imaging
 /// Makes a dataset of small street scenes, for trying the program out without downloading anything.
 ///
 /// JPEG images and PNG label maps in CamVid's layout (`train`, `trainannot`, `val`, `valannot`), and `dataset.yaml`, which
-/// `FolderDataset` reads. Ten classes, one of them ignored places (the own car's bonnet). Surfaces of different classes share colours and
-/// textures, so that place and shape decide. Scenes of train and val come from different draws.
+/// `FolderDataset` reads. Ten classes, and the own car's bonnet as an ignored place. Surfaces of different classes share
+/// colours and textures, so that place and shape decide. Scenes of train and val come from different draws.
 public enum Synthesizer {
     public struct Options: Sendable, Equatable {
         /// The same seed gives the same files, byte for byte.
@@ -68,7 +68,8 @@ public enum Synthesizer {
             for index in 0..<count {
                 let sample = render(options: options, index: UInt64(first + index))
                 let name = String(repeating: "0", count: max(0, 5 - "\(index)".count)) + "\(index)"
-                try ImageFile.write(try JPEG.encode(sample.image, quality: options.quality), to: "\(images)/\(name).jpg")
+                try ImageFile.write(
+                    try JPEG.encode(sample.image, quality: options.quality), to: "\(images)/\(name).jpg")
                 try ImageFile.write(try PNG.encode(sample.label), to: "\(images)annot/\(name).png")
                 done += 1
                 progress(done, total)
@@ -94,7 +95,8 @@ public enum Synthesizer {
             "classes:",
         ]
         for info in classes {
-            lines.append("  - {name: \(info.name), color: [\(info.color.red), \(info.color.green), \(info.color.blue)]}")
+            lines.append(
+                "  - {name: \(info.name), color: [\(info.color.red), \(info.color.green), \(info.color.blue)]}")
         }
         lines += [
             "ignore: 255", "splits:", "  train: {images: train, labels: trainannot}",
