@@ -33,7 +33,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     ],
@@ -59,7 +59,7 @@ let package = Package(
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Configuration", "COpenBLAS"]),
         .target(
-            name: "Wire", dependencies: ["Basics", "CZeroMQ", collections], exclude: ["PROTOCOL.md"]),
+            name: "Wire", dependencies: ["Basics", "CZeroMQ", collections], exclude: ["PROTOCOL.md", "PROTOCOL-CONTROL.md"]),
 
         // What each stage does with the above; one folder per stage.
         .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),

@@ -1,0 +1,94 @@
+/// Where a run's stages live: which there are, how many of each, on what, and who is wired to whom.
+///
+/// It says nothing of what is trained; that is the recipe's business. The resolved form is saved with the run.
+public struct Topology: Codable, Sendable, Equatable {
+    /// In the file's order.
+    public var stages: [StageSettings] = []
+    public var supervisor = SupervisorSettings()
+    public var pool = PoolSettings()
+
+    public init() {}
+
+    public func stage(named name: String) -> StageSettings? { stages.first { $0.name == name } }
+
+    /// The stage of a kind of which a topology has one at most: compute, bank, evaluator.
+    public func stage(of kind: StageKind) -> StageSettings? { stages.first { $0.kind == kind } }
+
+    /// The stages that a recipe keeps busy: without contrast neither bank nor miners are started.
+    public func stages(for recipe: Recipe) -> [StageSettings] {
+        stages.filter { recipe.contrast.enabled || ($0.kind != .bank && $0.kind != .miner) }
+    }
+
+    /// Writes down the thread counts left open: all processors where a network runs, one elsewhere.
+    ///
+    /// Thread counts of compute and evaluator change the last bits of results, so a run must hold actual ones.
+    public func withThreads(processors: Int) -> Topology {
+        var filled = self
+        for index in stages.indices where stages[index].threads == nil {
+            filled.stages[index].threads = stages[index].kind.runsNetwork ? max(1, processors) : 1
+        }
+        return filled
+    }
+}
+
+/// What a stage does; its executable is `picoflow-KIND` unless the topology names a command.
+public enum StageKind: String, Codable, Sendable, CaseIterable {
+    case loader, compute, bank, miner, evaluator
+
+    /// Loads libtorch, and gains from many threads.
+    public var runsNetwork: Bool { self == .compute || self == .evaluator }
+
+    /// Compute ranks and banks cannot be several yet: one model, one memory.
+    var isSingle: Bool { self == .compute || self == .bank }
+
+    /// `picoflow-loader`, …
+    public var executable: String { "picoflow-\(rawValue)" }
+}
+
+public struct StageSettings: Codable, Sendable, Equatable {
+    /// The key in the topology: letters, digits, `-` and `_`. Logs and sockets are named after it.
+    public var name = ""
+    public var kind = StageKind.loader
+    public var replicas = 1
+    /// Per replica; where nil, `Topology.withThreads(processors:)` decides.
+    public var threads: Int?
+    /// One for all replicas, or one per replica.
+    public var device = DeviceChoice()
+    /// Program and arguments of a third-party stage; the executable of its kind where nil.
+    public var exec: [String]?
+    /// Compute: the stage whose pool serves samples.
+    public var samples: String?
+    /// Compute: the stage whose pool serves losses and gradients of anchors.
+    public var mining: String?
+    /// Compute: the stage it appends keys to. Miner: the stage it follows.
+    public var memory: String?
+
+    public init() {}
+
+    /// Where the replica of this index computes.
+    public func device(ofReplica index: Int) -> Device {
+        device.all.count == 1 ? device.all[0] : device.all.indices.contains(index) ? device.all[index] : .cpu
+    }
+}
+
+public struct SupervisorSettings: Codable, Sendable, Equatable {
+    /// How long stages work on without their supervisor; time enough to start another one by hand.
+    public var grace = Duration.seconds(30)
+    /// Between two signs of life of a stage.
+    public var heartbeat = Duration.seconds(1)
+    /// After this long without one a stage counts as hung: ten missed ones, so that a busy machine is no death.
+    public var silence = Duration.seconds(10)
+
+    public init() {}
+}
+
+public struct PoolSettings: Codable, Sendable, Equatable {
+    /// Between two signs of life of a worker to its consumer.
+    public var heartbeat = Duration.seconds(1)
+    /// After this long without one its tickets go to others; it may come back.
+    public var silence = Duration.seconds(10)
+    /// Largest message that any socket accepts: tens of times a mini-batch's keys, far below a machine's memory.
+    public var messageLimit = ByteCount.mebibytes(256)
+
+    public init() {}
+}

@@ -1,0 +1,154 @@
+import Basics
+import Configuration
+import Wire
+
+/// The types of the control link's messages; who sends which is written in PROTOCOL-CONTROL.md.
+public enum ControlType: String, Sendable, CaseIterable {
+    // Stage to supervisor.
+    case hello, event, bye
+    // Both ways.
+    case heartbeat
+    // Supervisor to stage.
+    case configuration, command, refused
+    // `picoflow status` and `picoflow stop`, and their answer.
+    case statusRequest = "status-request"
+    case stopRequest = "stop-request"
+    case reply
+}
+
+extension MessageLimits {
+    /// Control messages are small and carry no tensors.
+    public static var control: MessageLimits {
+        var limits = MessageLimits()
+        limits.headerBytes = 4 << 10
+        limits.bodyBytes = 1 << 20
+        limits.tensors = 0
+        limits.tensorBytes = 0
+        return limits
+    }
+}
+
+/// A stage's first message. The header carries its incarnation.
+public struct Hello: Codable, Sendable, Equatable {
+    public var stage: String
+    public var id: Int
+    public var kind: StageKind
+    public var pid: Int32
+    public var host: String
+    public var fingerprint: Fingerprint
+
+    public init(stage: String, id: Int, kind: StageKind, pid: Int32, host: String, fingerprint: Fingerprint) {
+        self.stage = stage
+        self.id = id
+        self.kind = kind
+        self.pid = pid
+        self.host = host
+        self.fingerprint = fingerprint
+    }
+
+    public var replica: Replica { Replica(stage, id) }
+}
+
+/// What a stage is doing, as `picoflow status` shows it.
+public enum StageState: String, Codable, Sendable, CaseIterable {
+    /// Started; no HELLO yet.
+    case starting
+    /// Has its configuration and makes ready: reads the dataset's list, loads weights.
+    case preparing
+    case running
+    /// Waits for another stage; `waitingOn` says for what.
+    case waiting
+    case checkpointing
+    /// Finishes what it has begun, takes nothing new.
+    case stopping
+    /// Died and will be started again.
+    case restarting
+    case exited
+}
+
+/// A stage's sign of life, once a second.
+public struct Heartbeat: Codable, Sendable, Equatable {
+    public var state: StageState
+    /// What the stage waits for in a reader's words: `samples`, `gradients from miner`.
+    public var waitingOn: String?
+    /// The stage's own numbers by name; finite ones only.
+    public var metrics: [String: Double]
+    /// Compute: the newest step.
+    public var step: StepMetrics?
+
+    public init(
+        state: StageState, waitingOn: String? = nil, metrics: [String: Double] = [:], step: StepMetrics? = nil
+    ) {
+        self.state = state
+        self.waitingOn = waitingOn
+        self.metrics = metrics.filter { $0.value.isFinite }
+        self.step = step
+    }
+}
+
+/// Something that happened once and that the run's log or journal should say.
+public struct StageEvent: Codable, Sendable, Equatable {
+    public enum Kind: String, Codable, Sendable {
+        /// The stage cannot go on; `message` is one line. It exits with 1 after this.
+        case failed
+        /// Compute: all iterations are done and the last checkpoint, at `path`, is durable.
+        case finished
+        /// A checkpoint's manifest is durable.
+        case checkpoint
+        /// A sample was replaced by an all-ignore one; goes into the journal.
+        case sampleSkipped
+        case note
+    }
+
+    public var kind: Kind
+    public var message: String
+    public var step: UInt64?
+    public var path: String?
+
+    public init(_ kind: Kind, _ message: String, step: UInt64? = nil, path: String? = nil) {
+        self.kind = kind
+        self.message = message
+        self.step = step
+        self.path = path
+    }
+}
+
+/// What the supervisor asks of a stage.
+public struct Command: Codable, Sendable, Equatable {
+    public enum Name: String, Codable, Sendable {
+        /// Compute: finish the step, write a checkpoint, exit. Others: exit soon.
+        case stop
+        /// Workers: finish the tickets that were begun, take no more, exit.
+        case drain
+        /// Compute: write a checkpoint after this step and go on.
+        case checkpoint
+    }
+
+    public var name: Name
+    public var reason: String
+
+    public init(_ name: Name, reason: String = "") {
+        self.name = name
+        self.reason = reason
+    }
+}
+
+/// A stage's last message.
+public struct Bye: Codable, Sendable, Equatable {
+    public enum Reason: String, Codable, Sendable { case finished, stopped, drained, supervisorLost, failed }
+    public var reason: Reason
+
+    public init(_ reason: Reason) { self.reason = reason }
+}
+
+/// Why the supervisor will not have a stage, or cannot do what a client asked; the receiver prints it and exits.
+public struct Refusal: Codable, Sendable, Equatable {
+    public var message: String
+
+    public init(_ message: String) { self.message = message }
+}
+
+/// A body without content, `{}`.
+public struct Empty: Codable, Sendable, Equatable {
+    public init() {}
+}

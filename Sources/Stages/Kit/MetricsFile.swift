@@ -1,0 +1,55 @@
+import Basics
+import Foundation
+import Wire
+
+/// `metrics.jsonl` of a run: one JSON object per step, appended by compute.
+///
+/// Not thread-safe: the training loop owns it. A line is one `write`, so a reader sees whole lines; the file is not
+/// synced per step, because what a crash may lose is recomputed by the steps after the checkpoint anyway.
+public final class MetricsFile {
+    private let descriptor: Int32
+    private let path: String
+
+    /// Opens the file for appending.
+    ///
+    /// - Parameter step: lines of later steps, and a torn last line, are dropped: training goes on after this step and
+    ///   will write them again. 0 starts anew.
+    public init(path: String, continuingAfter step: UInt64) throws {
+        self.path = path
+        if let old = FileManager.default.contents(atPath: path) {
+            let kept = MetricsFile.lines(in: old).filter { $0.metrics.step <= step }
+            if kept.reduce(0, { $0 + $1.bytes.count + 1 }) != old.count {
+                var bytes = Data()
+                for line in kept {
+                    bytes.append(line.bytes)
+                    bytes.append(UInt8(ascii: "\n"))
+                }
+                try bytes.withUnsafeBytes { try DurableFile.write($0, to: path) }
+            }
+        }
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
+    }
+
+    deinit { close(descriptor) }
+
+    public func append(_ metrics: StepMetrics) throws {
+        var line = try metrics.wireJSON()
+        line.append(UInt8(ascii: "\n"))
+        try line.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+    }
+
+    /// The steps of a metrics file, in its order; a torn last line is passed over.
+    public static func read(path: String) throws -> [StepMetrics] {
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            throw UserError("cannot read \(path)")
+        }
+        return lines(in: bytes).map(\.metrics)
+    }
+
+    private static func lines(in bytes: Data) -> [(bytes: Data, metrics: StepMetrics)] {
+        bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
+            (try? JSONDecoder().decode(StepMetrics.self, from: line)).map { (Data(line), $0) }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Basics
+import Configuration
+import Wire
+
+/// The links between stages. Consumers of a pool and the bank bind; the others connect.
+public enum LinkName: String, Codable, CaseIterable, Sendable {
+    /// Pool: loaders serve, compute consumes and binds.
+    case samples
+    /// Pool: miners serve, compute consumes and binds.
+    case mining
+    /// Log, the appending end: the bank binds, compute appends.
+    case records
+    /// Log, the following end: the bank binds, miners pull.
+    case memory
+    /// Pool: evaluators serve, `picoflow` consumes and binds.
+    case evaluation
+}
+
+/// All that a stage is told after its HELLO.
+public struct StageConfiguration: Codable, Sendable, Equatable {
+    public var recipe: Recipe
+    /// Threads of the stage's calculations; the environment of its process says the same.
+    public var threads: Int
+    /// `cpu` or `cuda:N`.
+    public var device: String
+    /// Replicas of each stage at the start of the epoch, by stage name; pools may grow and shrink later.
+    public var replicas: [String: Int]
+    /// Addresses by link name; several where a link has several binding ends.
+    public var endpoints: [String: [Endpoint]]
+    /// Absolute path of the run directory.
+    public var runDirectory: String
+    public var epoch: Epoch
+    /// The checkpoint folder to start from; nil starts at step 0.
+    public var resume: String?
+
+    public init(
+        recipe: Recipe, threads: Int, device: String, replicas: [String: Int], endpoints: [String: [Endpoint]],
+        runDirectory: String, epoch: Epoch, resume: String? = nil
+    ) {
+        self.recipe = recipe
+        self.threads = threads
+        self.device = device
+        self.replicas = replicas
+        self.endpoints = endpoints
+        self.runDirectory = runDirectory
+        self.epoch = epoch
+        self.resume = resume
+    }
+
+    /// The one address of a link.
+    ///
+    /// - Throws: `UserError` where the topology gives this stage no such link.
+    public func endpoint(_ link: LinkName) throws -> Endpoint {
+        guard let endpoint = endpoints[link.rawValue]?.first else {
+            throw UserError("this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
+        }
+        return endpoint
+    }
+
+    /// All addresses of a link, for workers that serve several consumers.
+    public func endpoints(_ link: LinkName) -> [Endpoint] { endpoints[link.rawValue] ?? [] }
+}

@@ -1,0 +1,219 @@
+import Basics
+import Foundation
+import Logging
+import Synchronization
+import Wire
+
+/// The thread that keeps a stage's control link: it owns the socket, sends what other threads hand it, and carries out
+/// what `StageControl` decides.
+///
+/// `@unchecked Sendable`: what threads share lies in `shared`, behind its mutex; the rest is constant or used by the
+/// control thread alone.
+final class StageLink: @unchecked Sendable {
+    struct Arguments: Sendable {
+        var control: Endpoint
+        var run: String
+        var replica: Replica
+        var grace: Duration
+    }
+
+    enum Outcome: Sendable {
+        case configured(StageConfiguration)
+        case refused(String)
+        case lost
+    }
+
+    private struct Shared {
+        var outbox: [(type: ControlType, body: Data)] = []
+        var state = StageState.preparing
+        var waitingOn: String?
+        var step: StepMetrics?
+        var metrics: (@Sendable () -> [String: Double])?
+        var outcome: Outcome?
+        var checkpointAsked = false
+        var isEnding = false
+    }
+
+    /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
+    static let afterGrace = Duration.seconds(60)
+    /// A supervisor lives on the same machine or a fast network; a second is its answer's usual bound many times over.
+    static let interval = Duration.seconds(1)
+
+    let arguments: Arguments
+    let sender: Sender
+    let stop = StopToken()
+    private let kind: StageKind
+    private let fingerprint: Fingerprint
+    private let logger: Logger
+    private let shared = Mutex(Shared())
+    private let wakeup = Wakeup()
+    private let answered = DispatchSemaphore(value: 0)
+    private let ended = DispatchSemaphore(value: 0)
+    private let onLost: @Sendable () -> Void
+
+    /// - Parameter onLost: called on the control thread when the supervisor has been silent for the grace time; ends the
+    ///   process where the stage does not.
+    init(
+        arguments: Arguments, kind: StageKind, fingerprint: Fingerprint, logger: Logger,
+        onLost: @escaping @Sendable () -> Void
+    ) {
+        self.arguments = arguments
+        self.kind = kind
+        self.fingerprint = fingerprint
+        self.logger = logger
+        self.onLost = onLost
+        sender = Sender(run: arguments.run, name: arguments.replica.description)
+    }
+
+    /// Starts the thread.
+    func start() {
+        let thread = Thread { self.run() }
+        thread.name = "control"
+        thread.start()
+    }
+
+    /// Waits for the supervisor's answer to HELLO.
+    func awaitConfiguration() throws -> StageConfiguration {
+        answered.wait()
+        switch shared.withLock({ $0.outcome }) {
+        case .configured(let configuration): return configuration
+        case .refused(let message): throw UserError("refused by the supervisor: \(message)")
+        case .lost, nil:
+            throw UserError("no supervisor answers at \(arguments.control); was this started by hand?")
+        }
+    }
+
+    func send(_ type: ControlType, _ body: some Encodable) {
+        // Bodies are our own types, whose numbers are finite by construction.
+        guard let data = try? body.wireJSON() else { return }
+        shared.withLock { $0.outbox.append((type, data)) }
+        wakeup.signal()
+    }
+
+    func report(_ state: StageState, waitingOn: String?) {
+        shared.withLock {
+            $0.state = state
+            $0.waitingOn = waitingOn
+        }
+    }
+
+    func report(_ step: StepMetrics) { shared.withLock { $0.step = step } }
+
+    func setMetrics(_ snapshot: @escaping @Sendable () -> [String: Double]) { shared.withLock { $0.metrics = snapshot } }
+
+    func takeCheckpointRequest() -> Bool {
+        shared.withLock { shared in
+            defer { shared.checkpointAsked = false }
+            return shared.checkpointAsked
+        }
+    }
+
+    /// Sends what is queued and closes the link; waits for that, a second at most where nobody listens.
+    func end() {
+        shared.withLock { $0.isEnding = true }
+        wakeup.signal()
+        _ = ended.wait(timeout: .now() + 3)
+    }
+
+    // MARK: The control thread
+
+    private func run() {
+        defer { ended.signal() }
+        // Stands still while the machine sleeps, so that a closed lid is no death.
+        let clock = SuspendingClock()
+        let start = clock.now
+        do {
+            // A context of its own: closing it waits until the last message is out, whatever the stage's sockets do.
+            let context = Context()
+            let socket = try Socket(
+                .dealer, context: context, identity: "\(sender.name).\(sender.incarnation)",
+                maxMessageBytes: MessageLimits.control.bodyBytes)
+            try socket.connect(arguments.control)
+            var control = StageControl(interval: StageLink.interval, grace: arguments.grace, now: .zero)
+            var sequence: UInt64 = 0
+            while true {
+                let now = start.duration(to: clock.now)
+                for action in control.handle(.tick, now: now) { try perform(action, socket, &sequence) }
+                while let frames = try socket.receive() {
+                    guard let inbound = decode(frames) else { continue }
+                    for action in control.handle(.received(inbound), now: now) { try perform(action, socket, &sequence) }
+                }
+                let (queued, isEnding) = shared.withLock { shared in
+                    defer { shared.outbox = [] }
+                    return (shared.outbox, shared.isEnding)
+                }
+                for (type, body) in queued { try send(type, body, socket, &sequence) }
+                if isEnding { return }
+                let wait = control.nextDeadline - start.duration(to: clock.now)
+                _ = Poller.wait([socket], wakeup: wakeup, milliseconds: max(0, wait.wholeMilliseconds + 1))
+            }
+        } catch {
+            logger.error("control link: \(error)")
+            conclude(.refused("\(error)"))
+            lose()
+        }
+    }
+
+    private func decode(_ frames: [SharedBytes]) -> StageControl.Inbound? {
+        do {
+            return try StageControl.Inbound(Message(frames: frames, run: arguments.run, limits: .control))
+        } catch {
+            logger.warning("dropped a control message: \(error)")
+            return nil
+        }
+    }
+
+    private func perform(_ action: StageControl.Action, _ socket: Socket, _ sequence: inout UInt64) throws {
+        switch action {
+        case .sendHello:
+            let hello = Hello(
+                stage: arguments.replica.stage, id: arguments.replica.id, kind: kind, pid: getpid(),
+                host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint)
+            try send(.hello, hello.wireJSON(), socket, &sequence)
+        case .sendHeartbeat:
+            let (state, waitingOn, step, metrics) = shared.withLock { ($0.state, $0.waitingOn, $0.step, $0.metrics) }
+            let beat = Heartbeat(state: state, waitingOn: waitingOn, metrics: metrics?() ?? [:], step: step)
+            try send(.heartbeat, beat.wireJSON(), socket, &sequence)
+        case .configure(let configuration): conclude(.configured(configuration))
+        case .stop(let reason):
+            logger.info("asked to \(reason.rawValue)")
+            stop.request(reason)
+        case .checkpoint: shared.withLock { $0.checkpointAsked = true }
+        case .refuse(let message):
+            conclude(.refused(message))
+            logger.error("refused by the supervisor: \(message)")
+            stop.request(.stop)
+        case .supervisorLost:
+            logger.warning("nothing heard of the supervisor for \(arguments.grace)")
+            conclude(.lost)
+            lose()
+        }
+    }
+
+    private func conclude(_ outcome: Outcome) {
+        let isFirst = shared.withLock { shared in
+            guard shared.outcome == nil else { return false }
+            shared.outcome = outcome
+            return true
+        }
+        if isFirst { answered.signal() }
+    }
+
+    private func lose() { onLost() }
+
+    private func send(_ type: ControlType, _ body: Data, _ socket: Socket, _ sequence: inout UInt64) throws {
+        sequence += 1
+        let epoch = shared.withLock { shared in
+            if case .configured(let configuration)? = shared.outcome { configuration.epoch } else { Epoch(0) }
+        }
+        let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
+        try socket.send(message.frames())
+    }
+}
+
+extension Duration {
+    var wholeMilliseconds: Int {
+        let (seconds, attoseconds) = components
+        return Int(seconds) * 1000 + Int(attoseconds / 1_000_000_000_000_000)
+    }
+}

@@ -1,0 +1,122 @@
+import Basics
+import Foundation
+import Logging
+import Wire
+
+/// The frame of a stage's executable: everything from the command line to the exit code except the work itself.
+///
+/// ```swift
+/// StageMain.run(.loader, fingerprint: LoaderFingerprint.compute) { runtime in
+///     try Loader(runtime).run()
+/// }
+/// ```
+public enum StageMain {
+    /// Dials the supervisor named on the command line, runs `body` on the calling thread, and ends the process.
+    ///
+    /// Exit codes: 0 when the body returned, whether finished or asked to stop; 1 when it threw, after the error was
+    /// sent as an event and logged as one line; 2 for a wrong command line. SIGINT and SIGHUP are ignored: a terminal
+    /// sends them to the supervisor too, which tells its stages what to do. SIGTERM ends the process at once.
+    ///
+    /// - Parameters:
+    ///   - fingerprint: the stage's check calculation; see `Fingerprint.compute`.
+    ///   - body: the work. It looks at `runtime.stop` and returns soon after a stop was asked for: compute after a
+    ///     checkpoint, workers after the ticket in hand.
+    public static func run(
+        _ kind: StageKind, fingerprint: () throws -> Fingerprint, _ body: (StageRuntime) throws -> Void
+    ) -> Never {
+        for ignored in [SIGINT, SIGHUP, SIGPIPE] { signal(ignored, SIG_IGN) }
+        let arguments: StageLink.Arguments
+        do {
+            arguments = try StageLink.Arguments(Array(CommandLine.arguments.dropFirst()), kind: kind)
+        } catch {
+            FileHandle.standardError.write(Data("\(kind.executable): \(error)\n".utf8))
+            end(2)
+        }
+        let logger = Logger.stage(arguments.replica.description)
+        let link: StageLink
+        let computed: Fingerprint
+        do {
+            computed = try fingerprint()
+        } catch {
+            logger.critical("cannot compute the fingerprint: \(oneLine(error))")
+            end(1)
+        }
+        let stay = StayAlive(kind: kind, logger: logger)
+        link = StageLink(
+            arguments: arguments, kind: kind, fingerprint: computed, logger: logger,
+            onLost: { [stay] in stay.supervisorLost() })
+        stay.stop = link.stop
+        link.start()
+        do {
+            let configuration = try link.awaitConfiguration()
+            try stay.configured(configuration)
+            logger.info("configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
+            let runtime = StageRuntime(link: link, configuration: configuration, fingerprint: computed, logger: logger)
+            try body(runtime)
+        } catch {
+            logger.critical("\(oneLine(error))")
+            link.send(.event, StageEvent(.failed, oneLine(error)))
+            link.send(.bye, Bye(.failed))
+            link.end()
+            end(1)
+        }
+        link.send(.bye, Bye(byeReason(link.stop.reason)))
+        link.end()
+        logger.info("ended", metadata: ["reason": "\(byeReason(link.stop.reason).rawValue)"])
+        end(0)
+    }
+
+    private static func byeReason(_ reason: StopReason?) -> Bye.Reason {
+        switch reason {
+        case nil: .finished
+        case .stop: .stopped
+        case .drain: .drained
+        case .supervisorLost: .supervisorLost
+        }
+    }
+
+    /// An error as the one line that logs and the supervisor's report show.
+    public static func oneLine(_ error: any Error) -> String {
+        "\(error)".split(whereSeparator: \.isNewline).joined(separator: "; ")
+    }
+
+    /// Ends without running destructors: libraries' worker threads may still be in their code.
+    static func end(_ code: Int32) -> Never {
+        fflush(nil)
+        _exit(code)
+    }
+}
+
+extension StageLink.Arguments {
+    /// Reads `--control ENDPOINT --run NAME --stage NAME --id N [--grace MILLISECONDS]`.
+    init(_ words: [String], kind: StageKind) throws {
+        var values: [String: String] = [:]
+        let known = ["--control", "--run", "--stage", "--id", "--grace"]
+        var rest = words[...]
+        while let name = rest.popFirst() {
+            guard known.contains(name) else {
+                throw UserError("unknown argument '\(name)'\(suggestion(for: name, among: known)). \(Self.hint)")
+            }
+            guard let value = rest.popFirst() else { throw UserError("\(name) needs a value") }
+            values[name] = value
+        }
+        func value(_ name: String) throws -> String {
+            guard let value = values[name] else { throw UserError("\(name) is missing. \(Self.hint)") }
+            return value
+        }
+        control = try Endpoint(value("--control"))
+        run = try value("--run")
+        let id = try value("--id")
+        guard let number = Int(id), number > 0 else { throw UserError("--id \(id) is no number from 1") }
+        replica = Replica(values["--stage"] ?? kind.rawValue, number)
+        grace = .seconds(30)
+        if let text = values["--grace"] {
+            guard let milliseconds = Int(text), milliseconds > 0 else {
+                throw UserError("--grace \(text) is no positive number of milliseconds")
+            }
+            grace = .milliseconds(milliseconds)
+        }
+    }
+
+    private static let hint = "Stages are started by 'picoflow launch'."
+}

@@ -1,0 +1,62 @@
+import Foundation
+import Logging
+import Wire
+
+/// What a stage's work is given: its configuration, its log, and its ways to the supervisor. Thread-safe.
+///
+/// `@unchecked Sendable`: all members are constants of thread-safe types.
+public final class StageRuntime: @unchecked Sendable {
+    /// Which replica of which stage this process is.
+    public let replica: Replica
+    public let configuration: StageConfiguration
+    /// What this kind of stage calculates here; pool workers send it in their READY.
+    public let fingerprint: Fingerprint
+    /// Who this process is on every link: run, `loader-1`, incarnation.
+    public let sender: Sender
+    /// For the stage's own sockets. It is never terminated: the process ends without waiting for them.
+    public let context: Context
+    public let logger: Logger
+    /// Says when to end and why. A stage that ends its work without being asked has finished.
+    public let stop: StopToken
+    private let link: StageLink
+
+    init(link: StageLink, configuration: StageConfiguration, fingerprint: Fingerprint, logger: Logger) {
+        self.link = link
+        self.configuration = configuration
+        self.fingerprint = fingerprint
+        self.logger = logger
+        replica = link.arguments.replica
+        sender = link.sender
+        stop = link.stop
+        context = Context()
+        // The context's closing would wait for sockets that worker threads still own.
+        _ = Unmanaged.passRetained(context)
+    }
+
+    /// What the stage does from now on; the next heartbeat says so.
+    ///
+    /// - Parameter waitingOn: for `.waiting`, what it waits for in a reader's words: `samples from loader`.
+    public func report(_ state: StageState, waitingOn: String? = nil) { link.report(state, waitingOn: waitingOn) }
+
+    /// Compute: the newest step, for progress and status. Lines in `metrics.jsonl` are `MetricsFile`'s business.
+    public func report(_ step: StepMetrics) { link.report(step) }
+
+    /// Sets the closure that each heartbeat's metrics come from. It is called on the control thread.
+    public func setMetrics(_ snapshot: @escaping @Sendable () -> [String: Double]) { link.setMetrics(snapshot) }
+
+    /// Sends an event at once. A failure is better thrown: `StageMain` sends it.
+    public func send(_ event: StageEvent) { link.send(.event, event) }
+
+    /// Compute: a checkpoint's manifest is durable.
+    public func checkpointWritten(step: UInt64, path: String) {
+        send(StageEvent(.checkpoint, "checkpoint of step \(step)", step: step, path: path))
+    }
+
+    /// Compute: all iterations are done; `path` is the last checkpoint. Return from the body after this.
+    public func finished(step: UInt64, checkpoint path: String) {
+        send(StageEvent(.finished, "finished at step \(step)", step: step, path: path))
+    }
+
+    /// Compute: true once after each time the supervisor asked for a checkpoint out of turn.
+    public func takeCheckpointRequest() -> Bool { link.takeCheckpointRequest() }
+}

@@ -1,0 +1,66 @@
+import Basics
+import Foundation
+import Logging
+import Synchronization
+
+/// What a stage does when its supervisor is gone for good: it ends, compute first and after a checkpoint.
+///
+/// Compute holds a lock on `RUN/compute.lock` while it lives, so no two of them ever write into one run. The other
+/// stages, which compute still needs for its last step and checkpoint, wait until that lock is free. Whoever has not ended
+/// `StageLink.afterGrace` later is ended.
+///
+/// `@unchecked Sendable`: the members are set before the control thread starts or guarded by the mutex.
+final class StayAlive: @unchecked Sendable {
+    private let kind: StageKind
+    private let logger: Logger
+    var stop: StopToken?
+    private let lockPath = Mutex<String?>(nil)
+    private var computeLock: Int32 = -1
+
+    init(kind: StageKind, logger: Logger) {
+        self.kind = kind
+        self.logger = logger
+    }
+
+    /// Takes compute's lock.
+    ///
+    /// - Throws: `UserError` where another compute process still writes to the run.
+    func configured(_ configuration: StageConfiguration) throws {
+        let path = configuration.runDirectory + "/compute.lock"
+        lockPath.withLock { $0 = path }
+        guard kind == .compute else { return }
+        computeLock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard computeLock >= 0 else { throw DurableFile.systemError("cannot open", path) }
+        // A stage of an earlier start may be looking at the lock this very moment.
+        for _ in 0..<20 {
+            if flock(computeLock, LOCK_EX | LOCK_NB) == 0 { return }
+            usleep(100_000)
+        }
+        throw UserError("another compute process still writes to \(configuration.runDirectory)")
+    }
+
+    /// Called once, on the control thread.
+    func supervisorLost() {
+        let thread = Thread { [self] in
+            let deadline = ContinuousClock.now + StageLink.afterGrace
+            if kind != .compute, let path = lockPath.withLock({ $0 }) {
+                while ContinuousClock.now < deadline, !StayAlive.isFree(path) { usleep(200_000) }
+            }
+            stop?.request(.supervisorLost)
+            // Workers need only finish what they have in hand.
+            let last = kind == .compute ? deadline : min(deadline, ContinuousClock.now + .seconds(5))
+            while ContinuousClock.now < last { usleep(200_000) }
+            logger.critical("did not end after its supervisor was lost; giving up")
+            StageMain.end(1)
+        }
+        thread.start()
+    }
+
+    /// Whether nobody holds the lock; a missing file is free.
+    private static func isFree(_ path: String) -> Bool {
+        let descriptor = open(path, O_RDWR | O_CLOEXEC)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) == 0
+    }
+}

@@ -1,0 +1,62 @@
+import Synchronization
+import Wire
+
+/// Why a stage should end.
+public enum StopReason: String, Sendable, Codable {
+    /// The supervisor said so: compute finishes the step and writes a checkpoint first.
+    case stop
+    /// The supervisor said so: finish what was begun, take nothing new.
+    case drain
+    /// Nothing was heard of the supervisor for the grace time; as `stop`.
+    case supervisorLost
+}
+
+/// Says from any thread to any thread that the stage should end. It is set once and stays so.
+public final class StopToken: Sendable {
+    private struct State {
+        var reason: StopReason?
+        var wakeups: [Wakeup] = []
+        var callbacks: [@Sendable (StopReason) -> Void] = []
+    }
+
+    private let state = Mutex(State())
+
+    public init() {}
+
+    /// Why to stop, or nil while nobody asked.
+    public var reason: StopReason? { state.withLock { $0.reason } }
+
+    public var isStopped: Bool { reason != nil }
+
+    /// The first reason wins; later ones change nothing.
+    public func request(_ reason: StopReason) {
+        let (wakeups, callbacks) = state.withLock { state -> ([Wakeup], [@Sendable (StopReason) -> Void]) in
+            guard state.reason == nil else { return ([], []) }
+            state.reason = reason
+            defer { state.callbacks = [] }
+            return (state.wakeups, state.callbacks)
+        }
+        for wakeup in wakeups { wakeup.signal() }
+        for callback in callbacks { callback(reason) }
+    }
+
+    /// Has `wakeup` signalled on a stop, so that a thread that waits in `Poller.wait` looks at the token; at once where
+    /// the stop is already asked for.
+    public func wake(_ wakeup: Wakeup) {
+        let stopped = state.withLock { state in
+            state.wakeups.append(wakeup)
+            return state.reason != nil
+        }
+        if stopped { wakeup.signal() }
+    }
+
+    /// Calls `body` once on a stop, on the control thread (it should return soon); at once where the stop is already
+    /// asked for.
+    public func onStop(_ body: @escaping @Sendable (StopReason) -> Void) {
+        let already = state.withLock { state -> StopReason? in
+            if state.reason == nil { state.callbacks.append(body) }
+            return state.reason
+        }
+        if let already { body(already) }
+    }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import Basics
+import Foundation
+
+/// The command line: one file per command, each a thin shell over the libraries.
+@main
+struct PicoFlow: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "picoflow",
+        abstract: "Trains segmentation networks by cross-image pixel contrast, as a dataflow of processes.",
+        subcommands: [RecipeCommand.self, ValidateCommand.self])
+
+    /// Runs the command that the arguments name.
+    ///
+    /// What goes wrong is one line on standard error, `picoflow: …`, and exit code 1; a command line that cannot be
+    /// parsed shows its usage and exits with 64, as the argument parser has it.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            // Codes that a command chose itself, help and usage errors are the parser's to show.
+            if error is ExitCode || exitCode(for: error) != .failure { exit(withError: error) }
+            let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+            FileHandle.standardError.write(Data("picoflow: \(line)\n".utf8))
+            exit(withError: ExitCode.failure)
+        }
+    }
+}

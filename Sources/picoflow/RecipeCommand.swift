@@ -1,0 +1,35 @@
+import ArgumentParser
+import Configuration
+
+/// `picoflow recipe RECIPE`: what a recipe comes to once its parts, its keys and the overrides are put together.
+struct RecipeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "recipe",
+        abstract: "Print a recipe with all its settings.",
+        discussion: "The output is a recipe itself: saved to a file, it trains the same.")
+
+    @Argument(help: ArgumentHelp("A YAML file, see Configs/.", valueName: "recipe"))
+    var path: String?
+
+    @OptionGroup var set: OverrideOptions
+
+    @Flag(help: "List every key with its default and its meaning instead.")
+    var keys = false
+
+    func validate() throws {
+        guard keys != (path != nil) else { throw ValidationError("Give a recipe or --keys.") }
+    }
+
+    func run() throws {
+        if let path {
+            print(try Recipe.resolve(path: path, overrides: set.overrides).yaml(), terminator: "")
+        } else {
+            for key in Recipe.keys { print(Self.line(for: key)) }
+        }
+    }
+
+    private static func line(for key: KeyDescription) -> String {
+        let constraints = (["\(key.shape)"] + key.rules).joined(separator: "; ")
+        return "\(key.path): \(key.defaultValue)\n    \(key.summary) (\(constraints))"
+    }
+}
