@@ -28,6 +28,8 @@ extension Tensor {
     @discardableResult public func zero_() throws -> Tensor { try changed("aten::zero_") }
     @discardableResult public func fill_(_ value: Double) throws -> Tensor { try changed("aten::fill_.Scalar", value) }
     @discardableResult public func relu_() throws -> Tensor { try changed("aten::relu_") }
+    /// min(max(x, 0), 6)
+    @discardableResult public func relu6_() throws -> Tensor { try changed("aten::hardtanh_", 0.0, 6.0) }
     @discardableResult public func clamp_(min: Double? = nil, max: Double? = nil) throws -> Tensor {
         try changed("aten::clamp_", min, max)
     }
