@@ -8,9 +8,7 @@ public enum LinkName: String, Codable, CaseIterable, Sendable {
     case samples
     /// Pool: miners serve, compute consumes and binds.
     case mining
-    /// Log, the appending end: the bank binds, compute appends.
-    case records
-    /// Log, the following end: the bank binds, miners pull.
+    /// Log: the bank binds, compute appends, miners follow.
     case memory
     /// Pool: evaluators serve, `picoflow` consumes and binds.
     case evaluation
@@ -21,8 +19,9 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var recipe: Recipe
     /// Threads of the stage's calculations; the environment of its process says the same.
     public var threads: Int
-    /// `cpu` or `cuda:N`.
-    public var device: String
+    public var device: Device
+    /// How consumers and workers watch each other.
+    public var pool: Configuration.PoolSettings
     /// Replicas of each stage at the start of the epoch, by stage name; pools may grow and shrink later.
     public var replicas: [String: Int]
     /// Addresses by link name; several where a link has several binding ends.
@@ -34,12 +33,14 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var resume: String?
 
     public init(
-        recipe: Recipe, threads: Int, device: String, replicas: [String: Int], endpoints: [String: [Endpoint]],
+        recipe: Recipe, threads: Int, device: Device, pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
+        endpoints: [String: [Endpoint]],
         runDirectory: String, epoch: Epoch, resume: String? = nil
     ) {
         self.recipe = recipe
         self.threads = threads
         self.device = device
+        self.pool = pool
         self.replicas = replicas
         self.endpoints = endpoints
         self.runDirectory = runDirectory
