@@ -1,5 +1,6 @@
 import Basics
 import Contrast
+import Foundation
 import Models
 import StageKit
 import Tensors
@@ -59,6 +60,17 @@ struct Batch {
 }
 
 extension TicketResult {
+    /// A result's body.
+    ///
+    /// - Throws: `UserError` that names the worker.
+    func report<Report: Decodable>(as type: Report.Type = Report.self) throws -> Report {
+        do {
+            return try JSONDecoder().decode(type, from: body)
+        } catch {
+            throw UserError("\(worker) answered ticket \(id) with a body that is no \(Report.self)")
+        }
+    }
+
     /// A result's tensor, checked against what its ticket asked for.
     ///
     /// - Throws: `UserError` that names the worker: it is the one to mend.

@@ -26,13 +26,15 @@ final class TrainingLoop {
         let configuration = runtime.configuration
         self.runtime = runtime
         self.trainer = trainer
-        recipe = configuration.recipe
+        let recipe = configuration.recipe
+        self.recipe = recipe
         step = done
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         func pool(_ link: LinkName) throws -> PoolConsumer {
             try PoolConsumer(
                 endpoint: configuration.endpoint(link), as: runtime.sender, epoch: configuration.epoch,
-                context: runtime.context, strictFingerprint: recipe.determinism == .strict, onEvent: events)
+                context: runtime.context, settings: configuration.poolSettings,
+                strictFingerprint: recipe.determinism == .strict, onEvent: events)
         }
         let samples = try pool(.samples)
         var pools = [samples]
@@ -40,11 +42,12 @@ final class TrainingLoop {
             let mining = try pool(.mining)
             pools.append(mining)
             miners = MiningClient(pool: mining, recipe: recipe)
-            log = try LogWriter(
+            let writer = try LogWriter(
                 connect: configuration.endpoint(.memory), as: runtime.sender, context: runtime.context,
                 onNote: { [logger = runtime.logger] in logger.info("\($0)") })
             // The bank may still be reading its snapshot.
-            _ = try log!.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: .seconds(120))
+            _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: .seconds(120))
+            log = writer
         } else {
             log = nil
         }
@@ -59,18 +62,18 @@ final class TrainingLoop {
         runtime.report(.running)
         let last = UInt64(recipe.schedule.iterations)
         while step < last {
-            if runtime.stop.isStopped { return try checkpoint() }
+            guard !runtime.stop.isStopped else { break }
             do {
                 try train(step + 1)
             } catch is Stopped {
-                return try checkpoint()
+                break
             }
             step += 1
             let due = step % UInt64(recipe.checkpoints.every) == 0 || runtime.takeCheckpointRequest()
             if due && step < last { try checkpoint() }
         }
         let folder = try checkpoint()
-        runtime.finished(step: step, checkpoint: folder)
+        if step == last { runtime.finished(step: step, checkpoint: folder) }
         for pool in pools { pool.close() }
         log?.close()
     }
@@ -100,7 +103,7 @@ final class TrainingLoop {
         var grid: EmbeddingGrid?
         if let embedding = pass.embedding, let log {
             let seen = try EmbeddingGrid(
-                embedding: embedding, scores: pass.scores, alignCorners: trainer.network.alignCorners,
+                embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
                 labels: batch.labels)
             if mines {
                 anchors = try AnchorSelection.select(

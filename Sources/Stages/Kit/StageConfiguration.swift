@@ -17,6 +17,7 @@ public enum LinkName: String, Codable, CaseIterable, Sendable {
 /// All that a stage is told after its HELLO.
 public struct StageConfiguration: Codable, Sendable, Equatable {
     public var recipe: Recipe
+    public var dataset: DatasetSummary
     /// Threads of the stage's calculations; the environment of its process says the same.
     public var threads: Int
     public var device: Device
@@ -33,11 +34,12 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var resume: String?
 
     public init(
-        recipe: Recipe, threads: Int, device: Device, pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
+        recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device, pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
         runDirectory: String, epoch: Epoch, resume: String? = nil
     ) {
         self.recipe = recipe
+        self.dataset = dataset
         self.threads = threads
         self.device = device
         self.pool = pool
@@ -56,6 +58,15 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
             throw UserError("this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
         }
         return endpoint
+    }
+
+    /// How this run's pools watch their peers, as the wire library takes it.
+    public var poolSettings: Wire.PoolSettings {
+        var settings = Wire.PoolSettings()
+        settings.heartbeat = pool.heartbeat
+        settings.silence = pool.silence
+        settings.limits.tensorBytes = pool.messageLimit.bytes
+        return settings
     }
 
     /// All addresses of a link, for workers that serve several consumers.
