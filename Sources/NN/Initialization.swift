@@ -77,15 +77,15 @@ extension KeyedRandom {
 }
 
 /// A network's own rule of initialisation, applied to each of its modules.
-public struct InitializationRule {
-    let apply: (Module, ParameterFiller) throws -> Bool
+public struct InitializationRule: Sendable {
+    let apply: @Sendable (Module, ParameterFiller) throws -> Bool
 
     /// - Parameter apply: fills the module's own tensors and returns true, or returns false to leave the module to its
     ///   PyTorch default.
-    public init(_ apply: @escaping (_ module: Module, _ fill: ParameterFiller) throws -> Bool) { self.apply = apply }
+    public init(_ apply: @escaping @Sendable (_ module: Module, _ fill: ParameterFiller) throws -> Bool) { self.apply = apply }
 
     /// What PyTorch's layers do when they are made.
-    public static var pyTorch: InitializationRule { InitializationRule { _, _ in false } }
+    public static let pyTorch = InitializationRule { _, _ in false }
 
     /// torchvision's ResNet and MobileNets: convolutions normal by fan-out with biases 0, linear layers normal with
     /// deviation 0.01 and biases 0, norms 1 and 0.

@@ -29,6 +29,12 @@ extension DType: OperatorArgument { public var argument: Argument { .int(Int(raw
 extension MemoryFormat: OperatorArgument { public var argument: Argument { .int(Int(rawValue)) } }
 extension Device: OperatorArgument { public var argument: Argument { .device(self) } }
 extension [Int]: OperatorArgument { public var argument: Argument { .ints(self) } }
+/// A number beside a tensor. Integers keep integer tensors integer, as in PyTorch.
+public protocol Scalar: OperatorArgument {}
+extension Int: Scalar {}
+extension Double: Scalar {}
+extension Float: Scalar { public var argument: Argument { .double(Double(self)) } }
+
 extension Optional: OperatorArgument where Wrapped: OperatorArgument {
     public var argument: Argument { self?.argument ?? .none }
 }

@@ -5,15 +5,20 @@ extension Tensor {
     public static func * (a: Tensor, b: Tensor) throws -> Tensor { try Operator.call("aten::mul.Tensor", a, b) }
     public static func / (a: Tensor, b: Tensor) throws -> Tensor { try Operator.call("aten::div.Tensor", a, b) }
 
-    public static func + (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::add.Scalar", a, b) }
-    public static func - (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::sub.Scalar", a, b) }
-    public static func * (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::mul.Scalar", a, b) }
-    public static func / (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::div.Scalar", a, b) }
+    public static func + (a: Tensor, b: some Scalar) throws -> Tensor { try Operator.call("aten::add.Scalar", a, b) }
+    public static func - (a: Tensor, b: some Scalar) throws -> Tensor { try Operator.call("aten::sub.Scalar", a, b) }
+    public static func * (a: Tensor, b: some Scalar) throws -> Tensor { try Operator.call("aten::mul.Scalar", a, b) }
+    public static func / (a: Tensor, b: some Scalar) throws -> Tensor { try Operator.call("aten::div.Scalar", a, b) }
 
-    public static func + (a: Double, b: Tensor) throws -> Tensor { try b + a }
-    public static func - (a: Double, b: Tensor) throws -> Tensor { try Operator.call("aten::rsub.Scalar", b, a) }
-    public static func * (a: Double, b: Tensor) throws -> Tensor { try b * a }
-    public static func / (a: Double, b: Tensor) throws -> Tensor { try b.reciprocal() * a }
+    public static func + (a: some Scalar, b: Tensor) throws -> Tensor { try b + a }
+    public static func - (a: some Scalar, b: Tensor) throws -> Tensor { try Operator.call("aten::rsub.Scalar", b, a) }
+    public static func * (a: some Scalar, b: Tensor) throws -> Tensor { try b * a }
+    public static func / (a: some Scalar, b: Tensor) throws -> Tensor { try b.reciprocal() * a }
+
+    /// self + alpha · other, rounded as PyTorch rounds it.
+    public func add(_ other: Tensor, alpha: Double) throws -> Tensor {
+        try Operator.call("aten::add.Tensor", self, other, alpha)
+    }
 
     public static prefix func - (a: Tensor) throws -> Tensor { try Operator.call("aten::neg", a) }
 
@@ -28,11 +33,11 @@ extension Tensor {
     public func tanh() throws -> Tensor { try Operator.call("aten::tanh", self) }
     public func floor() throws -> Tensor { try Operator.call("aten::floor", self) }
     public func round() throws -> Tensor { try Operator.call("aten::round", self) }
-    public func pow(_ exponent: Double) throws -> Tensor { try Operator.call("aten::pow.Tensor_Scalar", self, exponent) }
+    public func pow(_ exponent: some Scalar) throws -> Tensor { try Operator.call("aten::pow.Tensor_Scalar", self, exponent) }
 
     /// Each element brought into `min...max`; a bound left out does not bind.
-    public func clamp(min: Double? = nil, max: Double? = nil) throws -> Tensor {
-        try Operator.call("aten::clamp", self, min, max)
+    public func clamp(min: (any Scalar)? = nil, max: (any Scalar)? = nil) throws -> Tensor {
+        try Operator.call("aten::clamp", self, min?.argument ?? Argument.none, max?.argument ?? Argument.none)
     }
 
     public func maximum(_ other: Tensor) throws -> Tensor { try Operator.call("aten::maximum", self, other) }

@@ -8,12 +8,12 @@ extension Tensor {
     public func gt(_ other: Tensor) throws -> Tensor { try Operator.call("aten::gt.Tensor", self, other) }
     public func ge(_ other: Tensor) throws -> Tensor { try Operator.call("aten::ge.Tensor", self, other) }
 
-    public func eq(_ value: Double) throws -> Tensor { try Operator.call("aten::eq.Scalar", self, value) }
-    public func ne(_ value: Double) throws -> Tensor { try Operator.call("aten::ne.Scalar", self, value) }
-    public func lt(_ value: Double) throws -> Tensor { try Operator.call("aten::lt.Scalar", self, value) }
-    public func le(_ value: Double) throws -> Tensor { try Operator.call("aten::le.Scalar", self, value) }
-    public func gt(_ value: Double) throws -> Tensor { try Operator.call("aten::gt.Scalar", self, value) }
-    public func ge(_ value: Double) throws -> Tensor { try Operator.call("aten::ge.Scalar", self, value) }
+    public func eq(_ value: some Scalar) throws -> Tensor { try Operator.call("aten::eq.Scalar", self, value) }
+    public func ne(_ value: some Scalar) throws -> Tensor { try Operator.call("aten::ne.Scalar", self, value) }
+    public func lt(_ value: some Scalar) throws -> Tensor { try Operator.call("aten::lt.Scalar", self, value) }
+    public func le(_ value: some Scalar) throws -> Tensor { try Operator.call("aten::le.Scalar", self, value) }
+    public func gt(_ value: some Scalar) throws -> Tensor { try Operator.call("aten::gt.Scalar", self, value) }
+    public func ge(_ value: some Scalar) throws -> Tensor { try Operator.call("aten::ge.Scalar", self, value) }
 
     public func logicalNot() throws -> Tensor { try Operator.call("aten::logical_not", self) }
     public func logicalAnd(_ other: Tensor) throws -> Tensor { try Operator.call("aten::logical_and", self, other) }
@@ -39,7 +39,7 @@ extension Tensor {
     }
 
     /// `value` where the mask holds, the tensor's own elements elsewhere.
-    public func maskedFill(_ mask: Tensor, _ value: Double) throws -> Tensor {
+    public func maskedFill(_ mask: Tensor, _ value: some Scalar) throws -> Tensor {
         try Operator.call("aten::masked_fill.Scalar", self, mask, value)
     }
 

@@ -17,14 +17,14 @@ extension Tensor {
         try Operator.call("aten::ones", shape, dtype, Argument.none, device)
     }
 
-    public static func full(_ shape: [Int], _ value: Double, dtype: DType = .float32, device: Device = .cpu) throws
+    public static func full(_ shape: [Int], _ value: some Scalar, dtype: DType = .float32, device: Device = .cpu) throws
         -> Tensor
     {
         try Operator.call("aten::full", shape, value, dtype, Argument.none, device)
     }
 
     /// A tensor without dimensions.
-    public static func scalar(_ value: Double, dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
+    public static func scalar(_ value: some Scalar, dtype: DType = .float32, device: Device = .cpu) throws -> Tensor {
         try full([], value, dtype: dtype, device: device)
     }
 

@@ -75,3 +75,12 @@ private final class Keeper: @unchecked Sendable {
     private let tensor: Tensor
     init(_ tensor: Tensor) { self.tensor = tensor }
 }
+
+extension Tensor {
+    /// Calls `body` with the address of a CPU tensor's first element, in whatever order the others stand.
+    func withAddress<R>(_ body: (UnsafeMutableRawPointer?) throws -> R) throws -> R {
+        var base: UnsafeMutableRawPointer?
+        try check(ct_data(handle, &base), "read memory", [description])
+        return try withExtendedLifetime(self) { try body(base) }
+    }
+}
