@@ -1,1 +1,3 @@
-print("picoflow-evaluator")
+import EvaluatorStage
+
+EvaluatorMain.run()

@@ -1,1 +1,57 @@
-// Evaluator
+import Configuration
+import Foundation
+import StageKit
+import Synchronization
+import Tensors
+import Wire
+
+/// The evaluator stage: a pool worker that labels images with a checkpoint's network and counts what it got right.
+///
+/// Pool `evaluation`: `EvaluationTicket` in, tensor `confusion` int64 `[classes, classes]` out, rows are labels and columns
+/// predictions. It reads images and checkpoints from files itself.
+public struct Evaluator {
+    private let runtime: StageRuntime
+
+    public init(_ runtime: StageRuntime) { self.runtime = runtime }
+
+    /// Works until it is drained or stopped.
+    public func run() throws {
+        // Results depend on the number of threads in their last bits: it is the topology's, not the machine's.
+        try Torch.setThreads(runtime.configuration.threads)
+        let device = try Tensors.Device(parsing: "\(runtime.configuration.device)")
+        try Torch.checkDevice(device)
+
+        let logger = runtime.logger
+        let worker = try PoolWorker(
+            consumers: runtime.configuration.endpoints(.evaluation), as: runtime.sender,
+            fingerprint: runtime.fingerprint.hash, credit: Self.credit, context: runtime.context,
+            onEvent: { logger.info("\($0)") })
+        runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
+
+        let counter = Counter()
+        runtime.setMetrics { ["images": Double(counter.count.withLock { $0 })] }
+        runtime.report(.running)
+        let work = EvaluationWork(device: device)
+        try worker.run { ticket, _ in
+            let output = try Self.execute(ticket, work)
+            counter.count.withLock { $0 += 1 }
+            return output
+        }
+    }
+
+    /// The image in hand and the next one, so that no time is lost between them.
+    private static let credit = 2
+
+    static func execute(_ ticket: Ticket, _ work: EvaluationWork) throws -> TicketOutput {
+        let request = try JSONDecoder().decode(EvaluationTicket.self, from: ticket.body)
+        let confusion = try work.execute(request)
+        let tensor = try WireTensor(
+            name: "confusion", dtype: .int64, shape: [confusion.classes, confusion.classes],
+            bytes: .init(confusion.counts))
+        return TicketOutput(tensors: [tensor])
+    }
+
+    private final class Counter: Sendable {
+        let count = Mutex(0)
+    }
+}

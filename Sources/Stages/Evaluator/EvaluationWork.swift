@@ -1,0 +1,66 @@
+import Basics
+import Configuration
+import Datasets
+import Imaging
+import Models
+import StageKit
+import Tensors
+
+/// Executes evaluation tickets, one image each; keeps the dataset's listing and the network of the last ones.
+///
+/// One owner: it is called from one thread.
+final class EvaluationWork {
+    private struct NetworkKey: Equatable {
+        let checkpoint: String, model: ModelSettings, classes: Int, evaluation: EvaluationSettings
+    }
+
+    private let device: Tensors.Device
+    private var dataset: (settings: DatasetSettings, index: DatasetIndex)?
+    private var samples: (split: String, files: [SampleFiles])?
+    private var inference: (key: NetworkKey, inference: Inference)?
+
+    init(device: Tensors.Device) { self.device = device }
+
+    /// Counts one image's labels against its predictions.
+    ///
+    /// - Throws: `UserError` that names the file or the setting at fault.
+    func execute(_ ticket: EvaluationTicket) throws -> ConfusionMatrix {
+        let index = try dataset(ticket.dataset)
+        let files = try samples(ticket.split, index)
+        guard files.indices.contains(ticket.image) else {
+            throw UserError("split '\(ticket.split)' has \(files.count) images; there is no image \(ticket.image)")
+        }
+        let (image, label) = try Dataset.readSample(files[ticket.image], mapping: index.labelMapping)
+        let prediction = try inference(ticket, classes: index.classes.count).labels(of: image)
+        var confusion = ConfusionMatrix(classes: index.classes.count)
+        try confusion.accumulate(prediction: prediction, label: label)
+        return confusion
+    }
+
+    private func dataset(_ settings: DatasetSettings) throws -> DatasetIndex {
+        if let dataset, dataset.settings == settings { return dataset.index }
+        let index = try Dataset.open(settings)
+        dataset = (settings, index)
+        samples = nil
+        return index
+    }
+
+    private func samples(_ split: String, _ index: DatasetIndex) throws -> [SampleFiles] {
+        if let samples, samples.split == split { return samples.files }
+        let files = try index.samples(of: split)
+        samples = (split, files)
+        return files
+    }
+
+    /// A checkpoint's folder is never written twice, so its path stands for its contents.
+    private func inference(_ ticket: EvaluationTicket, classes: Int) throws -> Inference {
+        let key = NetworkKey(
+            checkpoint: ticket.checkpoint, model: ticket.model, classes: classes, evaluation: ticket.evaluation)
+        if let inference, inference.key == key { return inference.inference }
+        inference = nil   // the old network's memory first
+        let network = try Network.trained(ticket.model, classes: classes, checkpoint: ticket.checkpoint)
+        let made = try Inference(network: network, settings: ticket.evaluation, device: device)
+        inference = (key, made)
+        return made
+    }
+}

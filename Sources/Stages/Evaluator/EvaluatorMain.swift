@@ -1,0 +1,99 @@
+import Basics
+import Foundation
+import Models
+import StageKit
+import Tensors
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// What `picoflow-evaluator` does: a stage of a run, or one of two jobs for which `picoflow` needs a network.
+///
+/// ```
+/// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
+/// picoflow-evaluator predict --run DIR --out DIR [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
+/// picoflow-evaluator export --to FILE (--run DIR | --checkpoint DIR)
+/// ```
+public enum EvaluatorMain {
+    public static func run(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) -> Never {
+        let rest = Array(arguments.dropFirst())
+        switch arguments.first {
+        case "predict":
+            job { try PredictJob.run(PredictJob.Options(arguments: rest)) { line in print(line) } }
+        case "export": job { print(try export(rest)) }
+        default:
+            StageMain.run(.evaluator, fingerprint: EvaluatorFingerprint.compute) { runtime in
+                try Evaluator(runtime).run()
+            }
+        }
+    }
+
+    private static func job(_ body: () throws -> Void) -> Never {
+        do {
+            try body()
+        } catch {
+            FileHandle.standardError.write(Data("picoflow: \(StageMain.oneLine(error))\n".utf8))
+            exit(1)
+        }
+        exit(0)
+    }
+
+    static func export(_ arguments: [String]) throws -> String {
+        let words = try JobArguments(arguments, options: ["--run", "--checkpoint", "--to"])
+        guard words.rest.isEmpty else { throw UserError("export takes no '\(words.rest[0])'") }
+        let to = try words.required("--to")
+        let checkpoint = try words["--checkpoint"] ?? RunCheckpoints.newest(inRun: words.required("--run"))
+        return try ExportJob.run(checkpoint: checkpoint, to: to)
+    }
+}
+
+extension PredictJob.Options {
+    /// Reads the words behind `predict`.
+    ///
+    /// - Throws: `UserError` for a missing, unknown or ill-formed one.
+    public init(arguments: [String]) throws {
+        let words = try JobArguments(arguments, options: ["--run", "--checkpoint", "--out", "--threads", "--device"])
+        try self.init(
+            run: words.required("--run"), checkpoint: words["--checkpoint"], images: words.rest,
+            out: words.required("--out"))
+        if let text = words["--threads"] {
+            guard let count = Int(text), count > 0 else { throw UserError("--threads \(text) is no positive number") }
+            threads = count
+        }
+        if let text = words["--device"] { device = try Device(parsing: text) }
+    }
+}
+
+/// `--name value` pairs and other words, as `picoflow` passes them on.
+struct JobArguments {
+    private var values: [String: String] = [:]
+    /// The words that belong to no option; all behind `--` are such.
+    private(set) var rest: [String] = []
+
+    init(_ arguments: [String], options: [String]) throws {
+        var words = arguments[...]
+        while let word = words.popFirst() {
+            if word == "--" {
+                rest += words
+                return
+            }
+            guard word.hasPrefix("--") else {
+                rest.append(word)
+                continue
+            }
+            guard options.contains(word) else {
+                throw UserError("unknown option '\(word)'\(suggestion(for: word, among: options))")
+            }
+            guard let value = words.popFirst() else { throw UserError("\(word) needs a value") }
+            values[word] = value
+        }
+    }
+
+    subscript(name: String) -> String? { values[name] }
+
+    func required(_ name: String) throws -> String {
+        guard let value = values[name] else { throw UserError("\(name) is missing") }
+        return value
+    }
+}

@@ -1,0 +1,81 @@
+import Basics
+import Configuration
+import Imaging
+import Models
+import Tensors
+
+/// A trained network applied to whole images: at several scales and mirrored, if asked for.
+///
+/// Every pass takes the whole image, one at a time, so results depend neither on a batch nor on other images.
+public struct Inference {
+    public let network: any SegmentationNetwork
+    public let settings: EvaluationSettings
+    private let device: Tensors.Device
+
+    /// - Parameter network: in evaluation mode; it is moved to the device.
+    /// - Throws: `UserError` for scales that cannot be.
+    public init(network: any SegmentationNetwork, settings: EvaluationSettings, device: Tensors.Device = .cpu) throws {
+        guard !settings.scales.isEmpty else { throw UserError("evaluate.scales is empty; [1] is the image's own size") }
+        if let scale = settings.scales.first(where: { !($0 > 0 && $0 <= Self.largestScale) }) {
+            throw UserError("evaluate.scales has \(scale); scales are above 0 and at most \(Self.largestScale)")
+        }
+        try network.to(device)
+        self.network = network
+        self.settings = settings
+        self.device = device
+    }
+
+    /// Published protocols end at 1.75 or 2; a misplaced decimal point should not take the machine's memory.
+    static let largestScale: Float = 8
+
+    /// The most probable class of every pixel, at the image's own size.
+    public func labels(of image: Image) throws -> LabelMap {
+        let classes = try scores(of: image).argmax(dim: 1).to(.uint8)   // [1, H, W]
+        return try LabelMap(width: image.width, height: image.height, values: classes.bytes())
+    }
+
+    /// Probabilities of the classes, `[1, classes, H, W]`, at the image's own size.
+    public func probabilities(of image: Image) throws -> Tensor {
+        let scores = try scores(of: image)
+        return isSinglePass ? try withoutGradient { try scores.softmax(dim: 1) } : scores
+    }
+
+    private var isSinglePass: Bool { settings.scales.count == 1 && !settings.flip }
+
+    /// Resized logits of a single pass, whose order is that of the probabilities; the passes' mean probabilities
+    /// otherwise.
+    private func scores(of image: Image) throws -> Tensor {
+        try withoutGradient {
+            let pixels = try Tensor(
+                adopting: image.pixels, dtype: .uint8, shape: [1, image.height, image.width, 3]
+            ).to(device)
+            let input = try network.inputNormalization(pixels)   // [1, 3, H, W]
+            let size = Size2D(image.height, image.width)
+            if isSinglePass { return try logits(input, scale: settings.scales[0], size: size) }
+
+            var sum: Tensor?
+            for scale in settings.scales {
+                for mirrored in settings.flip ? [false, true] : [false] {
+                    let seen = mirrored ? try input.flip([3]) : input
+                    var probabilities = try logits(seen, scale: scale, size: size).softmax(dim: 1)
+                    if mirrored { probabilities = try probabilities.flip([3]) }
+                    sum = try sum?.add_(probabilities) ?? probabilities
+                }
+            }
+            let passes = settings.scales.count * (settings.flip ? 2 : 1)
+            return try sum! * (1 / Double(passes))
+        }
+    }
+
+    /// Logits of one pass at `size`, `[1, classes, H, W]`. The image is resized bilinearly, as are the logits, in one step
+    /// from the network's own resolution.
+    private func logits(_ input: Tensor, scale: Float, size: Size2D) throws -> Tensor {
+        var seen = input
+        if scale != 1 {
+            let height = max(1, Int((Float(size.height) * scale).rounded()))
+            let width = max(1, Int((Float(size.width) * scale).rounded()))
+            seen = try input.interpolate(Size2D(height, width), .bilinear(alignCorners: false))
+        }
+        return try network.resized(network.scores(network.features(seen)).main, to: size)
+    }
+}

@@ -1,0 +1,111 @@
+import Basics
+import Configuration
+import Datasets
+import Foundation
+import Imaging
+import Models
+import Tensors
+
+/// Labels images with a run's network and writes them as overlays: `picoflow predict` runs it once, without a pool.
+public enum PredictJob {
+    public struct Options: Sendable, Equatable {
+        /// The run's directory.
+        public var run: String
+        /// A checkpoint's folder; the run's newest where nil.
+        public var checkpoint: String?
+        public var images: [String]
+        /// Folder for the overlays; made if missing.
+        public var out: String
+        /// All processors where nil.
+        public var threads: Int?
+        public var device: Tensors.Device = .cpu
+
+        public init(run: String, checkpoint: String? = nil, images: [String], out: String) {
+            self.run = run
+            self.checkpoint = checkpoint
+            self.images = images
+            self.out = out
+        }
+    }
+
+    /// Writes `OUT/NAME-overlay.png` for each image.
+    ///
+    /// - Parameter report: gets a line that explains the colours, then one per image as it is written.
+    /// - Throws: `UserError` that names the file, folder or setting at fault. Overlays written before stay.
+    public static func run(_ options: Options, report: (String) -> Void) throws {
+        let targets = try targets(of: options)
+        if let threads = options.threads { try Torch.setThreads(threads) }
+        try Torch.checkDevice(options.device)
+
+        let recipe = try Recipe.resolve(path: options.run + "/recipe.yaml")
+        let classes = try ClassTable.read(fromRun: options.run)?.classes ?? Dataset.open(recipe.dataset).classes
+        let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
+        let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
+        let inference = try Inference(network: network, settings: recipe.evaluate, device: options.device)
+
+        do {
+            try FileManager.default.createDirectory(atPath: options.out, withIntermediateDirectories: true)
+        } catch {
+            throw UserError("cannot make the folder \(options.out): \((error as NSError).localizedDescription)")
+        }
+        report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))
+        let palette = classes.map(\.color)
+        for (image, target) in zip(options.images, targets) {
+            let picture = try ImageFile.readImage(image)
+            let labels = try inference.labels(of: picture)
+            let overlay = try picture.overlaid(with: labels, palette: palette)
+            try ImageFile.write(PNG.encode(overlay), to: target)
+            report("\(target): \(shares(of: labels, classes.map(\.name)))")
+        }
+    }
+
+    /// Where each image's overlay goes.
+    ///
+    /// - Throws: `UserError` where there is no image, or two would be written to the same file.
+    private static func targets(of options: Options) throws -> [String] {
+        guard !options.images.isEmpty else { throw UserError("predict needs at least one image") }
+        var taken: [String: String] = [:]
+        return try options.images.map { image in
+            let name = ((image as NSString).lastPathComponent as NSString).deletingPathExtension
+            let target = "\(options.out)/\(name)-overlay.png"
+            if let other = taken.updateValue(image, forKey: target) {
+                throw UserError("\(other) and \(image) would both be written to \(target); predict them apart")
+            }
+            return target
+        }
+    }
+
+    /// The three largest classes: `road 41 %, sky 27 %, building 12 %`.
+    private static func shares(of labels: LabelMap, _ names: [String]) -> String {
+        var counts = [Int](repeating: 0, count: 256)
+        labels.values.withUnsafeBytes { for value in $0 { counts[Int(value)] += 1 } }
+        let largest = names.indices.filter { counts[$0] > 0 }.sorted { (counts[$1], $0) < (counts[$0], $1) }.prefix(3)
+        return largest.map { "\(names[$0]) \(Int((100 * Double(counts[$0]) / Double(labels.values.count)).rounded())) %" }
+            .joined(separator: ", ")
+    }
+
+    private static func hex(_ color: RGB8) -> String {
+        "#" + [color.red, color.green, color.blue].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+/// The checkpoints in a run's directory.
+public enum RunCheckpoints {
+    /// The complete checkpoint of the highest step: its manifest is written last.
+    ///
+    /// - Throws: `UserError` where there is none.
+    public static func newest(inRun directory: String) throws -> String {
+        let folder = directory + "/checkpoints"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        let steps = names.compactMap { name -> (step: Int, name: String)? in
+            guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)),
+                FileManager.default.fileExists(atPath: "\(folder)/\(name)/manifest.json")
+            else { return nil }
+            return (step, name)
+        }
+        guard let newest = steps.max(by: { $0.step < $1.step }) else {
+            throw UserError("\(folder): holds no complete checkpoint")
+        }
+        return "\(folder)/\(newest.name)"
+    }
+}

@@ -1,0 +1,223 @@
+import Basics
+import Configuration
+import Datasets
+import Foundation
+import Imaging
+import Models
+import NN
+import StageKit
+import Tensors
+import Testing
+import Wire
+
+@testable import EvaluatorStage
+
+@Suite struct EvaluatorTests {
+    /// Scores each pixel by its colour alone: class 0 red, 1 green, 2 blue. Mirroring it changes nothing.
+    private final class ColorNetwork: Module, SegmentationNetwork {
+        let inputNormalization = InputNormalization(mean: [0, 0, 0], std: [1, 1, 1])
+        let alignCorners = false
+        let classes = 3
+        let embeddingFeature = (index: 0, channels: 3)
+        var projection: ProjectionHead?
+        /// How far scores are shifted to the right, as only a network that sees a mirrored image differently does it.
+        var shift = 0
+        private(set) var sizes: [[Int]] = []
+
+        func features(_ images: Tensor) throws -> [Tensor] {
+            sizes.append(Array(images.shape[2...]))
+            return [try images.roll([shift], dims: [3])]
+        }
+        func scores(_ features: [Tensor]) throws -> Scores { Scores(main: try features[0] * 4.0) }
+        func initializeWeights(seed: UInt64) throws {}
+        func loadBackbone(_ weights: NamedTensors) throws {}
+    }
+
+    private func settings(_ scales: [Float], flip: Bool = false) -> EvaluationSettings {
+        var settings = EvaluationSettings()
+        settings.scales = scales
+        settings.flip = flip
+        return settings
+    }
+
+    /// Left third red, middle green, right blue: asymmetric.
+    private func stripes(_ width: Int, _ height: Int) -> Image {
+        Image(width: width, height: height) { target in
+            for i in 0..<width * height {
+                for channel in 0..<3 { target[3 * i + channel] = i % width * 3 / width == channel ? 250 : 5 }
+            }
+        }
+    }
+
+    private func classes(_ labels: LabelMap) -> [UInt8] { labels.values.array() }
+
+    @Test(arguments: [([1] as [Float], false), ([1], true), ([0.5, 1, 1.5], false), ([0.5, 1, 1.5], true)])
+    func stripesAreFoundAtEveryScaleAndMirrored(_ scales: [Float], _ flip: Bool) throws {
+        let network = ColorNetwork()
+        let labels = try Inference(network: network, settings: settings(scales, flip: flip)).labels(of: stripes(30, 8))
+        #expect(labels.width == 30 && labels.height == 8)
+        #expect(classes(labels) == (0..<240).map { UInt8($0 % 30 * 3 / 30) })
+        let expected = scales.flatMap { scale in
+            Array(repeating: [Int((8 * scale).rounded()), Int((30 * scale).rounded())], count: flip ? 2 : 1)
+        }
+        #expect(network.sizes == expected)
+    }
+
+    @Test func mirroredPassesAreMirroredBack() throws {
+        let network = ColorNetwork()
+        network.shift = 3
+        // Shifted right by 3 in one pass, left by 3 in the other: their mean is symmetric about the stripe's border.
+        let both = try Inference(network: network, settings: settings([1], flip: true)).probabilities(of: stripes(30, 2))
+        let values = try both.array(of: Float.self)
+        let red = Array(values[0..<30])
+        #expect(red[6] > 0.9 && red[14] < 0.1)
+        #expect(abs(red[8] - red[11]) < 1e-5 && abs(red[8] - 0.5) < 0.05)
+    }
+
+    @Test func probabilitiesSumToOne() throws {
+        for settings in [settings([1]), settings([0.75, 1.25], flip: true)] {
+            let probabilities = try Inference(network: ColorNetwork(), settings: settings).probabilities(of: stripes(17, 9))
+            #expect(probabilities.shape == [1, 3, 9, 17])
+            let sums = try probabilities.sum(dims: [1]).array(of: Float.self)
+            #expect(sums.allSatisfy { abs($0 - 1) < 1e-5 })
+        }
+    }
+
+    @Test(arguments: [[], [0], [-1], [.nan], [9]] as [[Float]]) func impossibleScalesAreRefused(_ scales: [Float]) throws {
+        let error = #expect(throws: UserError.self) {
+            _ = try Inference(network: ColorNetwork(), settings: settings(scales))
+        }
+        #expect(error?.description.hasPrefix("evaluate.scales") == true)
+    }
+
+    // MARK: Tickets and jobs, on files
+
+    /// A run with one checkpoint of random weights, and a dataset of two images.
+    private final class Files {
+        let path: String
+        let recipe: Recipe
+        var run: String { path + "/run" }
+        var checkpoint: String { run + "/checkpoints/step-000002" }
+
+        init() throws {
+            path = FileManager.default.temporaryDirectory.appendingPathComponent("evaluator-\(UUID().uuidString)").path
+            for folder in ["data/train", "data/trainannot", "data/val", "data/valannot", "run/checkpoints/step-000002"] {
+                try FileManager.default.createDirectory(atPath: "\(path)/\(folder)", withIntermediateDirectories: true)
+            }
+            for split in ["train", "val"] {
+                for index in 0..<2 {
+                    let image = Image(width: 40, height: 24) { target in
+                        for i in 0..<target.count { target[i] = UInt8(truncatingIfNeeded: i * (7 + index)) }
+                    }
+                    let label = LabelMap(width: 40, height: 24) { target in
+                        for i in 0..<target.count { target[i] = UInt8(i % 12) }   // 11 is CamVid's ignore label
+                    }
+                    try ImageFile.write(PNG.encode(image), to: "\(path)/data/\(split)/scene\(index).png")
+                    try ImageFile.write(PNG.encode(label), to: "\(path)/data/\(split)annot/scene\(index).png")
+                }
+            }
+            var recipe = Recipe()
+            recipe.dataset.root = path + "/data"
+            recipe.model.embedding = 8
+            self.recipe = recipe
+            try DurableFile.write(recipe.yaml(), to: run + "/recipe.yaml")
+            try DurableFile.write("{\"step\": 2}", to: checkpoint + "/manifest.json")
+            let network = try Network.initial(recipe.model, classes: 11, seed: 4, projecting: true)
+            try Safetensors.write(network.stateDict(), to: Network.weightsFile(checkpoint))
+        }
+
+        deinit { try? FileManager.default.removeItem(atPath: path) }
+
+        func ticket(_ image: Int) -> EvaluationTicket {
+            EvaluationTicket(
+                image: image, split: "val", dataset: recipe.dataset, model: recipe.model, evaluation: recipe.evaluate,
+                checkpoint: checkpoint)
+        }
+    }
+
+    @Test func ticketsGiveTheImagesConfusionInAnyOrder() throws {
+        let files = try Files()
+        func matrix(_ work: EvaluationWork, _ image: Int) throws -> [Int64] {
+            let body = try JSONEncoder().encode(files.ticket(image))
+            let output = try Evaluator.execute(Ticket(id: 1, body: body), work)
+            let tensor = try #require(output.tensors.first)
+            #expect(tensor.name == "confusion" && tensor.dtype == .int64 && tensor.shape == [11, 11])
+            return tensor.bytes.array()
+        }
+        let one = EvaluationWork(device: .cpu), other = EvaluationWork(device: .cpu)
+        let forth = try [matrix(one, 0), matrix(one, 1)]
+        let back = try [matrix(other, 1), matrix(other, 0)]
+        #expect(forth == back.reversed())
+        // 960 pixels, every twelfth ignored.
+        #expect(forth.allSatisfy { $0.reduce(0, +) == 880 })
+    }
+
+    @Test func ticketsThatCannotBeNameTheReason() throws {
+        let files = try Files()
+        func message(_ ticket: EvaluationTicket) -> String {
+            do {
+                _ = try EvaluationWork(device: .cpu).execute(ticket)
+                return "no error"
+            } catch { return "\(error)" }
+        }
+        #expect(message(files.ticket(2)) == "split 'val' has 2 images; there is no image 2")
+        var elsewhere = files.ticket(0)
+        elsewhere.checkpoint = files.path + "/none"
+        #expect(message(elsewhere).contains(files.path + "/none/model.safetensors"))
+        try ImageFile.write([1, 2, 3], to: files.path + "/data/val/scene1.png")
+        #expect(message(files.ticket(1)).contains("scene1.png"))
+    }
+
+    @Test func predictWritesOverlaysAndExplainsTheColours() throws {
+        let files = try Files()
+        let images = (0..<2).map { "\(files.path)/data/val/scene\($0).png" }
+        var lines: [String] = []
+        // The run knows its classes even where the dataset has gone.
+        try ClassTable(classes: (0..<11).map { ClassInfo(name: "kind\($0)", color: Palette.camvid[$0]) })
+            .write(toRun: files.run)
+        try PredictJob.run(
+            PredictJob.Options(arguments: ["--run", files.run, "--out", files.path + "/out"] + images)
+        ) { lines.append($0) }
+        #expect(lines.count == 3)
+        #expect(lines[0].hasPrefix("classes: kind0 #808080, kind1 #800000"))
+        for index in 0..<2 {
+            let overlay = try ImageFile.readImage("\(files.path)/out/scene\(index)-overlay.png")
+            #expect(overlay.width == 40 && overlay.height == 24)
+            #expect(try overlay != ImageFile.readImage(images[index]))
+            #expect(lines[index + 1].contains("scene\(index)-overlay.png: kind"))
+        }
+    }
+
+    @Test func wrongPredictionRequestsAreExplained() throws {
+        let files = try Files()
+        func message(_ arguments: [String]) -> String {
+            do {
+                try PredictJob.run(PredictJob.Options(arguments: arguments)) { _ in }
+                return "no error"
+            } catch { return "\(error)" }
+        }
+        let common = ["--run", files.run, "--out", files.path + "/out"]
+        #expect(message(common) == "predict needs at least one image")
+        #expect(message(["--rum", "x"]) == "unknown option '--rum'; did you mean '--run'?")
+        #expect(message(["--run"]) == "--run needs a value")
+        #expect(message(["a.png"]) == "--run is missing")
+        #expect(message(common + ["--threads", "0", "a.png"]) == "--threads 0 is no positive number")
+        #expect(message(common + ["a/x.png", "b/x.jpg"]).contains("would both be written to"))
+        #expect(message(common + [files.path + "/absent.png"]).contains("absent.png"))
+        #expect(message(["--run", files.path + "/other", "--out", "o", "a.png"]).contains(files.path + "/other"))
+        try FileManager.default.removeItem(atPath: files.checkpoint + "/manifest.json")
+        #expect(message(common + ["a.png"]) == "\(files.run)/checkpoints: holds no complete checkpoint")
+    }
+
+    @Test func exportTakesTheNewestCheckpoint() throws {
+        let files = try Files()
+        let target = files.path + "/network.safetensors"
+        let line = try EvaluatorMain.export(["--run", files.run, "--to", target])
+        #expect(line.hasPrefix(target))
+        #expect(try Safetensors.read(target).names.allSatisfy { !$0.hasPrefix("projection.") })
+    }
+
+    @Test func fingerprintIsRepeatable() throws {
+        #expect(try EvaluatorFingerprint.compute() == EvaluatorFingerprint.compute())
+    }
+}
