@@ -57,7 +57,7 @@ let package = Package(
         .target(name: "Models", dependencies: ["NN", "Configuration"]),
         .target(name: "Imaging", dependencies: ["Configuration", "CTurboJPEG", "CPNG"]),
         .target(name: "Datasets", dependencies: ["Imaging", yams]),
-        .target(name: "Contrast", dependencies: ["Configuration", "COpenBLAS"]),
+        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections], exclude: ["PROTOCOL.md"]),
 
