@@ -55,9 +55,9 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "Models", dependencies: ["NN", "Configuration"]),
-        .target(name: "Imaging", dependencies: ["Configuration", "CTurboJPEG", "CPNG"]),
-        .target(name: "Datasets", dependencies: ["Imaging", yams]),
-        .target(name: "Contrast", dependencies: ["Configuration", "COpenBLAS"]),
+        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG"]),
+        .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
+        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections], exclude: ["PROTOCOL.md", "PROTOCOL-CONTROL.md"]),
 

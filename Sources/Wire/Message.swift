@@ -10,6 +10,17 @@ public struct Header: Codable, Sendable, Equatable {
         public var dtype: WireDType
         public var shape: [Int]
         public var bytes: Int
+
+        public init(name: String, dtype: WireDType, shape: [Int], bytes: Int) {
+            self.name = name
+            self.dtype = dtype
+            self.shape = shape
+            self.bytes = bytes
+        }
+
+        public init(_ tensor: WireTensor) {
+            self.init(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: tensor.bytes.count)
+        }
     }
 
     public var version: Int
@@ -22,6 +33,8 @@ public struct Header: Codable, Sendable, Equatable {
     /// Counts the sender's messages on this socket from 1; lets a receiver see duplicates and losses.
     public var sequence: UInt64
     public var tensors: [Tensor]
+    /// Which ticket a pool's message is about; absent from all other messages.
+    public var ticket: TicketID?
 }
 
 /// Sizes beyond which a message is refused before anything of it is used.
@@ -33,6 +46,18 @@ public struct MessageLimits: Sendable {
     public var tensorBytes = 1 << 30
 
     public init() {}
+
+    /// Checks what is about to be sent against what a receiver with the same limits takes.
+    ///
+    /// - Throws: `WireError.tooLarge` or `.malformed`.
+    public func check(body: Int, tensors all: [WireTensor]) throws {
+        guard body <= bodyBytes else { throw WireError.tooLarge(what: "body", bytes: body, limit: bodyBytes) }
+        guard all.count <= tensors else { throw WireError.malformed("\(all.count) tensors; the limit is \(tensors)") }
+        let total = all.reduce(0) { $0 + $1.bytes.count }
+        guard total <= tensorBytes else {
+            throw WireError.tooLarge(what: "tensors", bytes: total, limit: tensorBytes)
+        }
+    }
 }
 
 /// A message as frames: header (JSON), body (JSON), then one raw frame per tensor.
@@ -44,14 +69,12 @@ public struct Message: Sendable {
 
     public init(
         _ type: String, from sender: Sender, epoch: Epoch, sequence: UInt64, body: Data = Data("{}".utf8),
-        tensors: [WireTensor] = []
+        tensors: [WireTensor] = [], ticket: TicketID? = nil
     ) {
         header = Header(
             version: Header.currentVersion, type: type, run: sender.run, sender: sender.name,
             incarnation: sender.incarnation, epoch: epoch, sequence: sequence,
-            tensors: tensors.map {
-                Header.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes.count)
-            })
+            tensors: tensors.map(Header.Tensor.init), ticket: ticket)
         self.body = body
         self.tensors = tensors
     }
@@ -70,7 +93,9 @@ public struct Message: Sendable {
         }
         let header: Header
         do {
-            header = try JSONDecoder().decode(Header.self, from: frames[0].data)
+            header = try Header(frame: frames[0])
+        } catch let error as WireError {
+            throw error
         } catch {
             throw WireError.malformed("header is no valid JSON header")
         }
@@ -100,9 +125,7 @@ public struct Message: Sendable {
 
     /// The frames to send, in order.
     public func frames() throws -> [SharedBytes] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return [SharedBytes(try encoder.encode(header)), SharedBytes(body)] + tensors.map(\.bytes)
+        [header.frame(), SharedBytes(body)] + tensors.map(\.bytes)
     }
 
     /// The body as the type that the message's kind prescribes.

@@ -43,8 +43,11 @@ public struct Endpoint: Codable, Hashable, Sendable, CustomStringConvertible {
     public var description: String { address }
 }
 
-/// A ZeroMQ socket. It belongs to one thread: the one that made it uses and closes it.
-public final class Socket {
+/// A ZeroMQ socket. It belongs to one thread at a time: nobody else uses or closes it.
+///
+/// `@unchecked Sendable` so that one thread can open it, where errors can be thrown to the caller, and hand it over
+/// to the thread that it then belongs to (starting a thread is the full barrier that libzmq asks for).
+public final class Socket: @unchecked Sendable {
     public enum Kind: Sendable { case router, dealer }
 
     public enum SendOutcome: Sendable, Equatable {
@@ -56,12 +59,22 @@ public final class Socket {
     }
 
     let handle: UnsafeMutableRawPointer
+    private var isOpen = true
     private var endpoint = "(unbound)"
 
     /// - Parameters:
     ///   - identity: a DEALER's routing id as the ROUTER sees it; libzmq invents one where nil.
+    ///     At most 255 bytes.
     ///   - maxMessageBytes: frames beyond it cut the connection before they are allocated.
-    public init(_ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int = 1 << 30) throws {
+    ///   - onlyWhileConnected: a DEALER's messages are not kept for a peer that is not there (`send` says `.full`).
+    /// - Throws: `WireError.socket` or, for an unusable identity, `WireError.malformed`.
+    public init(
+        _ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int = 1 << 30,
+        onlyWhileConnected: Bool = false
+    ) throws {
+        if let identity, !(1...255).contains(identity.utf8.count) || identity.utf8.contains(0) {
+            throw WireError.malformed("'\(identity)' cannot be a routing id: it takes 1 to 255 bytes, none of them 0")
+        }
         guard let handle = zmq_socket(context.handle, kind == .router ? ZMQ_ROUTER : ZMQ_DEALER) else {
             throw WireError.socket(operation: "open", endpoint: "\(kind) socket", reason: Socket.reason())
         }
@@ -80,13 +93,21 @@ public final class Socket {
         } else {
             set(ZMQ_RECONNECT_IVL, 50)
             set(ZMQ_RECONNECT_IVL_MAX, 1000)
+            if onlyWhileConnected { set(ZMQ_IMMEDIATE, 1) }
         }
         if let identity {
             _ = identity.withCString { zmq_setsockopt(handle, ZMQ_ROUTING_ID, $0, strlen($0)) }
         }
     }
 
-    deinit { zmq_close(handle) }
+    deinit { close() }
+
+    /// Closes the socket; what is unsent lingers. The socket must not be used afterwards.
+    public func close() {
+        guard isOpen else { return }
+        isOpen = false
+        zmq_close(handle)
+    }
 
     private func set<Value: BitwiseCopyable>(_ option: Int32, _ value: Value) {
         withUnsafeBytes(of: value) { _ = zmq_setsockopt(handle, option, $0.baseAddress, $0.count) }
@@ -143,7 +164,10 @@ public final class Socket {
     }
 
     /// The next message's frames, or nil where none waits. Frames are not copied.
-    public func receive() throws -> [SharedBytes]? {
+    ///
+    /// - Parameter maxFrames: of a message with more, the rest is thrown away and one frame more than `maxFrames` is
+    ///   returned, so that it can be told from a good one.
+    public func receive(maxFrames: Int = 128) throws -> [SharedBytes]? {
         var frames: [SharedBytes] = []
         while true {
             let message = UnsafeMutablePointer<zmq_msg_t>.allocate(capacity: 1)
@@ -158,8 +182,8 @@ public final class Socket {
             }
             let more = zmq_msg_more(message) != 0
             let holder = MessageHolder(message)
-            frames.append(
-                SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close() })
+            let frame = SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close() }
+            if frames.count <= maxFrames { frames.append(frame) }
             if !more { return frames }
         }
     }
@@ -193,4 +217,9 @@ private final class MessageHolder: @unchecked Sendable {
         zmq_msg_close(message)
         message.deallocate()
     }
+}
+
+extension MessageLimits {
+    /// No single frame of a message within these limits is larger.
+    var largestFrame: Int { max(headerBytes, bodyBytes, tensorBytes) }
 }

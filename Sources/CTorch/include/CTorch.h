@@ -1,9 +1,140 @@
+/// The few C functions through which Swift reaches libtorch.
+///
+/// One boxed call (`ct_call`) runs any operator by its schema name; the rest is what is no operator: autograd, memory,
+/// metadata and the runtime's settings.
+///
+/// Ownership: every `ct_tensor *` that a function returns or writes to an `out` parameter belongs to the caller, who
+/// hands it to `ct_release` once. Arguments are borrowed. NULL stands for an undefined tensor.
+///
+/// Errors: functions that can fail return a `ct_status`; after anything but CT_OK, `ct_error` holds one line that is
+/// valid until the same thread's next failure. No C++ exception leaves this library.
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/// A reference to a libtorch tensor (one count of its TensorImpl).
+typedef struct ct_tensor ct_tensor;
+
+typedef int32_t ct_status;
+enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2 };
+
+/// The first line of what went wrong in this thread's last failed call.
+const char *ct_error(void);
+
+// --- operators -------------------------------------------------------------------------------------------------
+
+enum {
+  CT_NONE = 0,
+  CT_TENSOR,   // integer: index into the tensor pool
+  CT_INT,      // integer; also dtypes, layouts and memory formats, as c10 numbers them
+  CT_DOUBLE,   // real
+  CT_BOOL,     // integer, 0 or 1
+  CT_INTS,     // count elements of the integer pool from index `integer`
+  CT_DOUBLES,  // count elements of the double pool from index `integer`
+  CT_TENSORS,  // count elements of the tensor pool from index `integer`
+  CT_STRING,   // count bytes of the byte pool from index `integer`
+  CT_DEVICE,   // integer: c10 device type; count: index, -1 for none
+};
+
+/// One argument or result: a tag and where its value stands.
+typedef struct {
+  int32_t tag;
+  int32_t count;
+  int64_t integer;
+  double real;
+} ct_value;
+
+/// An operator's arguments in the order of its schema. Trailing ones may be left out where the schema has defaults.
+typedef struct {
+  const ct_value *values;
+  int32_t count;
+  ct_tensor *const *tensors;
+  const int64_t *integers;
+  const double *doubles;
+  const uint8_t *bytes;
+} ct_arguments;
+
+/// An operator's results; the two arrays are freed by `ct_results_free`, the tensors by `ct_release`.
+typedef struct {
+  ct_value *values;
+  int32_t count;
+  ct_tensor **tensors;
+} ct_results;
+
+/// Runs the operator called `name`, for instance "aten::add.Tensor".
+///
+/// `name` must have static storage: a thread's cache of operators is keyed by its address.
+ct_status ct_call(const char *name, const ct_arguments *arguments, ct_results *results);
+void ct_results_free(ct_results *results);
+
+// --- tensors ---------------------------------------------------------------------------------------------------
+
+/// Another handle to the same tensor.
+ct_tensor *ct_retain(const ct_tensor *tensor);
+void ct_release(ct_tensor *tensor);
+/// How many handles have been given out and not been released.
+int64_t ct_live_handles(void);
+
+int32_t ct_dim(const ct_tensor *tensor);
+void ct_sizes(const ct_tensor *tensor, int64_t *sizes);
+void ct_strides(const ct_tensor *tensor, int64_t *strides);
+int64_t ct_numel(const ct_tensor *tensor);
+int32_t ct_dtype(const ct_tensor *tensor);
+void ct_device(const ct_tensor *tensor, int32_t *type, int32_t *index);
+bool ct_is_contiguous(const ct_tensor *tensor, int32_t memory_format);
+/// Whether both are the same tensor, not merely equal ones.
+bool ct_is_same(const ct_tensor *a, const ct_tensor *b);
+
+/// A new CPU tensor with a copy of the bytes at `data`, row-major.
+ct_status ct_copy_memory(const void *data, const int64_t *sizes, int32_t dim, int32_t dtype, ct_tensor **out);
+/// A CPU tensor on the caller's memory; `release(context)` is called once when the last tensor on it has gone, and
+/// also when this call fails.
+ct_status ct_adopt_memory(void *data, const int64_t *sizes, int32_t dim, int32_t dtype, void (*release)(void *),
+                          void *context, ct_tensor **out);
+/// The address of a CPU tensor's first element.
+ct_status ct_data(const ct_tensor *tensor, void **out);
+
+// --- autograd --------------------------------------------------------------------------------------------------
+
+ct_status ct_backward(ct_tensor *tensor, ct_tensor *gradient, bool retain_graph);
+bool ct_requires_grad(const ct_tensor *tensor);
+ct_status ct_set_requires_grad(ct_tensor *tensor, bool requires_grad);
+bool ct_is_leaf(const ct_tensor *tensor);
+/// The accumulated gradient, NULL if there is none.
+ct_status ct_grad(const ct_tensor *tensor, ct_tensor **out);
+/// Replaces the accumulated gradient; NULL drops it.
+ct_status ct_set_grad(ct_tensor *tensor, ct_tensor *gradient);
+/// Makes `tensor` hold the values, dtype, device and layout of `data`, keeping its identity.
+ct_status ct_set_data(ct_tensor *tensor, ct_tensor *data);
+/// Whether this thread records operations for differentiation.
+bool ct_grad_mode(void);
+void ct_set_grad_mode(bool enabled);
+
+// --- runtime ---------------------------------------------------------------------------------------------------
+
 /// The version of the libtorch linked, as "1.13.1".
 const char *ct_version(void);
+ct_status ct_manual_seed(uint64_t seed);
+ct_status ct_set_num_threads(int32_t count);
+int32_t ct_num_threads(void);
+/// Can be called once, before any parallel work.
+ct_status ct_set_num_interop_threads(int32_t count);
+ct_status ct_set_deterministic(bool enabled);
+/// Loads the CUDA library if there is one; the number of usable GPUs.
+int32_t ct_cuda_devices(void);
+
+// --- the caching CPU allocator -----------------------------------------------------------------------------------
+
+/// Bytes that are allocated for tensors, and bytes that are kept for the next ones.
+void ct_allocator_statistics(int64_t *in_use, int64_t *kept);
+/// Bounds what is kept; gives back what is above. 0 switches keeping off.
+void ct_allocator_set_limit(int64_t bytes);
+int64_t ct_allocator_limit(void);
+
 #ifdef __cplusplus
 }
 #endif

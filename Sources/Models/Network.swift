@@ -1,0 +1,108 @@
+import Basics
+import Configuration
+import NN
+import Tensors
+
+/// Makes networks from recipes: the one place where a recipe's names become architectures.
+public enum Network {
+    /// The architecture with its weights not yet set (zeros): for loading a state.
+    ///
+    /// - Parameters:
+    ///   - classes: of the dataset, without the ignore label.
+    ///   - projecting: whether it gets a projection head, for training by contrast.
+    /// - Throws: `UserError` that names the setting and what it may be.
+    public static func make(_ settings: ModelSettings, classes: Int, projecting: Bool = false) throws
+        -> any SegmentationNetwork
+    {
+        // 255 is the ignore label of label maps with 8 bits.
+        guard (1...255).contains(classes) else { throw UserError("a network for \(classes) classes: 1 to 255 are possible") }
+        guard settings.embedding > 0 else {
+            throw UserError("model.embedding is \(settings.embedding); it must be above 0")
+        }
+        switch settings.head {
+        case .deeplabv3:
+            return try DeepLabV3(
+                backbone: backbone(settings), classes: classes, rates: settings.atrousRates,
+                dropout: Double(settings.dropout), embedding: projecting ? settings.embedding : nil)
+        }
+    }
+
+    /// A network to train: the recipe's pretrained weights where it names some, elsewhere random ones that depend on the
+    /// seed and on each parameter's name only.
+    ///
+    /// - Throws: `UserError` that names the file of weights and what does not fit.
+    public static func initial(_ settings: ModelSettings, classes: Int, seed: UInt64, projecting: Bool) throws
+        -> any SegmentationNetwork
+    {
+        let network = try make(settings, classes: classes, projecting: projecting)
+        try network.initializeWeights(seed: seed)
+        if let path = settings.pretrained { try network.loadPretrained(path, settings) }
+        return network
+    }
+
+    /// A trained network for inference, without its projection head, in evaluation mode.
+    ///
+    /// - Parameter checkpoint: the folder that holds `model.safetensors`.
+    /// - Throws: `UserError` that names the file and what does not fit, `SafetensorsError` for a damaged file.
+    public static func trained(_ settings: ModelSettings, classes: Int, checkpoint: String) throws
+        -> any SegmentationNetwork
+    {
+        let network = try make(settings, classes: classes)
+        try withState(of: weightsFile(checkpoint), settings) { state in
+            try network.load(state.withoutProjection)
+        }
+        return network.eval()
+    }
+
+    /// A checkpoint's file of weights.
+    public static func weightsFile(_ checkpoint: String) -> String { checkpoint + "/model.safetensors" }
+
+    private static func backbone(_ settings: ModelSettings) throws -> any Backbone {
+        switch settings.backbone {
+        case .mobilenetv2:
+            guard [8, 16].contains(settings.outputStride) else {
+                throw UserError("model.outputStride is \(settings.outputStride); it must be 8 or 16")
+            }
+            return try MobileNetV2(outputStride: settings.outputStride)
+        }
+    }
+
+    /// Reads a file of weights and says which file, and which network, where they do not fit.
+    static func withState(of path: String, _ settings: ModelSettings, _ body: (NamedTensors) throws -> Void) throws {
+        let state = try Safetensors.read(path)
+        do {
+            try body(state)
+        } catch let mismatch as StateMismatch {
+            throw UserError(
+                "\(path): not the weights of \(settings.head.rawValue) on \(settings.backbone.rawValue) "
+                    + "as the recipe has it; \(mismatch)")
+        }
+    }
+}
+
+extension SegmentationNetwork {
+    /// Loads published weights of the backbone, or a whole network's trained by us or saved from PyTorch.
+    ///
+    /// A whole network's file has names under `backbone.`; its projection head is used if it has one and this network
+    /// does, and is dropped or left random otherwise.
+    func loadPretrained(_ path: String, _ settings: ModelSettings) throws {
+        try Network.withState(of: path, settings) { state in
+            guard state.names.contains(where: { $0.hasPrefix("backbone.") }) else { return try loadBackbone(state) }
+            let hasProjection = state.names.contains { $0.hasPrefix(NamedTensors.projectionPrefix) }
+            var complete = state
+            if projection == nil {
+                complete = state.withoutProjection
+            } else if !hasProjection {
+                complete.merge(stateDict().renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil })
+            }
+            try load(complete, allowing: .missingBatchCounts)
+        }
+    }
+}
+
+extension NamedTensors {
+    static let projectionPrefix = "projection."
+
+    /// A trained network as it is used and exported: the projection head exists in training only.
+    public var withoutProjection: NamedTensors { renamed { $0.hasPrefix(Self.projectionPrefix) ? nil : $0 } }
+}

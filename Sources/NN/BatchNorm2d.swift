@@ -1,0 +1,54 @@
+import Tensors
+
+/// Batch normalisation of `[N, C, H, W]` per channel; keys `weight`, `bias`, `running_mean`, `running_var`,
+/// `num_batches_tracked`.
+public final class BatchNorm2d: Module, Layer {
+    /// γ, `[C]`
+    @Parameter public var weight: Tensor?
+    /// β, `[C]`
+    @Parameter public var bias: Tensor?
+    @Buffer("running_mean") public var runningMean: Tensor?
+    @Buffer("running_var") public var runningVariance: Tensor?
+    /// Batches seen in training, int64 without dimensions.
+    @Buffer("num_batches_tracked") public var batchesTracked: Tensor?
+
+    public let eps: Double
+    /// The batch's share in the updated running statistics.
+    public let momentum: Double
+
+    /// - Parameters:
+    ///   - affine: whether there are γ and β.
+    ///   - trackStatistics: whether there are running statistics; without them, evaluation uses the batch's too.
+    public init(
+        _ channels: Int, eps: Double = 1e-5, momentum: Double = 0.1, affine: Bool = true, trackStatistics: Bool = true
+    ) throws {
+        self.eps = eps
+        self.momentum = momentum
+        super.init()
+        if affine {
+            weight = try Tensor.ones([channels])
+            bias = try Tensor.zeros([channels])
+        }
+        if trackStatistics {
+            runningMean = try Tensor.zeros([channels])
+            runningVariance = try Tensor.ones([channels])
+            batchesTracked = try Tensor.zeros([], dtype: .int64)
+        }
+    }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        if isTraining, let batchesTracked { try batchesTracked.add_(1) }
+        return try x.batchNorm(
+            weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
+            training: isTraining || runningMean == nil, momentum: momentum, eps: eps)
+    }
+
+    /// γ to 1, β to 0, statistics to those of standard normal values.
+    public override func initializeParameters(_ fill: ParameterFiller) throws {
+        try fill.constant(weight, 1)
+        try fill.constant(bias, 0)
+        try fill.constant(runningMean, 0)
+        try fill.constant(runningVariance, 1)
+        try fill.constant(batchesTracked, 0)
+    }
+}

@@ -1,0 +1,56 @@
+/// Tensors by name, in an order: a network's state, an optimiser's, a file's.
+public struct NamedTensors: Sequence {
+    public private(set) var names: [String] = []
+    private var tensors: [String: Tensor] = [:]
+
+    public init() {}
+
+    public init(_ pairs: some Sequence<(name: String, tensor: Tensor)>) {
+        for (name, tensor) in pairs { self[name] = tensor }
+    }
+
+    public var count: Int { names.count }
+    public var isEmpty: Bool { names.isEmpty }
+
+    /// A new name goes to the end; nil removes one.
+    public subscript(name: String) -> Tensor? {
+        get { tensors[name] }
+        set {
+            let old = tensors.updateValue(newValue, forName: name)
+            if old == nil && newValue != nil { names.append(name) }
+            if old != nil && newValue == nil { names.removeAll { $0 == name } }
+        }
+    }
+
+    public func makeIterator() -> AnyIterator<(name: String, tensor: Tensor)> {
+        var rest = names.makeIterator()
+        return AnyIterator { rest.next().map { ($0, tensors[$0]!) } }
+    }
+
+    /// The entries whose names pass, under new names if `rename` gives some; the order stays.
+    public func renamed(_ rename: (String) -> String?) -> NamedTensors {
+        NamedTensors(compactMap { name, tensor in rename(name).map { (name: $0, tensor: tensor) } })
+    }
+
+    /// The entries that begin with `prefix`, without it.
+    public func under(_ prefix: String) -> NamedTensors {
+        renamed { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : nil }
+    }
+
+    /// All entries with `prefix` before their names.
+    public func prefixed(_ prefix: String) -> NamedTensors { renamed { prefix + $0 } }
+
+    /// Adds another's entries; those of equal name are replaced.
+    public mutating func merge(_ others: NamedTensors) { for (name, tensor) in others { self[name] = tensor } }
+
+    /// The sum of the elements' counts.
+    public var elementCount: Int { reduce(0) { $0 + $1.tensor.count } }
+}
+
+extension [String: Tensor] {
+    fileprivate mutating func updateValue(_ value: Tensor?, forName name: String) -> Tensor? {
+        let old = self[name]
+        self[name] = value
+        return old
+    }
+}

@@ -1,0 +1,32 @@
+/// Functions between layers, element by element unless they name a dimension.
+extension Tensor {
+    public func relu() throws -> Tensor { try Operator.call("aten::relu", self) }
+    /// min(max(x, 0), 6)
+    public func relu6() throws -> Tensor { try Operator.call("aten::hardtanh", self, 0.0, 6.0) }
+    /// x · relu6(x + 3) / 6
+    public func hardswish() throws -> Tensor { try Operator.call("aten::hardswish", self) }
+    /// relu6(x + 3) / 6
+    public func hardsigmoid() throws -> Tensor { try Operator.call("aten::hardsigmoid", self) }
+    public func sigmoid() throws -> Tensor { try Operator.call("aten::sigmoid", self) }
+    /// x · sigmoid(x)
+    public func silu() throws -> Tensor { try Operator.call("aten::silu", self) }
+
+    /// x · Φ(x), exact, or by the approximation through tanh.
+    public func gelu(tanhApproximation: Bool = false) throws -> Tensor {
+        try Operator.call("aten::gelu", self, tanhApproximation ? "tanh" : "none")
+    }
+
+    public func softmax(dim: Int) throws -> Tensor { try Operator.call("aten::softmax.int", self, dim) }
+    public func logSoftmax(dim: Int) throws -> Tensor { try Operator.call("aten::log_softmax.int", self, dim) }
+
+    /// Zeroes elements with probability `p` and scales the rest by 1 / (1 - p); nothing when not `training`. Draws come
+    /// from libtorch's generator: `Torch.seed(_:)` makes them repeatable.
+    public func dropout(_ p: Double, training: Bool) throws -> Tensor {
+        training && p > 0 ? try Operator.call("aten::dropout", self, p, true) : self
+    }
+
+    /// The same, but whole channels at a time.
+    public func dropout2d(_ p: Double, training: Bool) throws -> Tensor {
+        training && p > 0 ? try Operator.call("aten::feature_dropout", self, p, true) : self
+    }
+}

@@ -1,0 +1,55 @@
+/// Element-wise arithmetic with NumPy's broadcasting: shapes are aligned at their ends, sizes of 1 stretch.
+extension Tensor {
+    public static func + (a: Tensor, b: Tensor) throws -> Tensor { try Operator.call("aten::add.Tensor", a, b) }
+    public static func - (a: Tensor, b: Tensor) throws -> Tensor { try Operator.call("aten::sub.Tensor", a, b) }
+    public static func * (a: Tensor, b: Tensor) throws -> Tensor { try Operator.call("aten::mul.Tensor", a, b) }
+    public static func / (a: Tensor, b: Tensor) throws -> Tensor { try Operator.call("aten::div.Tensor", a, b) }
+
+    public static func + (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::add.Scalar", a, b) }
+    public static func - (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::sub.Scalar", a, b) }
+    public static func * (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::mul.Scalar", a, b) }
+    public static func / (a: Tensor, b: Double) throws -> Tensor { try Operator.call("aten::div.Scalar", a, b) }
+
+    public static func + (a: Double, b: Tensor) throws -> Tensor { try b + a }
+    public static func - (a: Double, b: Tensor) throws -> Tensor { try Operator.call("aten::rsub.Scalar", b, a) }
+    public static func * (a: Double, b: Tensor) throws -> Tensor { try b * a }
+    public static func / (a: Double, b: Tensor) throws -> Tensor { try b.reciprocal() * a }
+
+    public static prefix func - (a: Tensor) throws -> Tensor { try Operator.call("aten::neg", a) }
+
+    public func reciprocal() throws -> Tensor { try Operator.call("aten::reciprocal", self) }
+    public func exp() throws -> Tensor { try Operator.call("aten::exp", self) }
+    public func log() throws -> Tensor { try Operator.call("aten::log", self) }
+    public func sqrt() throws -> Tensor { try Operator.call("aten::sqrt", self) }
+    public func square() throws -> Tensor { try Operator.call("aten::square", self) }
+    public func abs() throws -> Tensor { try Operator.call("aten::abs", self) }
+    public func sin() throws -> Tensor { try Operator.call("aten::sin", self) }
+    public func cos() throws -> Tensor { try Operator.call("aten::cos", self) }
+    public func tanh() throws -> Tensor { try Operator.call("aten::tanh", self) }
+    public func floor() throws -> Tensor { try Operator.call("aten::floor", self) }
+    public func round() throws -> Tensor { try Operator.call("aten::round", self) }
+    public func pow(_ exponent: Double) throws -> Tensor { try Operator.call("aten::pow.Tensor_Scalar", self, exponent) }
+
+    /// Each element brought into `min...max`; a bound left out does not bind.
+    public func clamp(min: Double? = nil, max: Double? = nil) throws -> Tensor {
+        try Operator.call("aten::clamp", self, min, max)
+    }
+
+    public func maximum(_ other: Tensor) throws -> Tensor { try Operator.call("aten::maximum", self, other) }
+    public func minimum(_ other: Tensor) throws -> Tensor { try Operator.call("aten::minimum", self, other) }
+
+    // MARK: Products
+
+    /// The matrix product over the last two dimensions; leading ones broadcast.
+    ///
+    /// `[…, n, k] · […, k, m] -> […, n, m]`
+    public func matmul(_ other: Tensor) throws -> Tensor { try Operator.call("aten::matmul", self, other) }
+
+    /// The product of a batch of matrices: `[B, n, k] · [B, k, m] -> [B, n, m]`.
+    public func bmm(_ other: Tensor) throws -> Tensor { try Operator.call("aten::bmm", self, other) }
+
+    /// `x · weightᵀ + bias`: `[…, in] -> […, out]` with `weight` `[out, in]` and `bias` `[out]`.
+    public func linear(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
+        try Operator.call("aten::linear", self, weight, bias)
+    }
+}

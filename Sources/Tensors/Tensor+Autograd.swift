@@ -1,0 +1,68 @@
+import CTorch
+
+/// Differentiation. Operations on tensors that require a gradient are recorded; `backward` walks the record.
+extension Tensor {
+    /// Whether operations on this tensor are recorded.
+    public var requiresGrad: Bool { ct_requires_grad(handle) }
+
+    /// Whether it was made by the user rather than by a recorded operation; only leaves collect gradients.
+    public var isLeaf: Bool { ct_is_leaf(handle) }
+
+    /// Switches recording for a leaf of a floating-point type. Returns the tensor itself.
+    @discardableResult public func requiresGrad(_ on: Bool) throws -> Tensor {
+        try check(ct_set_requires_grad(handle, on), "requires_grad", [description])
+        return self
+    }
+
+    /// The gradient collected so far; nil before the first backward pass.
+    public var grad: Tensor? {
+        get throws {
+            var out: OpaquePointer?
+            try check(ct_grad(handle, &out), "grad", [description])
+            return out.map(Tensor.init(owning:))
+        }
+    }
+
+    /// Replaces the collected gradient; nil drops it, so that the next backward pass starts anew.
+    public func setGrad(_ gradient: Tensor?) throws {
+        try check(ct_set_grad(handle, gradient?.handle), "set grad", [description, gradient?.description ?? "nil"])
+    }
+
+    /// Adds the derivatives of this tensor with respect to every leaf behind it to those leaves' `grad`.
+    ///
+    /// - Parameters:
+    ///   - gradient: the derivative of the final value with respect to this tensor, of its shape; may be left out for a
+    ///     single element.
+    ///   - retainGraph: keep the record for another backward pass over the same operations.
+    public func backward(gradient: Tensor? = nil, retainGraph: Bool = false) throws {
+        try check(
+            ct_backward(handle, gradient?.handle, retainGraph), "backward",
+            [description] + (gradient.map { [$0.description] } ?? []))
+    }
+
+    /// The same elements, cut off from the record.
+    public func detach() throws -> Tensor { try Operator.call("aten::detach", self) }
+
+    /// Makes this tensor hold the values, type, device and memory order of another and keep its identity, so that an
+    /// optimiser that refers to it sees the change. The gradient is dropped.
+    public func setData(_ data: Tensor) throws {
+        try setGrad(nil)
+        try check(ct_set_data(handle, data.handle), "set data", [description, data.description])
+    }
+}
+
+/// Runs `body` without recording operations on this thread: for evaluation and for updates of parameters.
+public func withoutGradient<R>(_ body: () throws -> R) rethrows -> R {
+    let before = ct_grad_mode()
+    ct_set_grad_mode(false)
+    defer { ct_set_grad_mode(before) }
+    return try body()
+}
+
+/// Runs `body` with recording on, also within `withoutGradient`.
+public func withGradient<R>(_ body: () throws -> R) rethrows -> R {
+    let before = ct_grad_mode()
+    ct_set_grad_mode(true)
+    defer { ct_set_grad_mode(before) }
+    return try body()
+}

@@ -1,0 +1,71 @@
+/// Other shapes of the same elements; views where the memory allows. Negative dimensions count from the end.
+extension Tensor {
+    /// The elements in another shape, without a copy if possible; one size may be -1 and follows from the rest.
+    public func reshape(_ shape: [Int]) throws -> Tensor { try Operator.call("aten::reshape", self, shape) }
+
+    /// Like `reshape`, but an error where a copy would be needed.
+    public func view(_ shape: [Int]) throws -> Tensor { try Operator.call("aten::view", self, shape) }
+
+    /// Dimension i of the result is dimension `order[i]`.
+    public func permute(_ order: [Int]) throws -> Tensor { try Operator.call("aten::permute", self, order) }
+
+    public func transpose(_ a: Int, _ b: Int) throws -> Tensor { try Operator.call("aten::transpose.int", self, a, b) }
+
+    /// Merges the dimensions `from...to` into one.
+    public func flatten(from: Int = 0, to: Int = -1) throws -> Tensor {
+        try Operator.call("aten::flatten.using_ints", self, from, to)
+    }
+
+    public func unflatten(dim: Int, _ sizes: [Int]) throws -> Tensor {
+        let axis = dim < 0 ? dim + self.dim : dim
+        let shape = shape
+        guard shape.indices.contains(axis) else {
+            throw TensorError(operation: "unflatten", arguments: [description], reason: "there is no dimension \(dim)")
+        }
+        return try reshape(Array(shape[..<axis]) + sizes + Array(shape[(axis + 1)...]))
+    }
+
+    /// Drops a dimension of size 1.
+    public func squeeze(_ dim: Int) throws -> Tensor { try Operator.call("aten::squeeze.dim", self, dim) }
+    /// Inserts a dimension of size 1.
+    public func unsqueeze(_ dim: Int) throws -> Tensor { try Operator.call("aten::unsqueeze", self, dim) }
+    /// Stretches dimensions of size 1 without a copy; -1 keeps a size.
+    public func expand(_ shape: [Int]) throws -> Tensor { try Operator.call("aten::expand", self, shape) }
+    /// Copies along each dimension so many times.
+    public func tiled(_ times: [Int]) throws -> Tensor { try Operator.call("aten::repeat", self, times) }
+    /// Moves elements around each dimension's ring, as Swin's shifted windows need it.
+    public func roll(_ shifts: [Int], dims: [Int]) throws -> Tensor { try Operator.call("aten::roll", self, shifts, dims) }
+    public func flip(_ dims: [Int]) throws -> Tensor { try Operator.call("aten::flip", self, dims) }
+
+    /// Joins tensors along an existing dimension.
+    public static func cat(_ tensors: [Tensor], dim: Int = 0) throws -> Tensor {
+        try Operator.call("aten::cat", Argument.tensors(tensors), dim)
+    }
+
+    /// Joins tensors of equal shape along a new dimension.
+    public static func stack(_ tensors: [Tensor], dim: Int = 0) throws -> Tensor {
+        try Operator.call("aten::stack", Argument.tensors(tensors), dim)
+    }
+
+    /// Views of `size` each along a dimension, the last may be smaller.
+    public func split(_ size: Int, dim: Int = 0) throws -> [Tensor] {
+        try Operator.callForList("aten::split.Tensor", self, size, dim)
+    }
+
+    /// Views of the given sizes along a dimension.
+    public func split(sizes: [Int], dim: Int = 0) throws -> [Tensor] {
+        try Operator.callForList("aten::split_with_sizes", self, sizes, dim)
+    }
+
+    /// At most `count` views of about equal size.
+    public func chunk(_ count: Int, dim: Int = 0) throws -> [Tensor] {
+        try Operator.callForList("aten::chunk", self, count, dim)
+    }
+
+    /// The slices along a dimension, without that dimension.
+    public func unbind(dim: Int = 0) throws -> [Tensor] { try Operator.callForList("aten::unbind.int", self, dim) }
+
+    /// The lower or upper part, for transformer masks and tests.
+    public func tril(_ diagonal: Int = 0) throws -> Tensor { try Operator.call("aten::tril", self, diagonal) }
+    public func triu(_ diagonal: Int = 0) throws -> Tensor { try Operator.call("aten::triu", self, diagonal) }
+}

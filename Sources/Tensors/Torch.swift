@@ -1,0 +1,56 @@
+import CTorch
+
+/// Settings of libtorch in this process.
+public enum Torch {
+    /// The version linked, as `1.13.0`.
+    public static var version: String { String(cString: ct_version()) }
+
+    /// Seeds libtorch's generators, on which only dropout and its like draw. Reseeded every step from the step's key, so
+    /// that no generator state survives a step.
+    public static func seed(_ seed: UInt64) throws { try check(ct_manual_seed(seed), "manual_seed") }
+
+    /// Threads within one operation, for libtorch and its BLAS. Results depend on it in the last bits.
+    public static var threads: Int { Int(ct_num_threads()) }
+
+    public static func setThreads(_ count: Int) throws {
+        guard (1...4096).contains(count) else {
+            throw TensorError(operation: "set threads", reason: "\(count) is no number of threads")
+        }
+        try check(ct_set_num_threads(Int32(count)), "set threads", ["\(count)"])
+    }
+
+    /// Threads between operations; to be set once, before any work.
+    public static func setInteropThreads(_ count: Int) throws {
+        guard (1...4096).contains(count) else {
+            throw TensorError(operation: "set interop threads", reason: "\(count) is no number of threads")
+        }
+        try check(ct_set_num_interop_threads(Int32(count)), "set interop threads", ["\(count)"])
+    }
+
+    /// Prefers algorithms that always add in the same order.
+    public static func setDeterministic(_ on: Bool) throws { try check(ct_set_deterministic(on), "deterministic") }
+
+    /// The number of usable GPUs; loads libtorch's CUDA library if there is one.
+    public static var cudaDevices: Int { Int(ct_cuda_devices()) }
+
+    /// Checks that a device exists in this process.
+    ///
+    /// - Throws: `TensorError` that says how many GPUs there are.
+    public static func checkDevice(_ device: Device) throws {
+        guard case .cuda(let index) = device, index >= cudaDevices else { return }
+        throw TensorError(operation: "\(device)", reason: "libtorch \(version) sees \(cudaDevices) GPUs here")
+    }
+
+    /// Bytes that tensors on the CPU use, and bytes that the allocator keeps for the next ones.
+    public static var cpuMemory: (inUse: Int, kept: Int) {
+        var inUse: Int64 = 0, kept: Int64 = 0
+        ct_allocator_statistics(&inUse, &kept)
+        return (Int(inUse), Int(kept))
+    }
+
+    /// The bound on what the allocator keeps, a quarter of the machine's memory if not set; 0 gives all back.
+    public static var keptMemoryLimit: Int {
+        get { Int(ct_allocator_limit()) }
+        set { ct_allocator_set_limit(Int64(newValue)) }
+    }
+}

@@ -1,0 +1,174 @@
+// Who gets which ticket, and what becomes of a lost worker's.
+extension PoolConsumerCore {
+    /// Gives waiting tickets to workers with free credit, the oldest first; a suspect gets a worker of its own.
+    mutating func dispatch() {
+        guard failure == nil else { return }
+        if !suspects.isEmpty { dispatchSuspects() }
+        while !again.isEmpty || !fresh.isEmpty {
+            guard let peer = leastLoaded(where: { $0.isOpen && $0.held.count < $0.credit }) else { return }
+            give(again.isEmpty ? fresh.removeFirst() : again.removeFirst(), to: peer)
+        }
+    }
+
+    /// A suspect goes to a worker that has nothing else; where all are busy, one of them gets nothing new until it
+    /// is idle. The reservation stays with that worker, or a steady load would move it from one to the next for ever.
+    private mutating func dispatchSuspects() {
+        for peer in roster {
+            if let id = workers[peer]!.reservedFor, !suspects.contains(id) { workers[peer]!.reservedFor = nil }
+        }
+        for id in suspects {
+            let reserved = roster.first { workers[$0]!.reservedFor == id }
+            guard let peer = reserved ?? leastLoaded(where: \.isOpen) else { continue }
+            guard workers[peer]!.isIdle else {
+                workers[peer]!.reservedFor = id
+                continue
+            }
+            suspects.removeAll { $0 == id }
+            workers[peer]!.reservedFor = nil
+            workers[peer]!.isolated = id
+            give(id, to: peer)
+        }
+    }
+
+    private func leastLoaded(where accepts: (Worker) -> Bool) -> PeerID? {
+        var best: (peer: PeerID, load: Int)?
+        for peer in roster {
+            let worker = workers[peer]!
+            let load = worker.held.count
+            guard load < best?.load ?? .max, accepts(worker) else { continue }
+            best = (peer, load)
+        }
+        return best?.peer
+    }
+
+    private mutating func give(_ id: TicketID, to peer: PeerID) {
+        workers[peer]!.held.append(id)
+        if !entries[id]!.holders.contains(peer) { entries[id]!.holders.append(peer) }
+        send(id, to: peer)
+    }
+
+    /// Puts a ticket that nobody has any more back in line.
+    mutating func putBack(_ id: TicketID) {
+        guard let entry = entries[id] else { return }
+        if entry.blames.isEmpty {
+            again.insertSorted(id)
+        } else {
+            suspects.insertSorted(id)
+        }
+        counts.reissued += 1
+    }
+
+    /// Takes a ticket out of the line, because its outcome is there.
+    mutating func withdraw(_ id: TicketID) {
+        again.removeAll { $0 == id }
+        if !suspects.isEmpty {
+            suspects.removeAll { $0 == id }
+            for peer in roster where workers[peer]!.reservedFor == id { workers[peer]!.reservedFor = nil }
+        }
+    }
+
+    /// Takes a worker out and its tickets back. What it executed is blamed where this may be a death of it.
+    mutating func lose(_ peer: PeerID, _ cause: PoolLossCause) {
+        guard let worker = workers.removeValue(forKey: peer) else { return }
+        roster.removeAll { $0 == peer }
+        let expected = worker.lossExpected || worker.draining
+        if cause.isDeath { expectedLosses.remove(worker.name) }
+        var blamed: [TicketID] = []
+        if cause.isDeath, !expected {
+            for id in worker.executing where worker.held.contains(id) && entries[id]?.outcome == nil {
+                blamed.append(id)
+                blame(id, on: worker)
+            }
+        }
+        // Names are the peers' to choose; what is remembered of those that are gone is bounded.
+        if latestLosses.count >= 1024 { latestLosses = latestLosses.filter { !$0.value.blamed.isEmpty } }
+        latestLosses[worker.name] = (worker.incarnation, blamed)
+        var reissued = 0
+        for id in worker.held where entries[id] != nil && entries[id]!.outcome == nil {
+            putBack(id)
+            reissued += 1
+        }
+        if cause != .bye { counts.lostWorkers += 1 }
+        actions.append(.report(.lost(worker: worker.name, cause: cause, reissued: reissued)))
+    }
+
+    private mutating func blame(_ id: TicketID, on worker: Worker) {
+        entries[id]!.blames.append(
+            Blame(worker: worker.name, incarnation: worker.incarnation, isolated: worker.isolated == id))
+        let isolated = entries[id]!.blames.filter(\.isolated)
+        actions.append(.report(.blamed(ticket: id, worker: worker.name, isolated: isolated.count)))
+        guard isolated.count >= settings.isolatedDeaths else { return }
+        conclude(
+            id, workers: isolated.map(\.worker),
+            reason: "\(isolated.count) workers died executing it with nothing else to do")
+    }
+
+    /// Takes back what was held against tickets for a loss that was none of their doing.
+    mutating func absolve(_ name: String, _ incarnation: Incarnation) {
+        guard let loss = latestLosses[name], loss.incarnation == incarnation else { return }
+        latestLosses[name] = nil
+        for id in loss.blamed where entries[id] != nil && entries[id]!.outcome == nil {
+            entries[id]!.blames.removeAll { $0.worker == name && $0.incarnation == incarnation }
+            actions.append(.report(.absolved(ticket: id, worker: name)))
+            if entries[id]!.blames.isEmpty, suspects.contains(id) {
+                withdraw(id)
+                again.insertSorted(id)
+            }
+        }
+    }
+
+    mutating func expectLoss(_ name: String) {
+        let present = roster.filter { workers[$0]!.name == name }
+        for peer in present { workers[peer]!.lossExpected = true }
+        guard present.isEmpty else { return }
+        if let loss = latestLosses[name] {
+            absolve(name, loss.incarnation)
+        } else {
+            expectedLosses.insert(name)
+        }
+    }
+
+    mutating func drain(_ name: String) {
+        for peer in roster where workers[peer]!.name == name && !workers[peer]!.draining {
+            workers[peer]!.draining = true
+            workers[peer]!.reservedFor = nil
+            send(.drain, to: peer)
+        }
+    }
+
+    /// A worker that leaves as soon as it is done with what it executes keeps only that.
+    mutating func handBack(_ peer: PeerID) {
+        workers[peer]!.draining = true
+        workers[peer]!.reservedFor = nil
+        let executing = workers[peer]!.executing
+        let returned = workers[peer]!.held.filter { !executing.contains($0) }
+        workers[peer]!.held.removeAll { !executing.contains($0) }
+        if let id = workers[peer]!.isolated, returned.contains(id) { workers[peer]!.isolated = nil }
+        for id in returned where entries[id] != nil && entries[id]!.outcome == nil { putBack(id) }
+    }
+
+    /// Ends a ticket without a result: the pool fails when its turn comes, or hands it on as skipped.
+    mutating func conclude(_ id: TicketID, workers names: [String], reason: String) {
+        if settings.skipFailed {
+            counts.skipped += 1
+            entries[id]!.outcome = .result(
+                TicketResult(id: id, body: Self.emptyBody.data, tensors: [], worker: "", skipped: reason))
+            actions.append(.report(.skipped(ticket: id, epoch: epoch, reason: reason)))
+        } else {
+            let failure = PoolFailure(ticket: id, epoch: epoch, workers: names, message: reason)
+            entries[id]!.outcome = .failure(failure)
+            actions.append(.report(.failed(failure)))
+        }
+        counts.waiting += 1
+        withdraw(id)
+    }
+}
+
+extension [TicketID] {
+    /// Inserts into an ascending array, once.
+    mutating func insertSorted(_ id: TicketID) {
+        let place = firstIndex { $0 >= id } ?? endIndex
+        guard place == endIndex || self[place] != id else { return }
+        insert(id, at: place)
+    }
+}

@@ -1,0 +1,301 @@
+import Basics
+import Foundation
+
+/// What an executing ticket may know of its surroundings.
+public final class TicketContext: Sendable {
+    /// Which of the worker's consumers the ticket is from.
+    public let consumer: Int
+    public let epoch: Epoch
+    private let monitor = Monitor(Cancellation())
+
+    private struct Cancellation {
+        var isCancelled = false
+        var handlers: [@Sendable () -> Void] = []
+    }
+
+    init(consumer: Int, epoch: Epoch) {
+        self.consumer = consumer
+        self.epoch = epoch
+    }
+
+    /// Whether the result is wanted no more: a new epoch has begun, or the worker stops. Whatever `execute` then
+    /// returns or throws is dropped, so it should come to an end.
+    public var isCancelled: Bool { monitor.withLock { $0.isCancelled } }
+
+    /// Calls `handler` once when the ticket is cancelled, at once if it already is: the place to wake a thread that
+    /// waits for something else. Called on the worker's own thread, so it must not block.
+    public func onCancel(_ handler: @escaping @Sendable () -> Void) {
+        let late = monitor.withLock { state in
+            if !state.isCancelled { state.handlers.append(handler) }
+            return state.isCancelled
+        }
+        if late { handler() }
+    }
+
+    func cancel() {
+        let handlers = monitor.withLock { state in
+            state.isCancelled = true
+            defer { state.handlers = [] }
+            return state.handlers
+        }
+        for handler in handlers { handler() }
+    }
+}
+
+/// The end of a pool that does the work, for one consumer or several.
+///
+/// A thread of its own owns one DEALER per consumer and keeps heartbeats going while tickets are executed. `run`
+/// executes them, on the calling thread or on several.
+///
+/// ```swift
+/// let worker = try PoolWorker(consumers: [endpoint], as: sender, credit: 2, context: context)
+/// try worker.run { ticket, _ in TicketOutput(body: ticket.body) }
+/// ```
+public final class PoolWorker: Sendable {
+    private let mailbox = WorkerMailbox()
+    private let settings: PoolSettings
+    private let sender: Sender
+    private let fingerprint: String?
+    private let credit: Int
+    private let consumers: [Endpoint]
+    private let sockets: [Socket]
+    private let onEvent: @Sendable (PoolEvent) -> Void
+
+    /// Connects; nothing is sent before `run`.
+    ///
+    /// - Parameters:
+    ///   - fingerprint: what this worker says of its kernels; consumers that ask refuse another one than the run's.
+    ///   - credit: how many tickets it holds per consumer, the executing ones included. One more than the threads
+    ///     keeps them busy while results travel.
+    ///   - onEvent: for the log; called on the worker's own thread, so it must not block.
+    /// - Throws: `WireError.socket` for an endpoint that cannot be.
+    public init(
+        consumers: [Endpoint], as sender: Sender, fingerprint: String? = nil, credit: Int, context: Context,
+        settings: PoolSettings = PoolSettings(), onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
+    ) throws {
+        precondition(!consumers.isEmpty, "a worker needs a consumer")
+        self.consumers = consumers
+        self.sender = sender
+        self.fingerprint = fingerprint
+        self.credit = credit
+        self.settings = settings
+        self.onEvent = onEvent
+        sockets = try consumers.map { endpoint in
+            let socket = try Socket(
+                .dealer, context: context, identity: "\(sender.name)/\(sender.incarnation)",
+                maxMessageBytes: settings.limits.largestFrame, onlyWhileConnected: true)
+            try socket.connect(endpoint)
+            return socket
+        }
+    }
+
+    /// Executes tickets on the calling thread until the worker is drained or stopped, or all its consumers drained it.
+    ///
+    /// - Parameter execute: must give the same bytes for the same ticket wherever it runs. An error that it throws
+    ///   goes to the consumer as the ticket's failure, its description as one line.
+    /// - Throws: `PoolError.refused` where a consumer does not want this worker, `.badConsumer`, `WireError.socket`.
+    public func run(execute: (Ticket, TicketContext) throws -> TicketOutput) throws {
+        begin(executors: 1)
+        work(execute)
+        try mailbox.waitForEnd()
+    }
+
+    /// The same on `threads` threads, the calling one among them.
+    public func run(threads: Int, execute: @escaping @Sendable (Ticket, TicketContext) throws -> TicketOutput) throws {
+        begin(executors: threads)
+        for index in stride(from: 1, to: threads, by: 1) {
+            mailbox.helperStarted()
+            let thread = Thread { [self] in
+                work(execute)
+                mailbox.helperEnded()
+            }
+            thread.name = "\(sender.name) \(index)"
+            thread.start()
+        }
+        work(execute)
+        try mailbox.waitForEnd()
+    }
+
+    /// Leaves in good order: finishes what is being executed, hands back the rest, says goodbye; `run` then returns.
+    public func drain() { mailbox.post(.drain) }
+
+    /// Leaves now: says goodbye, cancels what is being executed; `run` returns as soon as `execute` does.
+    public func stop() { mailbox.post(.stop) }
+
+    public var statistics: PoolWorkerStatistics { mailbox.statistics }
+
+    private func begin(executors: Int) {
+        precondition(mailbox.begin(), "a worker runs once")
+        let core = PoolWorkerCore(
+            as: sender, consumers: consumers.map(\.address), fingerprint: fingerprint, credit: credit,
+            executors: executors, settings: settings, now: .now())
+        let runner = WorkerRunner(
+            core: core, sockets: sockets, mailbox: mailbox, maxFrames: settings.limits.tensors + 2, onEvent: onEvent)
+        let thread = Thread { runner.run() }
+        thread.name = "\(sender.name) wire"
+        thread.start()
+    }
+
+    private func work(_ execute: (Ticket, TicketContext) throws -> TicketOutput) {
+        while let execution = mailbox.take() {
+            let finish: PoolWorkerCore.Finish
+            do {
+                finish = .output(try execute(execution.ticket, execution.context))
+            } catch {
+                finish = .failed("\(error)")
+            }
+            mailbox.post(.finished(execution.id, finish))
+        }
+    }
+}
+
+/// What passes between the executing threads and the one that owns the sockets.
+private final class WorkerMailbox: Sendable {
+    struct Execution: Sendable {
+        var id: PoolWorkerCore.ExecutionID
+        var ticket: Ticket
+        var context: TicketContext
+    }
+
+    struct State {
+        var begun = false
+        var commands: [PoolWorkerCore.Event] = []
+        var waiting: [Execution] = []
+        var helpers = 0
+        var ended = false
+        var error: (any Error)?
+        var statistics = PoolWorkerStatistics()
+    }
+
+    let wakeup = Wakeup()
+    private let monitor = Monitor(State())
+
+    func begin() -> Bool {
+        monitor.withLock { state in
+            defer { state.begun = true }
+            return !state.begun
+        }
+    }
+
+    func post(_ command: PoolWorkerCore.Event) {
+        monitor.withLock { state in
+            state.commands.append(command)
+            if state.commands.count == 1 { wakeup.signal() }
+        }
+    }
+
+    /// Waits for something to execute; nil at the end.
+    func take() -> Execution? {
+        monitor.wait { state -> Execution?? in
+            if state.ended { return .some(nil) }
+            return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
+        } ?? nil
+    }
+
+    func helperStarted() { monitor.withLock { $0.helpers += 1 } }
+    func helperEnded() { monitor.update { $0.helpers -= 1 } }
+
+    func waitForEnd() throws {
+        let error = monitor.wait { state -> (any Error)?? in
+            state.ended && state.helpers == 0 ? .some(state.error) : nil
+        }
+        if let error = error ?? nil { throw error }
+    }
+
+    var statistics: PoolWorkerStatistics { monitor.withLock { $0.statistics } }
+
+    // MARK: The thread that owns the sockets
+
+    func takeCommands() -> [PoolWorkerCore.Event] {
+        monitor.withLock { state in
+            defer { state.commands = [] }
+            return state.commands
+        }
+    }
+
+    func hand(_ execution: Execution) { monitor.update { $0.waiting.append(execution) } }
+
+    func publish(_ statistics: PoolWorkerStatistics) { monitor.withLock { $0.statistics = statistics } }
+
+    func finish(_ error: (any Error)?) {
+        monitor.update { state in
+            state.error = error
+            state.ended = true
+        }
+    }
+}
+
+/// Feeds the core with what happens and does what it says.
+///
+/// `@unchecked Sendable`: made by one thread, then used by the one that it starts only.
+private final class WorkerRunner: @unchecked Sendable {
+    private var core: PoolWorkerCore
+    private let sockets: [Socket]
+    private let mailbox: WorkerMailbox
+    private let maxFrames: Int
+    private let onEvent: @Sendable (PoolEvent) -> Void
+    private var contexts: [PoolWorkerCore.ExecutionID: TicketContext] = [:]
+    private var isOver = false
+    private var error: PoolError?
+
+    init(
+        core: PoolWorkerCore, sockets: [Socket], mailbox: WorkerMailbox, maxFrames: Int,
+        onEvent: @escaping @Sendable (PoolEvent) -> Void
+    ) {
+        self.core = core
+        self.sockets = sockets
+        self.mailbox = mailbox
+        self.maxFrames = maxFrames
+        self.onEvent = onEvent
+    }
+
+    func run() {
+        var reason: (any Error)?
+        do {
+            try handle(.tick)
+            while !isOver { try turn() }
+            reason = error
+        } catch {
+            reason = error
+            for context in contexts.values { context.cancel() }
+        }
+        for socket in sockets { socket.close() }
+        mailbox.publish(core.statistics)
+        mailbox.finish(reason)
+    }
+
+    private func turn() throws {
+        let wait = core.nextDeadline?.millisecondsLeft(at: .now()) ?? 0
+        let (readable, _) = Poller.wait(sockets, wakeup: mailbox.wakeup, milliseconds: wait)
+        for command in mailbox.takeCommands() { try handle(command) }
+        for (index, socket) in sockets.enumerated() where readable[index] {
+            // The bound keeps one consumer from starving the others.
+            var received = 0
+            while received < 100, let frames = try socket.receive(maxFrames: maxFrames) {
+                received += 1
+                try handle(.received(consumer: index, frames: frames))
+            }
+        }
+        try handle(.tick)
+        mailbox.publish(core.statistics)
+    }
+
+    private func handle(_ event: PoolWorkerCore.Event) throws {
+        if case .finished(let id, _) = event { contexts[id] = nil }
+        for action in core.handle(event, now: .now()) {
+            switch action {
+            // What cannot be sent, because nobody is connected, shows as a gap and is asked for again.
+            case .send(let consumer, let frames): try sockets[consumer].send(frames)
+            case .execute(let id, let ticket, let consumer, let epoch):
+                let context = TicketContext(consumer: consumer, epoch: epoch)
+                contexts[id] = context
+                mailbox.hand(WorkerMailbox.Execution(id: id, ticket: ticket, context: context))
+            case .cancel(let id): contexts[id]?.cancel()
+            case .report(let event): onEvent(event)
+            case .end(let reason):
+                isOver = true
+                error = reason
+            }
+        }
+    }
+}

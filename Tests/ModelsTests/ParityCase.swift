@@ -1,0 +1,125 @@
+import Foundation
+
+/// One file of the parity kit, as far as a network's case goes.
+struct ParityCase: Decodable {
+    struct Reference: Decodable {
+        var package: String?
+        var entry: String?
+    }
+    struct Input: Decodable {
+        var name: String
+        var shape: [Int]
+    }
+    struct StateEntry: Decodable {
+        var name: String
+        var shape: [Int]
+
+        init(from decoder: any Decoder) throws {
+            var pair = try decoder.unkeyedContainer()
+            name = try pair.decode(String.self)
+            shape = try pair.decode([Int].self)
+        }
+    }
+    struct Samples: Decodable {
+        var index: [Int]
+        /// nil stands for not-a-number.
+        var value: [Double?]
+    }
+    /// What is known of a tensor: summary and samples at flat indices.
+    struct Summary: Decodable {
+        var shape: [Int]
+        var mean: Double
+        var std: Double
+        var min: Double
+        var max: Double
+        var samples: Samples
+    }
+    struct Gradient: Decodable {
+        var shape: [Int]
+        var norm: Double
+        var max_abs: Double
+        var samples: Samples
+    }
+    struct RunningStatistics: Decodable {
+        var running_mean: Summary
+        var running_var: Summary
+        var num_batches_tracked: Int
+    }
+    /// Loss and gradients of one pass; weights and running statistics stand in `train` only.
+    struct Training: Decodable {
+        var loss_weights: [String: Double]?
+        var loss: Double
+        var loss_terms: [String: Double]
+        var gradient_norm_all: Double
+        var gradients: [String: Gradient]
+        var without_gradient: [String]?
+        var running_stats: [String: RunningStatistics]?
+    }
+
+    var format: String
+    var `case`: String
+    var reference: Reference
+    var arguments: [String: JSONValue]
+    var input: Input
+    var state: [StateEntry]
+    var outputs: [String: Summary]
+    var taps: [String: Summary]?
+    var train: Training?
+    var train_frozen: Training?
+}
+
+/// A value of a case's `arguments`, whatever its type.
+enum JSONValue: Decodable, Equatable {
+    case null, bool(Bool), number(Double), string(String), list([JSONValue]), object([String: JSONValue])
+
+    init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        if value.decodeNil() {
+            self = .null
+        } else if let flag = try? value.decode(Bool.self) {
+            self = .bool(flag)
+        } else if let number = try? value.decode(Double.self) {
+            self = .number(number)
+        } else if let text = try? value.decode(String.self) {
+            self = .string(text)
+        } else if let list = try? value.decode([JSONValue].self) {
+            self = .list(list)
+        } else {
+            self = .object(try value.decode([String: JSONValue].self))
+        }
+    }
+
+    var int: Int? {
+        if case .number(let number) = self { Int(exactly: number) } else { nil }
+    }
+
+    var ints: [Int]? {
+        guard case .list(let list) = self else { return nil }
+        let ints = list.compactMap(\.int)
+        return ints.count == list.count ? ints : nil
+    }
+
+    var string: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+}
+
+/// The folder with the cases, and what is in it.
+enum ParityFolder {
+    /// `PICOFLOW_PARITY_DIR`, or `shared/parity` beside the package's folder.
+    static var path: String {
+        if let given = ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"] { return given }
+        return URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/parity").path
+    }
+
+    /// Names of the cases, sorted; nil where the folder is missing.
+    static var cases: [String]? {
+        guard let files = try? FileManager.default.contentsOfDirectory(atPath: path) else { return nil }
+        return files.filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }.sorted()
+    }
+
+    static func data(_ name: String) throws -> Data {
+        try Data(contentsOf: URL(fileURLWithPath: path).appendingPathComponent(name + ".json"))
+    }
+}
