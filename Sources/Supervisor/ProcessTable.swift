@@ -49,7 +49,7 @@ public final class ProcessTable: @unchecked Sendable {
         posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&files, logDescriptor, 1)
         posix_spawn_file_actions_adddup2(&files, logDescriptor, 2)
-        posix_spawn_file_actions_addclosefrom_np(&files, 3)
+        // Nothing else is inherited: all descriptors here are opened close-on-exec.
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
