@@ -30,16 +30,31 @@ struct ExtremeSelection {
         let sign: Float = end == .largest ? 1 : -1
         let (limitBin, before, inBin) = limit(wanted, sign: sign, values, count)
 
-        // Both lists are written at every step and advance where the value belongs: no branch to mispredict.
+        // Eight values at a time: most groups have none that reaches the limit's bin. In the others both lists are written
+        // at every step and advance where the value belongs, without a branch to mispredict.
         let sure = self.sure.take(before + 1)
         let edge = self.edge.take(inBin + 1)
         var sureCount = 0, edgeCount = 0
-        for i in 0..<count {
+        func sort(_ i: Int) {
             let bin = Self.bin(sign * values[i])
             sure[sureCount] = Int32(truncatingIfNeeded: i)
             edge[edgeCount] = Int32(truncatingIfNeeded: i)
             sureCount &+= bin > limitBin ? 1 : 0
             edgeCount &+= bin == limitBin ? 1 : 0
+        }
+        let floor = SIMD8<Float>(repeating: Self.floor(ofBin: limitBin))
+        let raw = UnsafeRawPointer(values)
+        var start = 0
+        while start + 8 <= count {
+            let group = raw.loadUnaligned(fromByteOffset: 4 * start, as: SIMD8<Float>.self)
+            if any(group * sign + 4 .>= floor) {
+                for i in start..<start + 8 { sort(i) }
+            }
+            start += 8
+        }
+        while start < count {
+            sort(start)
+            start += 1
         }
 
         // Of the limit's bin, those that come first by (value, position).
@@ -98,6 +113,9 @@ struct ExtremeSelection {
     @inline(__always) private static func bin(_ value: Float) -> Int {
         Int(truncatingIfNeeded: ((value + 4).bitPattern &>> 11) & 0x1fff)
     }
+
+    /// The least `value + 4` that falls into a bin.
+    private static func floor(ofBin bin: Int) -> Float { Float(bitPattern: 0x4000_0000 + UInt32(bin) << 11) }
 
     /// A number that is smaller for larger values, then for lower positions. 0 and -0 are equal values.
     @inline(__always) private static func rank(_ value: Float, position: Int32) -> UInt64 {

@@ -91,8 +91,10 @@ import Testing
             let anchors = clusteredRows(16, dimension: dimension, spread: 2, seed: 4, index: 1)
             let stride = Similarities.stride(entries)
             var result = [Float](repeating: .nan, count: 16 * stride)
-            Similarities.compute(
-                anchors: anchors, count: 16, dimension: dimension, candidates: candidates, into: &result, threads: 1)
+            withExtendedLifetime(memory) {
+                Similarities.compute(
+                    anchors: anchors, count: 16, dimension: dimension, candidates: candidates, into: &result, threads: 1)
+            }
             for a in 0..<16 {
                 for entry in 0..<stride {
                     var expected = 0.0
@@ -112,7 +114,8 @@ import Testing
         let memory = try makeMemory(
             dimension: 16, [(pixels: [], regions: e[0]), (pixels: e[1] + e[2], regions: []), (pixels: e[3], regions: e[4] + e[5])])
         let set = CandidateSet(memory: memory, classes: [0, 1, 2], limit: nil, seed: 0)
-        #expect(set.rows.map { row in (0..<16).first { row[$0] == 1 } } == [0, 1, 2, 3, 4, 5])
+        let axes = withExtendedLifetime(memory) { set.rows.map { row in (0..<16).first { row[$0] == 1 } } }
+        #expect(axes == [0, 1, 2, 3, 4, 5])
         #expect(set.isContiguous(1..<3) && !set.isContiguous(2..<4) && set.isContiguous(4..<6) && !set.isContiguous(3..<6))
     }
 
