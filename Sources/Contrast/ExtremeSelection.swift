@@ -19,7 +19,8 @@ struct ExtremeSelection {
     ///   - wanted: at most `count`; of equal values at the limit the ones with lower positions are taken.
     ///   - result: room for `wanted` positions.
     func select(
-        _ wanted: Int, at end: End, of values: UnsafePointer<Float>, count: Int, into result: UnsafeMutablePointer<Int32>
+        _ wanted: Int, at end: End, of values: UnsafePointer<Float>, count: Int,
+        into result: UnsafeMutablePointer<Int32>
     ) {
         precondition(wanted <= count, "\(wanted) of \(count)")
         guard wanted > 0 else { return }
@@ -34,7 +35,8 @@ struct ExtremeSelection {
         // at every step and advance where the value belongs, without a branch to mispredict.
         let sure = self.sure.take(before + 1)
         let edge = self.edge.take(inBin + 1)
-        var sureCount = 0, edgeCount = 0
+        var sureCount = 0
+        var edgeCount = 0
         func sort(_ i: Int) {
             let bin = Self.bin(sign * values[i])
             sure[sureCount] = Int32(truncatingIfNeeded: i)
@@ -70,7 +72,8 @@ struct ExtremeSelection {
         }
 
         // Merge the two ascending lists.
-        var a = 0, b = 0
+        var a = 0
+        var b = 0
         for k in 0..<wanted {
             if b == needed || (a < before && sure[a] < edge[b]) {
                 result[k] = sure[a]
@@ -126,10 +129,12 @@ struct ExtremeSelection {
 
     /// The n-th smallest of different numbers (Hoare's quickselect, median of three); reorders them.
     static func nthSmallest(_ n: Int, of items: UnsafeMutableBufferPointer<UInt64>) -> UInt64 {
-        var low = 0, high = items.count - 1
+        var low = 0
+        var high = items.count - 1
         while high - low > 16 {
             let pivot = median(items[low], items[(low + high) / 2], items[high])
-            var i = low, j = high
+            var i = low
+            var j = high
             while i <= j {
                 while items[i] < pivot { i += 1 }
                 while items[j] > pivot { j -= 1 }
