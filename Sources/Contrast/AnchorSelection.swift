@@ -65,7 +65,8 @@ public enum AnchorSelection {
         }
         guard settings.anchors >= 0, settings.hardAnchors >= 0 else {
             throw ContrastError.setting(
-                "contrast.anchors \(settings.anchors) and contrast.hardAnchors \(settings.hardAnchors) must not be negative")
+                "contrast.anchors \(settings.anchors) and contrast.hardAnchors \(settings.hardAnchors) must not be negative"
+            )
         }
         let hardLimit = min(settings.anchors, settings.hardAnchors)
         var first = [SmallestKeys?](repeating: nil, count: 255)
@@ -104,7 +105,10 @@ public enum AnchorSelection {
         var byClass = [Candidates?](repeating: nil, count: 255)
         for found in ranks.joined() {
             let c = found.classID.index
-            guard byClass[c] != nil else { byClass[c] = found; continue }
+            guard byClass[c] != nil else {
+                byClass[c] = found
+                continue
+            }
             byClass[c]!.available += found.available
             byClass[c]!.availableMispredicted += found.availableMispredicted
             byClass[c]!.first += found.first

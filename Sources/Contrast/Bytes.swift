@@ -21,7 +21,9 @@ struct ByteReader {
 
     mutating func take<I: FixedWidthInteger>(_: I.Type = I.self) throws -> I {
         let size = MemoryLayout<I>.size
-        guard remaining >= size else { throw MemoryError.snapshot("ends after \(bytes.count) bytes, in the middle of a number") }
+        guard remaining >= size else {
+            throw MemoryError.snapshot("ends after \(bytes.count) bytes, in the middle of a number")
+        }
         defer { position += size }
         return bytes.withUnsafeBytes { I(littleEndian: $0.loadUnaligned(fromByteOffset: position, as: I.self)) }
     }
@@ -43,7 +45,8 @@ extension MemoryShape {
     init(from reader: inout ByteReader) throws {
         let values = try (0..<5).map { _ in Int(try reader.take(UInt32.self)) }
         try self.init(
-            classes: values[0], dimension: values[1], pixelCapacity: values[2], regionCapacity: values[3], images: values[4])
+            classes: values[0], dimension: values[1], pixelCapacity: values[2], regionCapacity: values[3],
+            images: values[4])
     }
 
     /// Bytes of an encoded shape.

@@ -51,7 +51,8 @@ struct CandidateSet: @unchecked Sendable {
     /// Whether the rows of a range lie one after the other.
     func isContiguous(_ range: Range<Int>) -> Bool {
         // The first stretch that ends beyond the range's start must reach the range's end.
-        var low = 0, high = stretchEnds.count
+        var low = 0
+        var high = stretchEnds.count
         while low < high {
             let middle = (low + high) / 2
             if stretchEnds[middle] > range.lowerBound { high = middle } else { low = middle + 1 }

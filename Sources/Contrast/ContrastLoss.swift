@@ -28,7 +28,8 @@ enum ContrastLoss {
         let normaliser = Double(top) * inverse + log(sum)
 
         let share = 1 / Double(positives.count)
-        var loss = 0.0, pull = 0.0
+        var loss = 0.0
+        var pull = 0.0
         for i in 0..<positives.count {
             let margin = normaliser - Double(positives[i]) * inverse
             let e = exp(-abs(margin))

@@ -19,7 +19,8 @@ struct ExtremeSelection {
     ///   - wanted: at most `count`; of equal values at the limit the ones with lower positions are taken.
     ///   - result: room for `wanted` positions.
     func select(
-        _ wanted: Int, at end: End, of values: UnsafePointer<Float>, count: Int, into result: UnsafeMutablePointer<Int32>
+        _ wanted: Int, at end: End, of values: UnsafePointer<Float>, count: Int,
+        into result: UnsafeMutablePointer<Int32>
     ) {
         precondition(wanted <= count, "\(wanted) of \(count)")
         guard wanted > 0 else { return }
@@ -30,16 +31,32 @@ struct ExtremeSelection {
         let sign: Float = end == .largest ? 1 : -1
         let (limitBin, before, inBin) = limit(wanted, sign: sign, values, count)
 
-        // Both lists are written at every step and advance where the value belongs: no branch to mispredict.
+        // Eight values at a time: most groups have none that reaches the limit's bin. In the others both lists are written
+        // at every step and advance where the value belongs, without a branch to mispredict.
         let sure = self.sure.take(before + 1)
         let edge = self.edge.take(inBin + 1)
-        var sureCount = 0, edgeCount = 0
-        for i in 0..<count {
+        var sureCount = 0
+        var edgeCount = 0
+        func sort(_ i: Int) {
             let bin = Self.bin(sign * values[i])
             sure[sureCount] = Int32(truncatingIfNeeded: i)
             edge[edgeCount] = Int32(truncatingIfNeeded: i)
             sureCount &+= bin > limitBin ? 1 : 0
             edgeCount &+= bin == limitBin ? 1 : 0
+        }
+        let floor = SIMD8<Float>(repeating: Self.floor(ofBin: limitBin))
+        let raw = UnsafeRawPointer(values)
+        var start = 0
+        while start + 8 <= count {
+            let group = raw.loadUnaligned(fromByteOffset: 4 * start, as: SIMD8<Float>.self)
+            if any(group * sign + 4 .>= floor) {
+                for i in start..<start + 8 { sort(i) }
+            }
+            start += 8
+        }
+        while start < count {
+            sort(start)
+            start += 1
         }
 
         // Of the limit's bin, those that come first by (value, position).
@@ -55,7 +72,8 @@ struct ExtremeSelection {
         }
 
         // Merge the two ascending lists.
-        var a = 0, b = 0
+        var a = 0
+        var b = 0
         for k in 0..<wanted {
             if b == needed || (a < before && sure[a] < edge[b]) {
                 result[k] = sure[a]
@@ -99,6 +117,9 @@ struct ExtremeSelection {
         Int(truncatingIfNeeded: ((value + 4).bitPattern &>> 11) & 0x1fff)
     }
 
+    /// The least `value + 4` that falls into a bin.
+    private static func floor(ofBin bin: Int) -> Float { Float(bitPattern: 0x4000_0000 + UInt32(bin) << 11) }
+
     /// A number that is smaller for larger values, then for lower positions. 0 and -0 are equal values.
     @inline(__always) private static func rank(_ value: Float, position: Int32) -> UInt64 {
         let bits = (value + 0).bitPattern
@@ -108,10 +129,12 @@ struct ExtremeSelection {
 
     /// The n-th smallest of different numbers (Hoare's quickselect, median of three); reorders them.
     static func nthSmallest(_ n: Int, of items: UnsafeMutableBufferPointer<UInt64>) -> UInt64 {
-        var low = 0, high = items.count - 1
+        var low = 0
+        var high = items.count - 1
         while high - low > 16 {
             let pivot = median(items[low], items[(low + high) / 2], items[high])
-            var i = low, j = high
+            var i = low
+            var j = high
             while i <= j {
                 while items[i] < pivot { i += 1 }
                 while items[j] > pivot { j -= 1 }

@@ -28,7 +28,8 @@ public struct LogicalRecord: Sendable, Equatable {
     public init(dimension: Int, pixels: [ClassID], regions: [Region], rows: [Float]) throws {
         guard dimension > 0, rows.count == (pixels.count + regions.count) * dimension else {
             throw ContrastError.shape(
-                "\(rows.count) numbers do not fill \(pixels.count) pixel and \(regions.count) region rows of \(dimension)")
+                "\(rows.count) numbers do not fill \(pixels.count) pixel and \(regions.count) region rows of \(dimension)"
+            )
         }
         if let bad = rows.withUnsafeBufferPointer({ firstRowOffUnitLength($0, dimension: dimension) }) {
             throw ContrastError.notUnit(what: "record row", row: bad.row, squaredLength: bad.squaredLength)
@@ -69,7 +70,9 @@ public struct LogicalRecord: Sendable, Equatable {
             }
         }
         for group in pixelsByImageAndClass(labels) {
-            guard let mean = RegionMeans.mean(of: group.pixels, embeddings: embeddings, dimension: dimension) else { continue }
+            guard let mean = RegionMeans.mean(of: group.pixels, embeddings: embeddings, dimension: dimension) else {
+                continue
+            }
             regions.append(Region(classID: group.classID, image: imageIDs[group.image]))
             rows += mean
         }

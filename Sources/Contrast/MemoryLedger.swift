@@ -59,8 +59,9 @@ public struct MemoryLedger: Sendable, Equatable {
                 updates += 1
                 let slot = classes[region.classID.index].takeRegionSlot(
                     for: region.image, capacity: shape.regionCapacity, now: updates)
-                writes.append(SlotWrite(
-                    classID: region.classID, part: .regions, slot: slot, row: record.pixels.count + position))
+                writes.append(
+                    SlotWrite(
+                        classID: region.classID, part: .regions, slot: slot, row: record.pixels.count + position))
             }
         }
         return writes

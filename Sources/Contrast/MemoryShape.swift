@@ -80,7 +80,8 @@ public enum MemoryError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .shape(let sentence): sentence
         case .snapshot(let sentence): "memory snapshot: \(sentence)"
-        case .dimensionMismatch(let memory, let given): "embeddings of dimension \(given) for a memory of dimension \(memory)"
+        case .dimensionMismatch(let memory, let given):
+            "embeddings of dimension \(given) for a memory of dimension \(memory)"
         case .classOutOfRange(let classID, let classes): "class \(classID) in a memory of \(classes) classes"
         case .imageOutOfRange(let image, let images): "image \(image) in a memory of \(images) images"
         case .slotOutOfRange(let write, let filled, let capacity):

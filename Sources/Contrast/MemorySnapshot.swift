@@ -30,8 +30,11 @@ public struct MemorySnapshot: Sendable {
             func copy(_ source: UnsafeRawBufferPointer, at start: Int) {
                 let overlap = range.clamped(to: start..<start + source.count)
                 guard !overlap.isEmpty else { return }
-                UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(target)[(overlap.lowerBound - range.lowerBound)...])
-                    .copyMemory(from: UnsafeRawBufferPointer(
+                UnsafeMutableRawBufferPointer(
+                    rebasing: UnsafeMutableRawBufferPointer(target)[(overlap.lowerBound - range.lowerBound)...]
+                )
+                .copyMemory(
+                    from: UnsafeRawBufferPointer(
                         rebasing: source[overlap.lowerBound - start..<overlap.upperBound - start]))
             }
             header.withUnsafeBytes { copy($0, at: 0) }

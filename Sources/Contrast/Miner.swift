@@ -140,9 +140,12 @@ public final class Miner {
         input.anchors.withUnsafeBufferPointer { anchors in
             output.gradient.withUnsafeMutableBufferPointer { gradient in
                 perAnchor.withUnsafeMutableBufferPointer { results in
-                    let shared = Shared((
-                        anchors: anchors.baseAddress!, gradient: gradient.baseAddress!, results: results.baseAddress!,
-                        positives: positives.rows, negatives: negatives.rows))
+                    let shared = Shared(
+                        (
+                            anchors: anchors.baseAddress!, gradient: gradient.baseAddress!,
+                            results: results.baseAddress!,
+                            positives: positives.rows, negatives: negatives.rows
+                        ))
                     let temperature = input.temperature
                     inParallel(count, threads: threads) { range in
                         let (anchors, gradient, results, positives, negatives) = shared.value
@@ -156,7 +159,8 @@ public final class Miner {
                         for (rows, candidates) in [(positives, own), (negatives, others)] {
                             rows.forEach(in: range, candidates: candidates) { anchor, i, row in
                                 cblas_saxpy(
-                                    blasint(dimension), rows.weights(anchor)[i], row, 1, gradient + anchor * dimension, 1)
+                                    blasint(dimension), rows.weights(anchor)[i], row, 1, gradient + anchor * dimension,
+                                    1)
                             }
                         }
                     }

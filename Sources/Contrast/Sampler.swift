@@ -13,7 +13,8 @@ struct Sampler: Sendable {
     init(_ settings: SamplerSettings, seed: UInt64) throws {
         guard settings.positives >= 0, settings.negatives >= 0 else {
             throw ContrastError.setting(
-                "sampler.positives \(settings.positives) and sampler.negatives \(settings.negatives) must not be negative")
+                "sampler.positives \(settings.positives) and sampler.negatives \(settings.negatives) must not be negative"
+            )
         }
         guard settings.pool > 0, settings.pool <= 1 else {
             throw ContrastError.setting("sampler.pool \(settings.pool) must lie in (0, 1]")
@@ -26,7 +27,10 @@ struct Sampler: Sendable {
     }
 
     /// Positives or negatives; the paper's K of each.
-    enum Side: UInt64 { case positives = 0, negatives = 1 }
+    enum Side: UInt64 {
+        case positives = 0
+        case negatives = 1
+    }
 
     /// How many of `available` candidates the draw is from: the nearest negatives, the farthest positives.
     func poolSize(_ side: Side, available: Int) -> Int {

@@ -45,14 +45,10 @@ struct Synthesis: Sendable {
         var written = 0
         func add(_ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, _ weight: Float) {
             let row = result + written * dimension
-            var squared: Float = 0
-            for k in 0..<dimension {
-                row[k] = weight * first[k] + (1 - weight) * second[k]
-                squared += row[k] * row[k]
-            }
+            for k in 0..<dimension { row[k] = weight * first[k] + (1 - weight) * second[k] }
+            let squared = cblas_sdot(blasint(dimension), row, 1, row, 1)
             guard squared > 1e-12 else { return }
-            let scale = 1 / squared.squareRoot()
-            for k in 0..<dimension { row[k] *= scale }
+            cblas_sscal(blasint(dimension), 1 / squared.squareRoot(), row, 1)
             written += 1
         }
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: hardest) { hard in

@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct AnchorSelectionTests {
     /// Labels and predictions in one row: `counts[c] = (mispredicted, right)`, then some ignored pixels, shuffled.
-    private func scene(_ counts: [(hard: Int, easy: Int)], ignored: Int = 4, seed: UInt64 = 1) throws -> (LabelGrid, [UInt8]) {
+    private func scene(_ counts: [(hard: Int, easy: Int)], ignored: Int = 4, seed: UInt64 = 1) throws -> (
+        LabelGrid, [UInt8]
+    ) {
         var pixels: [(UInt8, UInt8)] = Array(repeating: (255, 0), count: ignored)
         for (c, count) in counts.enumerated() {
             pixels += Array(repeating: (UInt8(c), UInt8(c + 1)), count: count.hard)
@@ -68,9 +70,11 @@ import Testing
 
     @Test func anchorsArePixelIndicesNotRanksWithinTheClass() throws {
         // The class fills the second half: ranks within it would point into the first.
-        let labels = try LabelGrid(images: 2, height: 4, width: 5, values: Array(repeating: 1, count: 20) + Array(repeating: 2, count: 20))
+        let labels = try LabelGrid(
+            images: 2, height: 4, width: 5, values: Array(repeating: 1, count: 20) + Array(repeating: 2, count: 20))
         let found = try AnchorSelection.select(
-            labels: labels, predictions: [UInt8](repeating: 0, count: 40), settings: ContrastSettings(), seed: 1, step: 0)
+            labels: labels, predictions: [UInt8](repeating: 0, count: 40), settings: ContrastSettings(), seed: 1,
+            step: 0)
         #expect(found.map(\.classID) == [1, 2])
         #expect(found[1].pixels == Array(20..<40))
     }
@@ -130,7 +134,8 @@ import Testing
     @Test func bothDrawsAreUniform() throws {
         let seed: UInt64 = 77
         let (labels, predictions) = try scene([(30, 20)], ignored: 0)
-        var hardHits = [Int: Int](), restHits = [Int: Int]()
+        var hardHits = [Int: Int]()
+        var restHits = [Int: Int]()
         for step in 0..<4000 {
             let onlyHard = try AnchorSelection.select(
                 labels: labels, predictions: predictions, settings: settings(10, 10), seed: seed, step: UInt64(step))

@@ -7,10 +7,12 @@ import Testing
 
 @Suite struct ContrastLossTests {
     private func evaluate(_ p: [Float], _ n: [Float], _ t: Float) -> (loss: Double, wp: [Float], wn: [Float]) {
-        var wp = [Float](repeating: .nan, count: p.count), wn = [Float](repeating: .nan, count: n.count)
+        var wp = [Float](repeating: .nan, count: p.count)
+        var wn = [Float](repeating: .nan, count: n.count)
         let loss = p.withUnsafeBufferPointer { p in
             n.withUnsafeBufferPointer { n in
-                ContrastLoss.evaluate(positives: p, negatives: n, temperature: t, positiveWeights: &wp, negativeWeights: &wn)
+                ContrastLoss.evaluate(
+                    positives: p, negatives: n, temperature: t, positiveWeights: &wp, negativeWeights: &wn)
             }
         }
         return (loss, wp, wn)
@@ -23,7 +25,9 @@ import Testing
             let n = (0..<1 + stream.below(20)).map { _ in stream.uniform(-1, 1) }
             let t = stream.uniform(0.05, 1)
             let total = n.reduce(0.0) { $0 + exp(Double($1) / Double(t)) }
-            let expected = p.reduce(0.0) { $0 - log(exp(Double($1) / Double(t)) / (exp(Double($1) / Double(t)) + total)) } / Double(p.count)
+            let expected =
+                p.reduce(0.0) { $0 - log(exp(Double($1) / Double(t)) / (exp(Double($1) / Double(t)) + total)) }
+                / Double(p.count)
             let (loss, wp, wn) = evaluate(p, n, t)
             #expect(abs(loss - expected) < 1e-12 * max(1, expected), "seed \(seed)")
             // Pull and push balance: a common shift of all similarities changes nothing.
@@ -56,9 +60,10 @@ import Testing
 }
 
 private enum ParityKit {
-    static let folder = ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"]
+    static let folder =
+        ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"]
         ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/parity").path
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/parity").path
     static let file = folder + "/contrast_loss.json"
     static var isThere: Bool { FileManager.default.fileExists(atPath: file) }
 
@@ -99,25 +104,38 @@ private enum ParityKit {
 @Suite struct ContrastLossParityTests {
     @Test(.enabled(if: ParityKit.isThere, "no parity kit at \(ParityKit.file); set PICOFLOW_PARITY_DIR"))
     func contrastLossParity() throws {
-        let kit = try JSONDecoder().decode(ParityKit.Case.self, from: Data(contentsOf: URL(fileURLWithPath: ParityKit.file)))
+        let kit = try JSONDecoder().decode(
+            ParityKit.Case.self, from: Data(contentsOf: URL(fileURLWithPath: ParityKit.file)))
         let D = kit.dimension
         func centre(_ c: Int) -> String { "\(kit.salt).center.\(c)" }
-        let memory = try makeMemory(dimension: D, kit.pixel_sizes.indices.map { c in
-            (pixels: (0..<kit.pixel_sizes[c]).flatMap { ParityKit.row("\(kit.salt).pixel.\(c).\($0)", centre: centre(c), D) },
-             regions: (0..<kit.region_sizes[c]).flatMap { ParityKit.row("\(kit.salt).region.\(c).\($0)", centre: centre(c), D) })
-        })
-        let anchors = kit.anchor_classes.enumerated().map { ParityKit.row("\(kit.salt).anchor.\($0)", centre: centre($1), D) }
+        let memory = try makeMemory(
+            dimension: D,
+            kit.pixel_sizes.indices.map { c in
+                (
+                    pixels: (0..<kit.pixel_sizes[c]).flatMap {
+                        ParityKit.row("\(kit.salt).pixel.\(c).\($0)", centre: centre(c), D)
+                    },
+                    regions: (0..<kit.region_sizes[c]).flatMap {
+                        ParityKit.row("\(kit.salt).region.\(c).\($0)", centre: centre(c), D)
+                    }
+                )
+            })
+        let anchors = kit.anchor_classes.enumerated().map {
+            ParityKit.row("\(kit.salt).anchor.\($0)", centre: centre($1), D)
+        }
         for k in 0..<4 { #expect(abs(Double(anchors[0][k]) - kit.anchor0_first4[k]) < 1e-7) }
 
         // Everything is sampled, by every strategy that can; the sum of the classes is the whole.
         for strategy in [SamplerSettings.Strategy.random, .hardest, .semiHard] {
-            var loss = 0.0, used = 0
+            var loss = 0.0
+            var used = 0
             var gradient = [Float](repeating: 0, count: anchors.count * D)
             for c in kit.pixel_sizes.indices {
                 let own = kit.anchor_classes.indices.filter { kit.anchor_classes[$0] == c }
                 let output = try Miner().mine(
                     MiningInput(
-                        classID: ClassID(c), anchors: own.flatMap { anchors[$0] }, dimension: D, temperature: kit.temperature,
+                        classID: ClassID(c), anchors: own.flatMap { anchors[$0] }, dimension: D,
+                        temperature: kit.temperature,
                         sampler: samplerSettings(strategy, pool: 1), synthesis: synthesisSettings(false), seed: 1),
                     memory: memory)
                 #expect(abs(output.lossSum - own.reduce(0) { $0 + kit.loss_per_anchor[$1] }) < 2e-6)

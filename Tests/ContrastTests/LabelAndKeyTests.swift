@@ -9,11 +9,15 @@ import Testing
     @Test func labelsReachTheGridAsTorchSamplesThem() {
         #expect(nearestSources(from: 7, to: 3) == [0, 2, 4])
         #expect(nearestSources(from: 3, to: 7) == [0, 0, 0, 1, 1, 2, 2])
-        #expect(nearestSources(from: 360, to: 23) == [
-            0, 15, 31, 46, 62, 78, 93, 109, 125, 140, 156, 172, 187, 203, 219, 234, 250, 266, 281, 297, 313, 328, 344,
-        ])
+        #expect(
+            nearestSources(from: 360, to: 23) == [
+                0, 15, 31, 46, 62, 78, 93, 109, 125, 140, 156, 172, 187, 203, 219, 234, 250, 266, 281, 297, 313, 328,
+                344,
+            ])
         #expect(nearestSources(from: 1000, to: 7) == [0, 142, 285, 428, 571, 714, 857])
-        func sum(_ from: Int, _ to: Int) -> Int { nearestSources(from: from, to: to).enumerated().reduce(0) { $0 + $1.0 * $1.1 } }
+        func sum(_ from: Int, _ to: Int) -> Int {
+            nearestSources(from: from, to: to).enumerated().reduce(0) { $0 + $1.0 * $1.1 }
+        }
         #expect(sum(41, 58) == 43966)
         #expect(sum(59, 41) == 31454)
     }
@@ -21,14 +25,16 @@ import Testing
     /// A stride that was rounded (16 for 360 -> 23 rows) drifts from the features by up to half a cell.
     @Test func labelsFollowTheFeaturesOwnSizeNotARoundedStride() throws {
         let values = (0..<360).flatMap { row in [UInt8(row / 2), UInt8(row / 2)] }
-        let grid = try nearestLabelGrid(LabelGrid(images: 1, height: 360, width: 2, values: values), height: 23, width: 1)
+        let grid = try nearestLabelGrid(
+            LabelGrid(images: 1, height: 360, width: 2, values: values), height: 23, width: 1)
         #expect(grid.values[22] == 172)
         #expect(grid.values[22] != UInt8(22 * 16 / 2))
     }
 
     @Test func everyImageIsResizedByItself() throws {
         let grid = try nearestLabelGrid(
-            LabelGrid(images: 2, height: 2, width: 4, values: [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18]),
+            LabelGrid(
+                images: 2, height: 2, width: 4, values: [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18]),
             height: 1, width: 2)
         #expect(grid.values == [1, 3, 11, 13])
         #expect(throws: ContrastError.self) {
@@ -60,7 +66,9 @@ import Testing
         let labels = try LabelGrid(images: 1, height: 5, width: 8, values: Array(repeating: 0, count: 40))
         var hits = [Int](repeating: 0, count: 40)
         for step in 0..<4000 {
-            for pixel in PixelDraw.draw(labels: labels, perImage: 10, seed: seed, step: UInt64(step))[0].pixels { hits[pixel] += 1 }
+            for pixel in PixelDraw.draw(labels: labels, perImage: 10, seed: seed, step: UInt64(step))[0].pixels {
+                hits[pixel] += 1
+            }
         }
         #expect(looksUniform(hits), "seed \(seed)")
     }
@@ -75,14 +83,19 @@ import Testing
         let labels = try LabelGrid(images: 2, height: 2, width: 3, values: values)
         let record = try embeddings.withUnsafeBufferPointer {
             try LogicalRecord(
-                embeddings: $0, dimension: D, labels: labels, imageIDs: [7, 3], settings: ContrastSettings(), seed: 1, step: 2)
+                embeddings: $0, dimension: D, labels: labels, imageIDs: [7, 3], settings: ContrastSettings(), seed: 1,
+                step: 2)
         }
         let classes = record.pixels + record.regions.map(\.classID)
         for (row, classID) in classes.enumerated() {
             #expect(record.rows[row * D + classID.index] == 1)
         }
         #expect(record.pixels == [0, 1, 1, 2, 2, 0, 0, 1, 2])
-        #expect(record.regions == [(0, 7), (1, 7), (2, 7), (0, 3), (1, 3), (2, 3)].map { .init(classID: ClassID($0.0), image: ImageID($0.1)) })
+        #expect(
+            record.regions
+                == [(0, 7), (1, 7), (2, 7), (0, 3), (1, 3), (2, 3)].map {
+                    .init(classID: ClassID($0.0), image: ImageID($0.1))
+                })
     }
 
     @Test func aRegionIsTheNormalisedMeanOfItsClassInItsImage() throws {
@@ -91,7 +104,8 @@ import Testing
         let labels = try LabelGrid(images: 2, height: 1, width: 4, values: [0, 1, 0, 255, 1, 1, 1, 0])
         let record = try rows.withUnsafeBufferPointer {
             try LogicalRecord(
-                embeddings: $0, dimension: D, labels: labels, imageIDs: [0, 1], settings: ContrastSettings(), seed: 1, step: 2)
+                embeddings: $0, dimension: D, labels: labels, imageIDs: [0, 1], settings: ContrastSettings(), seed: 1,
+                step: 2)
         }
         let members = [[0, 2], [1], [7], [4, 5, 6]]
         for (region, pixels) in members.enumerated() {
@@ -107,7 +121,8 @@ import Testing
         let embeddings: [Float] = [1, 0, -1, 0]
         let record = try embeddings.withUnsafeBufferPointer {
             try LogicalRecord(
-                embeddings: $0, dimension: 2, labels: labels, imageIDs: [0], settings: ContrastSettings(), seed: 1, step: 2)
+                embeddings: $0, dimension: 2, labels: labels, imageIDs: [0], settings: ContrastSettings(), seed: 1,
+                step: 2)
         }
         #expect(record.regions.isEmpty && record.pixels.count == 2)
     }
@@ -117,7 +132,8 @@ import Testing
         let embeddings: [Float] = [1, 0, 1, 0, 1, 0, 1, 0]
         let record = try embeddings.withUnsafeBufferPointer {
             try LogicalRecord(
-                embeddings: $0, dimension: 2, labels: labels, imageIDs: [0, 1], settings: ContrastSettings(), seed: 1, step: 2)
+                embeddings: $0, dimension: 2, labels: labels, imageIDs: [0, 1], settings: ContrastSettings(), seed: 1,
+                step: 2)
         }
         #expect(record.rowCount == 0 && record.rows.isEmpty)
     }
@@ -147,7 +163,9 @@ import Testing
                     firstImage: images.lowerBound)
             }
         }
-        let whole = try record(0..<4), first = try record(0..<1), rest = try record(1..<4)
+        let whole = try record(0..<4)
+        let first = try record(0..<1)
+        let rest = try record(1..<4)
         #expect(whole.pixels == first.pixels + rest.pixels)
         #expect(whole.regions == first.regions + rest.regions)
         var rejoined: [Float] = []

@@ -41,7 +41,9 @@ private struct Source {
         for T in 1...7 {
             for first in 0...9 {
                 for second in 0...9 {
-                    var source = Source(), ledger = MemoryLedger(shape: try shape(T: T)), memory = Memory(shape: try shape(T: T))
+                    var source = Source()
+                    var ledger = MemoryLedger(shape: try shape(T: T))
+                    var memory = Memory(shape: try shape(T: T))
                     var model: [Int] = []
                     for count in [first, second, first, 1, second] {
                         let before = source.serial
@@ -59,7 +61,8 @@ private struct Source {
     }
 
     @Test func ringAdvancesByTheRowsWritten() throws {
-        var source = Source(), ledger = MemoryLedger(shape: try shape(T: 10))
+        var source = Source()
+        var ledger = MemoryLedger(shape: try shape(T: 10))
         let first = try ledger.plan(source.record(pixels: [0, 0, 0], regions: []))
         let second = try ledger.plan(source.record(pixels: [0, 0], regions: []))
         #expect(first.map(\.slot) == [0, 1, 2])
@@ -67,7 +70,9 @@ private struct Source {
     }
 
     @Test func wrapAroundOverwritesTheOldestNotTheNewest() throws {
-        var source = Source(), ledger = MemoryLedger(shape: try shape(T: 5)), memory = Memory(shape: try shape(T: 5))
+        var source = Source()
+        var ledger = MemoryLedger(shape: try shape(T: 5))
+        var memory = Memory(shape: try shape(T: 5))
         for count in [4, 3] {
             let record = try source.record(pixels: Array(repeating: 0, count: count), regions: [])
             try memory.apply(ledger.plan(record), record: record)
@@ -77,7 +82,9 @@ private struct Source {
     }
 
     @Test func everyClassIsStoredClassZeroToo() throws {
-        var source = Source(), ledger = MemoryLedger(shape: try shape(T: 5)), memory = Memory(shape: try shape(T: 5))
+        var source = Source()
+        var ledger = MemoryLedger(shape: try shape(T: 5))
+        var memory = Memory(shape: try shape(T: 5))
         let record = try source.record(pixels: [2, 0, 1, 0], regions: [(0, 5), (2, 5)])
         try memory.apply(ledger.plan(record), record: record)
         #expect(serials(memory, 0, .pixels) == [1, 3])
@@ -93,12 +100,15 @@ private struct Source {
         for seed in 0..<20 {
             var stream = KeyedRandom(seed: UInt64(seed), purpose: "test")
             let shape = try shape(2, T: 1, cap: cap, images: 6)
-            var source = Source(), ledger = MemoryLedger(shape: shape), memory = Memory(shape: shape)
+            var source = Source()
+            var ledger = MemoryLedger(shape: shape)
+            var memory = Memory(shape: shape)
             var model: [[(image: Int, serial: Int)]] = [[], []]
             for _ in 0..<40 {
                 var regions: [(ClassID, ImageID)] = []
                 for _ in 0..<stream.below(5) {
-                    let c = stream.below(2), image = stream.below(6)
+                    let c = stream.below(2)
+                    let image = stream.below(6)
                     let serial = source.serial + regions.count
                     regions.append((ClassID(c), ImageID(image)))
                     model[c].removeAll { $0.image == image }
@@ -111,7 +121,8 @@ private struct Source {
                     #expect(serials(memory, ClassID(c), .regions).sorted() == model[c].map(\.serial), "seed \(seed)")
                     for (image, serial) in model[c] {
                         let slot = try #require(ledger.regionSlot(ClassID(c), image: ImageID(image)))
-                        #expect(Source.serial(memory.vector(ClassID(c), .regions, slot: slot)) == serial, "seed \(seed)")
+                        #expect(
+                            Source.serial(memory.vector(ClassID(c), .regions, slot: slot)) == serial, "seed \(seed)")
                     }
                 }
             }
@@ -119,7 +130,8 @@ private struct Source {
     }
 
     @Test func anUpdateMakesARegionTheNewest() throws {
-        var source = Source(), ledger = MemoryLedger(shape: try shape(T: 1, cap: 2))
+        var source = Source()
+        var ledger = MemoryLedger(shape: try shape(T: 1, cap: 2))
         _ = try ledger.plan(source.record(pixels: [], regions: [(0, 1), (0, 2), (0, 1), (0, 3)]))
         #expect(ledger.regionSlot(0, image: 1) != nil)
         #expect(ledger.regionSlot(0, image: 2) == nil)
@@ -129,7 +141,8 @@ private struct Source {
     @Test func withoutACapEveryImageKeepsItsRegion() throws {
         let shape = try MemoryShape(settings: ContrastSettings(), classes: 2, dimension: 2, images: 30)
         #expect(shape.pixelCapacity == 300 && shape.regionCapacity == 30)
-        var source = Source(), ledger = MemoryLedger(shape: shape)
+        var source = Source()
+        var ledger = MemoryLedger(shape: shape)
         for image in 0..<30 { _ = try ledger.plan(source.record(pixels: [], regions: [(1, ImageID(image))])) }
         #expect((0..<30).allSatisfy { ledger.regionSlot(1, image: ImageID($0)) == $0 })
         var capped = ContrastSettings()
@@ -141,12 +154,14 @@ private struct Source {
 
     @Test func partsOfNoCapacityStayEmpty() throws {
         let shape = try shape(T: 0, cap: 0)
-        var source = Source(), ledger = MemoryLedger(shape: shape)
+        var source = Source()
+        var ledger = MemoryLedger(shape: shape)
         #expect(try ledger.plan(source.record(pixels: [0], regions: [(0, 1)])).isEmpty)
     }
 
     @Test func badRecordsAreRefusedAndLeaveTheLedgerAlone() throws {
-        var source = Source(), ledger = MemoryLedger(shape: try shape(T: 5))
+        var source = Source()
+        var ledger = MemoryLedger(shape: try shape(T: 5))
         _ = try ledger.plan(source.record(pixels: [0, 1], regions: [(0, 1)]))
         let before = ledger
         #expect(throws: MemoryError.classOutOfRange(3, classes: 3)) {
@@ -182,7 +197,9 @@ private struct Source {
             }
             #expect(memory.totalFilled == 0)
         }
-        for (rows, dimension) in [([Float](repeating: 1, count: 2), 2), ([.nan, 0], 2), ([1, 0, 0], 2), ([1, 0, 0], 3)] {
+        for (rows, dimension) in [
+            ([Float](repeating: 1, count: 2), 2), ([.nan, 0], 2), ([1, 0, 0], 2), ([1, 0, 0], 3),
+        ] {
             #expect(throws: MemoryError.self) {
                 try rows.withUnsafeBufferPointer { try memory.apply([good], rows: $0, dimension: dimension) }
             }
@@ -194,7 +211,11 @@ private struct Source {
         var memory = try makeMemory(dimension: 2, [(pixels: [1, 0, 1, 0], regions: [])])
         let old = memory
         try ([0, 1] as [Float]).withUnsafeBufferPointer {
-            try memory.apply([SlotWrite(classID: 0, part: .pixels, slot: 1, row: 0), SlotWrite(classID: 0, part: .pixels, slot: 2, row: 0)], rows: $0, dimension: 2)
+            try memory.apply(
+                [
+                    SlotWrite(classID: 0, part: .pixels, slot: 1, row: 0),
+                    SlotWrite(classID: 0, part: .pixels, slot: 2, row: 0),
+                ], rows: $0, dimension: 2)
         }
         #expect(old.vector(0, .pixels, slot: 1) == [1, 0] && old.filled(0, .pixels) == 2)
         #expect(memory.vector(0, .pixels, slot: 1) == [0, 1] && memory.filled(0, .pixels) == 3)
@@ -206,7 +227,9 @@ private struct Source {
     private func state(_ seed: UInt64, steps: Int) throws -> (MemoryLedger, Memory, Source) {
         let shape = try MemoryShape(classes: 3, dimension: 2, pixelCapacity: 7, regionCapacity: 3, images: 9)
         var stream = KeyedRandom(seed: seed, purpose: "test")
-        var source = Source(), ledger = MemoryLedger(shape: shape), memory = Memory(shape: shape)
+        var source = Source()
+        var ledger = MemoryLedger(shape: shape)
+        var memory = Memory(shape: shape)
         for _ in 0..<steps {
             let record = try randomRecord(&stream, &source)
             try memory.apply(ledger.plan(record), record: record)
@@ -288,7 +311,9 @@ private struct Source {
         let snapshot = MemorySnapshot(memory)
         let whole = snapshot.bytes(in: 0..<snapshot.byteCount)
         let other = try MemoryShape(classes: 3, dimension: 2, pixelCapacity: 8, regionCapacity: 3, images: 9)
-        #expect(throws: MemoryError.snapshot("is of a memory of another shape")) { try read(whole, shape: other, chunk: 64) }
+        #expect(throws: MemoryError.snapshot("is of a memory of another shape")) {
+            try read(whole, shape: other, chunk: 64)
+        }
         // Any one bit of the headers: refused or harmless, never a crash.
         for position in 0..<28 + 24 {
             for bit in 0..<8 {

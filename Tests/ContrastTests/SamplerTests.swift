@@ -13,7 +13,8 @@ import Testing
         similarities.withUnsafeBufferPointer { values in
             result.withUnsafeMutableBufferPointer {
                 sampler.draw(
-                    side, anchor: anchor, available: values.count, similarities: values.baseAddress, selection: ExtremeSelection(),
+                    side, anchor: anchor, available: values.count, similarities: values.baseAddress,
+                    selection: ExtremeSelection(),
                     into: $0.baseAddress!)
             }
         }
@@ -27,7 +28,9 @@ import Testing
     }
 
     /// What every strategy owes: the right number, no repetition, in range, ascending, equal for equal keys.
-    @Test(arguments: SamplerSettings.Strategy.allCases) func everyStrategyDrawsWithoutReplacement(strategy: SamplerSettings.Strategy) throws {
+    @Test(arguments: SamplerSettings.Strategy.allCases) func everyStrategyDrawsWithoutReplacement(
+        strategy: SamplerSettings.Strategy
+    ) throws {
         for available in [1, 2, 9, 10, 11, 100, 505] {
             for wanted in [1, 2, 10, 60, 600] {
                 let similarities = values(available, seed: 3)
@@ -70,7 +73,9 @@ import Testing
         let similarities = values(200, seed: 12)
         var hits = [Int](repeating: 0, count: 200)
         for anchor in 0..<3000 {
-            for i in try draw(samplerSettings(.random, negatives: 20), .negatives, similarities, seed: seed, anchor: anchor) { hits[i] += 1 }
+            for i in try draw(
+                samplerSettings(.random, negatives: 20), .negatives, similarities, seed: seed, anchor: anchor)
+            { hits[i] += 1 }
         }
         #expect(looksUniform(hits), "seed \(seed)")
     }
@@ -95,7 +100,9 @@ import Testing
 }
 
 @Suite struct SynthesisTests {
-    private func synthesise(_ settings: SynthesisSettings, anchor: [Float], negatives: [Float], seed: UInt64 = 1, index: Int = 0) throws -> [[Float]] {
+    private func synthesise(
+        _ settings: SynthesisSettings, anchor: [Float], negatives: [Float], seed: UInt64 = 1, index: Int = 0
+    ) throws -> [[Float]] {
         let D = anchor.count
         let synthesis = try Synthesis(settings, seed: seed)
         let count = negatives.count / D
@@ -114,7 +121,8 @@ import Testing
         let D = 8
         let negatives = (1..<8).flatMap { axis in (0..<D).map { $0 == axis ? Float(1) : 0 } }
         let anchor = (0..<D).map { $0 == 0 ? Float(1) : 0 }
-        let made = try synthesise(synthesisSettings(true, pairs: 600, anchorMixes: 400), anchor: anchor, negatives: negatives)
+        let made = try synthesise(
+            synthesisSettings(true, pairs: 600, anchorMixes: 400), anchor: anchor, negatives: negatives)
         #expect(made.count == 1000)
         var pairs = [Int](repeating: 0, count: 64)
         var shares: [Float] = []
@@ -144,7 +152,8 @@ import Testing
         let anchor: [Float] = [1, 0, 0, 0]
         let negatives: [Float] = unit([1, 0, 0, 1]) + [0, 1, 0, 0] + unit([1, 0, 1, 0])
         // The second one is orthogonal to the anchor: the two hardest are the others.
-        let made = try synthesise(synthesisSettings(true, hardest: 2, pairs: 50, anchorMixes: 50), anchor: anchor, negatives: negatives)
+        let made = try synthesise(
+            synthesisSettings(true, hardest: 2, pairs: 50, anchorMixes: 50), anchor: anchor, negatives: negatives)
         #expect(made.count == 100 && made.allSatisfy { $0[1] == 0 && $0.count == D })
     }
 
@@ -156,7 +165,8 @@ import Testing
     }
 
     @Test func oppositeVectorsNeverGiveNaN() throws {
-        let made = try synthesise(synthesisSettings(true, pairs: 300, anchorMixes: 300), anchor: [1, 0], negatives: [-1, 0, 1, 0])
+        let made = try synthesise(
+            synthesisSettings(true, pairs: 300, anchorMixes: 300), anchor: [1, 0], negatives: [-1, 0, 1, 0])
         #expect(made.allSatisfy { $0.allSatisfy(\.isFinite) })
     }
 }

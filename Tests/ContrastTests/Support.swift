@@ -35,12 +35,15 @@ func unit(_ values: [Float]) -> [Float] {
 func makeMemory(dimension: Int, _ classes: [(pixels: [Float], regions: [Float])], spare: Int = 3) throws -> Memory {
     let pixels = classes.map { $0.pixels.count / dimension }
     let regions = classes.map { $0.regions.count / dimension }
-    var memory = Memory(shape: try MemoryShape(
-        classes: classes.count, dimension: dimension, pixelCapacity: pixels.max()! + spare,
-        regionCapacity: regions.max()! + spare, images: regions.max()! + spare))
+    var memory = Memory(
+        shape: try MemoryShape(
+            classes: classes.count, dimension: dimension, pixelCapacity: pixels.max()! + spare,
+            regionCapacity: regions.max()! + spare, images: regions.max()! + spare))
     for (c, parts) in classes.enumerated() {
         for (part, rows) in [(MemoryPart.pixels, parts.pixels), (.regions, parts.regions)] {
-            let writes = (0..<rows.count / dimension).map { SlotWrite(classID: ClassID(c), part: part, slot: $0, row: $0) }
+            let writes = (0..<rows.count / dimension).map {
+                SlotWrite(classID: ClassID(c), part: part, slot: $0, row: $0)
+            }
             try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: dimension) }
         }
     }
@@ -60,7 +63,9 @@ func samplerSettings(
     return settings
 }
 
-func synthesisSettings(_ enabled: Bool, hardest: Int = 1024, pairs: Int = 256, anchorMixes: Int = 128) -> SynthesisSettings {
+func synthesisSettings(_ enabled: Bool, hardest: Int = 1024, pairs: Int = 256, anchorMixes: Int = 128)
+    -> SynthesisSettings
+{
     var settings = SynthesisSettings()
     settings.enabled = enabled
     settings.hardest = hardest
@@ -80,7 +85,8 @@ func looksUniform(_ hits: [Int]) -> Bool {
 
 func relativeError(_ a: [Float], _ b: [Double]) -> Double {
     precondition(a.count == b.count)
-    var difference = 0.0, size = 0.0
+    var difference = 0.0
+    var size = 0.0
     for (x, y) in zip(a, b) {
         difference += (Double(x) - y) * (Double(x) - y)
         size += y * y
