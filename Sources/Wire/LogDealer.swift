@@ -22,7 +22,7 @@ final class LogDealer {
     }
 
     func wait(_ wakeup: Wakeup, until deadline: Duration?, now: Duration) {
-        let milliseconds = deadline.map { max(0, ($0 - now).wholeMilliseconds) } ?? -1
+        let milliseconds = deadline.map { max(0, ($0 - now).pollMilliseconds) } ?? -1
         _ = Poller.wait([socket], wakeup: wakeup, milliseconds: milliseconds)
     }
 

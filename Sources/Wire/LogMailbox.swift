@@ -58,7 +58,7 @@ extension Duration {
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 
     /// For `zmq_poll`: rounded up, so that a deadline has passed when the wait ends.
-    var wholeMilliseconds: Int {
+    var pollMilliseconds: Int {
         Int(components.seconds) * 1000 + Int((components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
     }
 }
