@@ -75,7 +75,7 @@ let package = Package(
         .target(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
-        .target(name: "Supervisor", dependencies: ["StageKit"]),
+        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets"]),
 
         // Executables: main files only.
         .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),

@@ -47,3 +47,8 @@ enum Similarities {
         }
     }
 }
+
+/// OpenBLAS's version and the kernels it chose for this processor: what two miners must share to give equal bits.
+public func openBLASDescription() -> String {
+    "\(String(cString: openblas_get_config())) \(String(cString: openblas_get_corename()))"
+}

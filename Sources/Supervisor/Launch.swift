@@ -19,6 +19,7 @@ public struct Launch {
 
     public let directory: RunDirectory
     public let recipe: Recipe
+    public let dataset: DatasetSummary
     public let topology: Topology
     private let resume: Checkpoint?
     private let journal: Journal
@@ -34,13 +35,14 @@ public struct Launch {
         environment: SupervisorRunner.Environment
     ) throws -> Launch {
         let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        let dataset = try DatasetSummary(opening: recipe.dataset)
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         let directory = try RunDirectory.create(path)
-        try directory.save(recipe: recipe.yaml(), topology: topology.yaml())
+        try directory.save(recipe: recipe.yaml(), topology: topology.yaml(), dataset: dataset)
         let journal = try Journal(path: directory.journalPath)
         return Launch(
-            directory: directory, recipe: recipe, topology: topology, resume: nil, journal: journal, options: options)
+            directory: directory, recipe: recipe, dataset: dataset, topology: topology, resume: nil, journal: journal, options: options)
     }
 
     /// Goes on with a run from its newest complete checkpoint, or from the start where it has none.
@@ -51,6 +53,9 @@ public struct Launch {
     ) throws -> Launch {
         let directory = try RunDirectory.resume(path)
         let recipe = try Recipe.resolve(path: directory.recipePath)
+        let dataset = try DatasetSummary(opening: recipe.dataset)
+        try dataset.checkUnchanged(
+            since: DatasetSummary(contentsOf: directory.datasetPath), root: recipe.dataset.root)
         let topology = try Topology.resolve(path: directory.topologyPath, replicas: replicas, recipe: recipe)
             .withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
@@ -62,7 +67,7 @@ public struct Launch {
         }
         if let record = ProcessRecord.read(from: directory.processesPath) { _ = try record.killLeftovers() }
         return Launch(
-            directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint, journal: journal,
+            directory: directory, recipe: recipe, dataset: dataset, topology: topology, resume: directory.newestCheckpoint, journal: journal,
             options: options)
     }
 
@@ -92,7 +97,7 @@ public struct Launch {
         try sockets.make()
         defer { sockets.remove() }
         let plan = LaunchPlan(
-            recipe: recipe, topology: topology, goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
+            recipe: recipe, dataset: dataset, topology: topology, goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
             runDirectory: directory.path, epoch: epoch, resume: resume, endpoints: try sockets.endpoints(),
             fingerprints: journal.fingerprints)
         let runner = SupervisorRunner(
@@ -140,7 +145,7 @@ public enum EvaluationRun {
         let files = path + "/evaluation"
         try FileManager.default.createDirectory(atPath: files + "/logs", withIntermediateDirectories: true)
         let plan = LaunchPlan(
-            recipe: recipe, topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
+            recipe: recipe, dataset: try DatasetSummary(opening: recipe.dataset), topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
             epoch: Epoch(1), endpoints: try sockets.endpoints())
         try StageCommand.check(plan.evaluationStages, folder: environment.executables)
         let runner = SupervisorRunner(

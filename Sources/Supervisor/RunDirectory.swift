@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import StageKit
 
 /// A run on disk, `runs/NAME/`: what was asked for, what happened, what came out.
 ///
@@ -22,6 +23,7 @@ public final class RunDirectory {
     public var name: String { (path as NSString).lastPathComponent }
     public var recipePath: String { path + "/recipe.yaml" }
     public var topologyPath: String { path + "/topology.yaml" }
+    public var datasetPath: String { path + "/dataset.json" }
     public var journalPath: String { path + "/journal.jsonl" }
     public var metricsPath: String { path + "/metrics.jsonl" }
     public var logsPath: String { path + "/logs" }
@@ -68,9 +70,10 @@ public final class RunDirectory {
     }
 
     /// Writes what was resolved, so that a resume trains the same.
-    public func save(recipe: String, topology: String) throws {
+    public func save(recipe: String, topology: String, dataset: DatasetSummary) throws {
         try DurableFile.write(recipe, to: recipePath)
         try DurableFile.write(topology, to: topologyPath)
+        try dataset.write(to: datasetPath)
     }
 
     public func logPath(of replica: CustomStringConvertible) -> String { "\(logsPath)/\(replica).log" }

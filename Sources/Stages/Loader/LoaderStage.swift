@@ -13,7 +13,7 @@ public enum LoaderStage {
     public static func run(_ runtime: StageRuntime) throws {
         let configuration = runtime.configuration
         let worker = try PoolWorker(
-            consumers: configuration.endpoints(.samples), as: runtime.sender, fingerprint: runtime.fingerprint,
+            consumers: configuration.endpoints(.samples), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             // A ticket in hand beside each one in work: the next decode starts without a round trip.
             credit: configuration.threads * 2, context: runtime.context,
             onEvent: { [logger = runtime.logger] in logger.info("\($0)") })

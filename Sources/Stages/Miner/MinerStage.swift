@@ -2,6 +2,7 @@ import Basics
 import Configuration
 import Contrast
 import Foundation
+import MemoryKit
 import StageKit
 import Wire
 
@@ -15,7 +16,7 @@ public enum MinerStage {
             connect: configuration.endpoint(.memory), as: runtime.sender, replica: try MemoryReplica(shape: configuration.memoryShape()),
             context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
         let worker = try PoolWorker(
-            consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint,
+            consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             // One class in work and the next at hand.
             credit: 2, context: runtime.context, onEvent: events)
         runtime.stop.onStop { reason in
@@ -41,11 +42,13 @@ public enum MinerStage {
             anchors.shape.count == 2
         else { throw UserError("mining ticket \(ticket.id) has no float32 [A, D] tensor 'anchors'") }
         context.onCancel { follower.cancel() }
-        let memory = try follower.read(at: wanted.memory, epoch: context.epoch, timeout: patience) { $0.memory }
         let input = MiningInput(
             classID: ClassID(wanted.class), anchors: anchors.bytes.array(), dimension: anchors.shape[1],
             temperature: wanted.temperature, sampler: wanted.sampler, synthesis: wanted.synthesis, seed: wanted.seed)
-        let output = try miner.mine(input, memory: memory)
+        // Inside the read: a memory taken out of the replica would be copied at the next record.
+        let output = try follower.read(at: wanted.memory, epoch: context.epoch, timeout: patience) {
+            try miner.mine(input, memory: $0.memory)
+        }
         let count = Double(max(1, output.contributing))
         return TicketOutput(
             body: try MiningReport(
