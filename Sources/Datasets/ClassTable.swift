@@ -13,7 +13,8 @@ public struct ClassTable: Codable, Sendable, Equatable {
     public func write(toRun directory: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        try DurableFile.write(String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: Self.path(inRun: directory))
+        try DurableFile.write(
+            String(decoding: encoder.encode(self), as: UTF8.self) + "\n", to: Self.path(inRun: directory))
     }
 
     /// The table of a run; nil where the run has none.

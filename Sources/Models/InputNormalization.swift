@@ -8,7 +8,8 @@ public struct InputNormalization: Sendable, Equatable {
     public let std: [Float]
 
     public init(mean: [Float], std: [Float]) {
-        precondition(mean.count == 3 && std.count == 3 && std.allSatisfy { $0 > 0 }, "three channels, positive deviations")
+        precondition(
+            mean.count == 3 && std.count == 3 && std.allSatisfy { $0 > 0 }, "three channels, positive deviations")
         self.mean = mean
         self.std = std
     }
@@ -27,6 +28,6 @@ public struct InputNormalization: Sendable, Equatable {
         // (v / 255 - m) / s = v * 1 / (255 s) - m / s; the channel is the last dimension here, so both broadcast.
         let factor = try Tensor(std.map { 1 / (255 * $0) }, device: images.device)
         let offset = try Tensor(zip(mean, std).map { $0 / $1 }, device: images.device)
-        return try (images.to(.float32) * factor - offset).permute([0, 3, 1, 2])   // a view: channels last
+        return try (images.to(.float32) * factor - offset).permute([0, 3, 1, 2])  // a view: channels last
     }
 }

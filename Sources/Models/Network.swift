@@ -15,7 +15,9 @@ public enum Network {
         -> any SegmentationNetwork
     {
         // 255 is the ignore label of label maps with 8 bits.
-        guard (1...255).contains(classes) else { throw UserError("a network for \(classes) classes: 1 to 255 are possible") }
+        guard (1...255).contains(classes) else {
+            throw UserError("a network for \(classes) classes: 1 to 255 are possible")
+        }
         guard settings.embedding > 0 else {
             throw UserError("model.embedding is \(settings.embedding); it must be above 0")
         }

@@ -46,7 +46,9 @@ import Testing
         let features = try network.features(images([2, 3, 64, 64]).contiguous())
         #expect(features[0].isContiguous(.channelsLast))
         #expect(try network.classifier.pyramid(features[0]).isContiguous(.channelsLast))
-        #expect(network.namedParameters().filter { $0.tensor.dim == 4 }.allSatisfy { $0.tensor.isContiguous(.channelsLast) })
+        #expect(
+            network.namedParameters().filter { $0.tensor.dim == 4 }.allSatisfy { $0.tensor.isContiguous(.channelsLast) }
+        )
     }
 
     /// As a trainer does it: both heads' gradients add up on the detached features, and reach every parameter.
@@ -85,7 +87,8 @@ import Testing
     }
 
     @Test func weightsDependOnTheSeedAndTheNameOnly() throws {
-        let with = try network(embedding: 32).stateDict(), without = try network(embedding: nil).stateDict()
+        let with = try network(embedding: 32).stateDict()
+        let without = try network(embedding: nil).stateDict()
         #expect(with.names.filter { !$0.hasPrefix("projection.") } == without.names)
         for (name, tensor) in without { #expect(try tensor.isEqual(to: with[name]!), "\(name)") }
         let other = try DeepLabV3(backbone: MobileNetV2(outputStride: 16), classes: 5)
@@ -123,10 +126,12 @@ import Testing
             "classifier.0.convs.4.2.running_mean", "classifier.0.project.0.weight", "classifier.1.weight",
             "classifier.2.weight", "classifier.4.bias",
         ] { #expect(names.contains(name), "\(name)") }
-        #expect(Set(try network().stateDict().names).subtracting(names).sorted() == [
-            "projection.0.weight", "projection.1.bias", "projection.1.num_batches_tracked", "projection.1.running_mean",
-            "projection.1.running_var", "projection.1.weight", "projection.3.bias", "projection.3.weight",
-        ])
+        #expect(
+            Set(try network().stateDict().names).subtracting(names).sorted() == [
+                "projection.0.weight", "projection.1.bias", "projection.1.num_batches_tracked",
+                "projection.1.running_mean",
+                "projection.1.running_var", "projection.1.weight", "projection.3.bias", "projection.3.weight",
+            ])
     }
 
     @Test func settingsThatMakeNoNetworkAreNamed() {

@@ -37,23 +37,23 @@ struct ParityCase: Decodable {
     struct Gradient: Decodable {
         var shape: [Int]
         var norm: Double
-        var max_abs: Double
+        var maxAbs: Double
         var samples: Samples
     }
     struct RunningStatistics: Decodable {
-        var running_mean: Summary
-        var running_var: Summary
-        var num_batches_tracked: Int
+        var runningMean: Summary
+        var runningVar: Summary
+        var numBatchesTracked: Int
     }
     /// Loss and gradients of one pass; weights and running statistics stand in `train` only.
     struct Training: Decodable {
-        var loss_weights: [String: Double]?
+        var lossWeights: [String: Double]?
         var loss: Double
-        var loss_terms: [String: Double]
-        var gradient_norm_all: Double
+        var lossTerms: [String: Double]
+        var gradientNormAll: Double
         var gradients: [String: Gradient]
-        var without_gradient: [String]?
-        var running_stats: [String: RunningStatistics]?
+        var withoutGradient: [String]?
+        var runningStats: [String: RunningStatistics]?
     }
 
     var format: String
@@ -65,12 +65,17 @@ struct ParityCase: Decodable {
     var outputs: [String: Summary]
     var taps: [String: Summary]?
     var train: Training?
-    var train_frozen: Training?
+    var trainFrozen: Training?
 }
 
 /// A value of a case's `arguments`, whatever its type.
 enum JSONValue: Decodable, Equatable {
-    case null, bool(Bool), number(Double), string(String), list([JSONValue]), object([String: JSONValue])
+    case null
+    case bool(Bool)
+    case number(Double)
+    case string(String)
+    case list([JSONValue])
+    case object([String: JSONValue])
 
     init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
@@ -117,6 +122,13 @@ enum ParityFolder {
     static var cases: [String]? {
         guard let files = try? FileManager.default.contentsOfDirectory(atPath: path) else { return nil }
         return files.filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }.sorted()
+    }
+
+    /// Decodes what a case's file says; keys are snake case there.
+    static func decode<Value: Decodable>(_ type: Value.Type, from data: Data) throws -> Value {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(type, from: data)
     }
 
     static func data(_ name: String) throws -> Data {

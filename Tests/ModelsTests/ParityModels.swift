@@ -10,8 +10,9 @@ struct ParityModel {
     let publishedName: (String) -> String
     /// Share of an output's std that float32 may be off.
     let tolerance: Double
-    /// All outputs and taps that the case names.
-    let run: (Tensor) throws -> [String: Tensor]
+    /// All outputs that the case names, and its taps if asked for: those run modules a second time, which in training
+    /// would show in their running statistics.
+    let run: (_ input: Tensor, _ tapping: Bool) throws -> [String: Tensor]
 }
 
 /// The networks there are, by what a case says of its reference. A case with arguments that are not listed here is
@@ -44,7 +45,10 @@ enum ParityModels {
         return arguments.allUsed ? model : nil
     }
 
-    private enum MobileNetTap { case stem, stage(Int), head }
+    private enum MobileNetTap {
+        case stem, head
+        case stage(Int)
+    }
 
     private static func mobileNetV2(
         _ arguments: Arguments, classes: String, names: [(ours: String, theirs: String)], taps: [String: MobileNetTap]
@@ -61,8 +65,9 @@ enum ParityModels {
                 return row.theirs + name[dot...]
             },
             tolerance: mobileNetV2Tolerance,
-            run: { x in
+            run: { x, tapping in
                 var tapped = ["out": try network.classify(x)]
+                guard tapping else { return tapped }
                 var stages = [try network.stemNorm(network.stem(x)).relu6()]
                 for stage in network.blocks { stages.append(try stage(stages[stages.count - 1])) }
                 for (name, tap) in taps {
@@ -85,15 +90,16 @@ enum ParityModels {
             dropout: training ? 0 : 0.5)
         return ParityModel(
             module: network, publishedName: { $0 }, tolerance: mobileNetV2Tolerance,
-            run: { x in
+            run: { x, tapping in
                 let features = try network.features(x)
                 let scores = try network.scores(features).main
-                return [
-                    "out": try network.resized(scores, to: Size2D(x.size(2), x.size(3))),
-                    "backbone[0]": features[0],
-                    "classifier.0": try network.classifier.pyramid(features[0]),
-                    "classifier": scores,
-                ]
+                var found = ["out": try network.resized(scores, to: Size2D(x.size(2), x.size(3)))]
+                if tapping {
+                    found["backbone[0]"] = features[0]
+                    found["classifier.0"] = try network.classifier.pyramid(features[0])
+                    found["classifier"] = scores
+                }
+                return found
             })
     }
 }

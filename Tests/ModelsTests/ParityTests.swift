@@ -14,10 +14,10 @@ import Testing
         let data = try ParityFolder.data(name)
         if name == "fill" { return try checkFill(data) }
         if let suite = Self.elsewhere[name] { return print("parity \(name): not a network; see \(suite)") }
-        guard try JSONDecoder().decode(Kind.self, from: data).state != nil else {
+        guard try ParityFolder.decode(Kind.self, from: data).state != nil else {
             return print("parity \(name): not a network; no implementation yet")
         }
-        let parity = try JSONDecoder().decode(ParityCase.self, from: data)
+        let parity = try ParityFolder.decode(ParityCase.self, from: data)
         guard try ParityModels.make(parity) != nil else { return print("parity \(name): no implementation yet") }
         var check = ParityCheck(parity)
         try check.run()
@@ -46,7 +46,7 @@ import Testing
             }
             var tensors: [Entry]
         }
-        for entry in try JSONDecoder().decode(Fill.self, from: data).tensors {
+        for entry in try ParityFolder.decode(Fill.self, from: data).tensors {
             let values =
                 entry.name == "input"
                 ? ParityFormula.input(entry.name, shape: entry.shape)
@@ -91,7 +91,7 @@ struct ParityToolsTests {
             """
         for (sample, failures) in [("3", 0), ("3.00005", 0), ("3.01", 1), ("null", 1)] {
             let data = Data(text.replacingOccurrences(of: "SAMPLE", with: sample).utf8)
-            let parity = try JSONDecoder().decode(ParityCase.self, from: data)
+            let parity = try ParityFolder.decode(ParityCase.self, from: data)
             var check = ParityCheck(parity)
             try check.compare("out", Tensor([1, 2, 3, 4] as [Float]), parity.outputs["out"]!, share: 1e-4)
             #expect(check.failures.count == failures, "\(sample)")
@@ -99,6 +99,7 @@ struct ParityToolsTests {
     }
 
     private func near(_ values: [Float], _ first: [Double], last: Double) -> Bool {
-        zip(values, first).allSatisfy { abs(Double($0) - $1) < 1e-10 } && abs(Double(values[values.count - 1]) - last) < 1e-10
+        zip(values, first).allSatisfy { abs(Double($0) - $1) < 1e-10 }
+            && abs(Double(values[values.count - 1]) - last) < 1e-10
     }
 }

@@ -44,7 +44,8 @@ import Wire
     private func stripes(_ width: Int, _ height: Int) -> Image {
         Image(width: width, height: height) { target in
             for i in 0..<width * height {
-                for channel in 0..<3 { target[3 * i + channel] = i % width * 3 / width == channel ? 250 : 5 }
+                let stripe = i % width * 3 / width
+                for channel in 0..<3 { target[3 * i + channel] = stripe == channel ? 250 : 5 }
             }
         }
     }
@@ -56,7 +57,8 @@ import Wire
         let network = ColorNetwork()
         let labels = try Inference(network: network, settings: settings(scales, flip: flip)).labels(of: stripes(30, 8))
         #expect(labels.width == 30 && labels.height == 8)
-        #expect(classes(labels) == (0..<240).map { UInt8($0 % 30 * 3 / 30) })
+        let third: [UInt8] = (0..<240).map { (index: Int) -> UInt8 in UInt8(index % 30 / 10) }
+        #expect(classes(labels) == third)
         let expected = scales.flatMap { scale in
             Array(repeating: [Int((8 * scale).rounded()), Int((30 * scale).rounded())], count: flip ? 2 : 1)
         }
@@ -67,23 +69,31 @@ import Wire
         let network = ColorNetwork()
         network.shift = 3
         // Shifted right by 3 in one pass, left by 3 in the other: their mean is symmetric about the stripe's border.
-        let both = try Inference(network: network, settings: settings([1], flip: true)).probabilities(of: stripes(30, 2))
+        let both = try Inference(network: network, settings: settings([1], flip: true)).probabilities(
+            of: stripes(30, 2))
         let values = try both.array(of: Float.self)
         let red = Array(values[0..<30])
-        #expect(red[6] > 0.9 && red[14] < 0.1)
-        #expect(abs(red[8] - red[11]) < 1e-5 && abs(red[8] - 0.5) < 0.05)
+        #expect(red[6] > 0.9)
+        #expect(red[14] < 0.1)
+        let asymmetry: Float = abs(red[8] - red[11])
+        let offset: Float = abs(red[8] - 0.5)
+        #expect(asymmetry < 1e-5)
+        #expect(offset < 0.05)
     }
 
     @Test func probabilitiesSumToOne() throws {
         for settings in [settings([1]), settings([0.75, 1.25], flip: true)] {
-            let probabilities = try Inference(network: ColorNetwork(), settings: settings).probabilities(of: stripes(17, 9))
+            let probabilities = try Inference(network: ColorNetwork(), settings: settings).probabilities(
+                of: stripes(17, 9))
             #expect(probabilities.shape == [1, 3, 9, 17])
             let sums = try probabilities.sum(dims: [1]).array(of: Float.self)
             #expect(sums.allSatisfy { abs($0 - 1) < 1e-5 })
         }
     }
 
-    @Test(arguments: [[], [0], [-1], [.nan], [9]] as [[Float]]) func impossibleScalesAreRefused(_ scales: [Float]) throws {
+    @Test(arguments: [[], [0], [-1], [.nan], [9]] as [[Float]]) func impossibleScalesAreRefused(_ scales: [Float])
+        throws
+    {
         let error = #expect(throws: UserError.self) {
             _ = try Inference(network: ColorNetwork(), settings: settings(scales))
         }
@@ -101,7 +111,8 @@ import Wire
 
         init() throws {
             path = FileManager.default.temporaryDirectory.appendingPathComponent("evaluator-\(UUID().uuidString)").path
-            for folder in ["data/train", "data/trainannot", "data/val", "data/valannot", "run/checkpoints/step-000002"] {
+            for folder in ["data/train", "data/trainannot", "data/val", "data/valannot", "run/checkpoints/step-000002"]
+            {
                 try FileManager.default.createDirectory(atPath: "\(path)/\(folder)", withIntermediateDirectories: true)
             }
             for split in ["train", "val"] {
@@ -110,7 +121,7 @@ import Wire
                         for i in 0..<target.count { target[i] = UInt8(truncatingIfNeeded: i * (7 + index)) }
                     }
                     let label = LabelMap(width: 40, height: 24) { target in
-                        for i in 0..<target.count { target[i] = UInt8(i % 12) }   // 11 is CamVid's ignore label
+                        for i in 0..<target.count { target[i] = UInt8(i % 12) }  // 11 is CamVid's ignore label
                     }
                     try ImageFile.write(PNG.encode(image), to: "\(path)/data/\(split)/scene\(index).png")
                     try ImageFile.write(PNG.encode(label), to: "\(path)/data/\(split)annot/scene\(index).png")
@@ -144,7 +155,8 @@ import Wire
             #expect(tensor.name == "confusion" && tensor.dtype == .int64 && tensor.shape == [11, 11])
             return tensor.bytes.array()
         }
-        let one = EvaluationWork(device: .cpu), other = EvaluationWork(device: .cpu)
+        let one = EvaluationWork(device: .cpu)
+        let other = EvaluationWork(device: .cpu)
         let forth = try [matrix(one, 0), matrix(one, 1)]
         let back = try [matrix(other, 1), matrix(other, 0)]
         #expect(forth == back.reversed())

@@ -54,9 +54,11 @@ public final class MobileNetV2: Module, Backbone {
         stem = try Conv2d(3, incoming, kernel: 3, stride: 2, padding: 1, bias: false)
         stemNorm = try BatchNorm2d(incoming)
 
-        var stride = 2, dilation = 1
+        var stride = 2
+        var dilation = 1
         blocks = try zip(Self.stages, channels).map { stage, outgoing in
-            var firstStride = stage.stride, nextDilation = dilation
+            var firstStride = stage.stride
+            var nextDilation = dilation
             if stride * stage.stride > outputStride {
                 firstStride = 1
                 nextDilation = dilation * stage.stride
@@ -64,7 +66,8 @@ public final class MobileNetV2: Module, Backbone {
                 stride *= stage.stride
             }
             let row = try (0..<stage.blocks).map { index -> Module & Layer in
-                let blockStride = index == 0 ? firstStride : 1, blockDilation = index == 0 ? dilation : nextDilation
+                let blockStride = index == 0 ? firstStride : 1
+                let blockDilation = index == 0 ? dilation : nextDilation
                 defer { incoming = outgoing }
                 if stage.expansion == 1 {
                     return try DepthwiseSeparable(incoming, outgoing, stride: blockStride, dilation: blockDilation)
@@ -86,7 +89,7 @@ public final class MobileNetV2: Module, Backbone {
 
     /// `[B, 3, H, W] -> [[B, 320, H / outputStride, W / outputStride]]`, sizes rounded up.
     public func features(_ images: Tensor) throws -> [Tensor] {
-        var x = try stemNorm(stem(images)).relu6_()   // [B, 32, H/2, W/2]
+        var x = try stemNorm(stem(images)).relu6_()  // [B, 32, H/2, W/2]
         for stage in blocks { x = try stage(x) }
         return [x]
     }
@@ -98,7 +101,7 @@ public final class MobileNetV2: Module, Backbone {
         guard let headConv, let headNorm, let classifier else {
             throw TensorError(operation: "classify", reason: "this MobileNetV2 was made without a classifier")
         }
-        let x = try headNorm(headConv(features(images)[0])).relu6_()   // [B, 1280, H/32, W/32]
+        let x = try headNorm(headConv(features(images)[0])).relu6_()  // [B, 1280, H/32, W/32]
         return try classifier(x.mean(dims: [2, 3]))
     }
 }
@@ -153,9 +156,9 @@ final class InvertedResidual: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let expanded = try expansionNorm(expansion(x)).relu6_()                 // [B, 6 C, h, w]
-        let filtered = try depthwiseNorm(depthwise(expanded)).relu6_()          // [B, 6 C, h / stride, w / stride]
-        let y = try projectionNorm(projection(filtered))                        // [B, C', h / stride, w / stride]
+        let expanded = try expansionNorm(expansion(x)).relu6_()  // [B, 6 C, h, w]
+        let filtered = try depthwiseNorm(depthwise(expanded)).relu6_()  // [B, 6 C, h / stride, w / stride]
+        let y = try projectionNorm(projection(filtered))  // [B, C', h / stride, w / stride]
         return isResidual ? try y.add_(x) : y
     }
 }

@@ -8,7 +8,7 @@ public final class DeepLabV3Head: Module, Layer {
     @Child("0") var pyramid: AtrousPyramid
     @Child("1") var conv: Conv2d
     @Child("2") var norm: BatchNorm2d
-    @Child("4") var classifier: Conv2d   // 3 is the ReLU, which has no state
+    @Child("4") var classifier: Conv2d  // 3 is the ReLU, which has no state
 
     /// - Parameters:
     ///   - channels: of the feature map it reads.
@@ -24,7 +24,7 @@ public final class DeepLabV3Head: Module, Layer {
 
     /// `[B, C, h, w] -> [B, classes, h, w]`: scores at the features' resolution.
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
-        let context = try pyramid(features)                    // [B, 256, h, w]
+        let context = try pyramid(features)  // [B, 256, h, w]
         return try classifier(norm(conv(context)).relu_())
     }
 }
@@ -53,7 +53,7 @@ final class AtrousPyramid: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let joined = try Tensor.cat(branches.map { try $0(x) }, dim: 1)   // [B, 256 (rates + 2), h, w]
+        let joined = try Tensor.cat(branches.map { try $0(x) }, dim: 1)  // [B, 256 (rates + 2), h, w]
         return try projection(joined).dropout(dropout, training: isTraining)
     }
 }
@@ -76,7 +76,7 @@ final class ConvNormReLU: Module, Layer {
 
 /// The mean over the whole map, a 1x1 convolution, and the result at every pixel.
 final class PooledBranch: Module, Layer {
-    @Child("1") var conv: Conv2d   // 0 is the pooling, which has no state
+    @Child("1") var conv: Conv2d  // 0 is the pooling, which has no state
     @Child("2") var norm: BatchNorm2d
 
     init(_ incoming: Int, _ outgoing: Int) throws {
@@ -91,7 +91,7 @@ final class PooledBranch: Module, Layer {
                 operation: "DeepLabV3's pooled branch", arguments: [x.description],
                 reason: "batch statistics of one value per channel; train with batches of at least 2 images")
         }
-        let pooled = try norm(conv(x.adaptiveAvgPool2d(1))).relu_()   // [B, 256, 1, 1]
+        let pooled = try norm(conv(x.adaptiveAvgPool2d(1))).relu_()  // [B, 256, 1, 1]
         // torchvision resizes bilinearly from 1x1, which is the same constant. Laid out like the other branches, as
         // concatenation falls back to row-major order where its inputs differ.
         return try pooled.expand([-1, -1, x.size(2), x.size(3)]).channelsLast()

@@ -8,7 +8,7 @@ import Tensors
 public final class ProjectionHead: Module, Layer {
     @Child("0") var hidden: Conv2d
     @Child("1") var norm: BatchNorm2d
-    @Child("3") var output: Conv2d   // 2 is the ReLU, which has no state
+    @Child("3") var output: Conv2d  // 2 is the ReLU, which has no state
 
     /// - Parameters:
     ///   - channels: of the feature map it reads.

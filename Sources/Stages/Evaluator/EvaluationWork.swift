@@ -57,7 +57,7 @@ final class EvaluationWork {
         let key = NetworkKey(
             checkpoint: ticket.checkpoint, model: ticket.model, classes: classes, evaluation: ticket.evaluation)
         if let inference, inference.key == key { return inference.inference }
-        inference = nil   // the old network's memory first
+        inference = nil  // the old network's memory first
         let network = try Network.trained(ticket.model, classes: classes, checkpoint: ticket.checkpoint)
         let made = try Inference(network: network, settings: ticket.evaluation, device: device)
         inference = (key, made)

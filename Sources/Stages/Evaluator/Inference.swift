@@ -30,7 +30,7 @@ public struct Inference {
 
     /// The most probable class of every pixel, at the image's own size.
     public func labels(of image: Image) throws -> LabelMap {
-        let classes = try scores(of: image).argmax(dim: 1).to(.uint8)   // [1, H, W]
+        let classes = try scores(of: image).argmax(dim: 1).to(.uint8)  // [1, H, W]
         return try LabelMap(width: image.width, height: image.height, values: classes.bytes())
     }
 
@@ -49,7 +49,7 @@ public struct Inference {
             let pixels = try Tensor(
                 adopting: image.pixels, dtype: .uint8, shape: [1, image.height, image.width, 3]
             ).to(device)
-            let input = try network.inputNormalization(pixels)   // [1, 3, H, W]
+            let input = try network.inputNormalization(pixels)  // [1, 3, H, W]
             let size = Size2D(image.height, image.width)
             if isSinglePass { return try logits(input, scale: settings.scales[0], size: size) }
 

@@ -79,9 +79,12 @@ public enum PredictJob {
     private static func shares(of labels: LabelMap, _ names: [String]) -> String {
         var counts = [Int](repeating: 0, count: 256)
         labels.values.withUnsafeBytes { for value in $0 { counts[Int(value)] += 1 } }
-        let largest = names.indices.filter { counts[$0] > 0 }.sorted { (counts[$1], $0) < (counts[$0], $1) }.prefix(3)
-        return largest.map { "\(names[$0]) \(Int((100 * Double(counts[$0]) / Double(labels.values.count)).rounded())) %" }
-            .joined(separator: ", ")
+        let present = names.indices.filter { counts[$0] > 0 }
+        let largest = present.sorted { (counts[$1], $0) < (counts[$0], $1) }.prefix(3)
+        return largest.map { index in
+            let share = 100 * Double(counts[index]) / Double(labels.values.count)
+            return "\(names[index]) \(Int(share.rounded())) %"
+        }.joined(separator: ", ")
     }
 
     private static func hex(_ color: RGB8) -> String {
