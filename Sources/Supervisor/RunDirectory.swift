@@ -97,6 +97,13 @@ public final class RunDirectory {
         return live.max { started($0) < started($1) }
     }
 
+    /// The run under `folder` that was started or resumed last, at work or not.
+    public static func newest(in folder: String) -> String? {
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+        let runs = names.map { folder + "/" + $0 }.filter { FileManager.default.fileExists(atPath: $0 + "/recipe.yaml") }
+        return runs.max { started($0) < started($1) }
+    }
+
     /// When the lock's file was last written, that is when its holder started, in nanoseconds since 1970.
     private static func started(_ path: String) -> Int {
         var status = stat()

@@ -1,6 +1,5 @@
 import Basics
 import Contrast
-import Foundation
 import Models
 import StageKit
 import Tensors
@@ -56,33 +55,5 @@ struct Batch {
     func targets(device: Device) throws -> Tensor {
         try Tensor(copying: SharedBytes(labels.values), dtype: .uint8, shape: [images.count, labels.height, labels.width])
             .to(device).to(.int64)
-    }
-}
-
-extension TicketResult {
-    /// A result's body.
-    ///
-    /// - Throws: `UserError` that names the worker.
-    func report<Report: Decodable>(as type: Report.Type = Report.self) throws -> Report {
-        do {
-            return try JSONDecoder().decode(type, from: body)
-        } catch {
-            throw UserError("\(worker) answered ticket \(id) with a body that is no \(Report.self)")
-        }
-    }
-
-    /// A result's tensor, checked against what its ticket asked for.
-    ///
-    /// - Throws: `UserError` that names the worker: it is the one to mend.
-    func tensor(_ name: String, _ dtype: WireDType, _ shape: [Int]) throws -> SharedBytes {
-        guard let tensor = tensors.first(where: { $0.name == name }) else {
-            throw UserError("\(worker) answered ticket \(id) without the tensor '\(name)'")
-        }
-        guard tensor.dtype == dtype, tensor.shape == shape else {
-            throw UserError(
-                "\(worker) answered ticket \(id) with '\(name)' \(tensor.dtype.rawValue) \(tensor.shape); "
-                    + "expected \(dtype.rawValue) \(shape)")
-        }
-        return tensor.bytes
     }
 }

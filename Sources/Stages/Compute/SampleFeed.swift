@@ -1,7 +1,6 @@
 import Basics
 import Configuration
 import Contrast
-import Foundation
 import StageKit
 import Wire
 
@@ -33,10 +32,7 @@ struct SampleFeed {
         self.recipe = recipe
         self.padding = padding
         // Loaders may run in another working directory.
-        var dataset = recipe.dataset
-        dataset.root = URL(fileURLWithPath: dataset.root).standardizedFileURL.path
-        dataset.description = dataset.description.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
-        self.dataset = dataset
+        dataset = recipe.dataset.absolutePaths()
         order = SampleOrder(seed: recipe.seed, images: images)
         asked = steps * UInt64(recipe.schedule.batch)
         handedOut = asked

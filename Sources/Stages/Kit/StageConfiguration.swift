@@ -61,14 +61,18 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     }
 
     /// How this run's pools watch their peers, as the wire library takes it.
-    public var poolSettings: Wire.PoolSettings {
-        var settings = Wire.PoolSettings()
-        settings.heartbeat = pool.heartbeat
-        settings.silence = pool.silence
-        settings.limits.tensorBytes = pool.messageLimit.bytes
-        return settings
-    }
+    public var poolSettings: Wire.PoolSettings { Wire.PoolSettings(pool) }
 
     /// All addresses of a link, for workers that serve several consumers.
     public func endpoints(_ link: LinkName) -> [Endpoint] { endpoints[link.rawValue] ?? [] }
+}
+
+extension Wire.PoolSettings {
+    /// A topology's settings as the wire library takes them.
+    public init(_ pool: Configuration.PoolSettings) {
+        self.init()
+        heartbeat = pool.heartbeat
+        silence = pool.silence
+        limits.tensorBytes = pool.messageLimit.bytes
+    }
 }

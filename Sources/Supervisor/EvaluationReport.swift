@@ -1,0 +1,107 @@
+import Basics
+import Datasets
+import Foundation
+
+/// What an evaluation found, for readers and for programs.
+struct EvaluationReport: Encodable {
+    struct ClassResult: Encodable {
+        var name: String
+        /// Nil for a class that is neither labelled nor predicted anywhere.
+        var iou: Double?
+        /// Nil for a class that is not labelled anywhere. Not in the JSON.
+        var accuracy: Double?
+
+        private enum CodingKeys: CodingKey { case name, iou }
+
+        func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(name, forKey: .name)
+            // An absent class is null there, not left out.
+            try container.encode(iou, forKey: .iou)
+        }
+    }
+
+    var split: String
+    var images: Int
+    /// Steps of training that the checkpoint had; nil where that is not known.
+    var step: UInt64?
+    var classes: [ClassResult]
+    /// Mean of the classes' IoU, absent ones left out; nil where no pixel was counted, as the other two.
+    var meanIoU: Double?
+    var pixelAccuracy: Double?
+    var meanAccuracy: Double?
+
+    init(_ matrix: ConfusionMatrix, classes names: [String], split: String, images: Int, step: UInt64?) {
+        self.split = split
+        self.images = images
+        self.step = step
+        let iou = matrix.iou
+        let accuracy = matrix.classAccuracy
+        classes = names.indices.map { ClassResult(name: names[$0], iou: iou[$0], accuracy: accuracy[$0]) }
+        meanIoU = matrix.meanIoU
+        pixelAccuracy = matrix.pixelAccuracy
+        meanAccuracy = matrix.meanAccuracy
+    }
+
+    func summary() throws -> EvaluationSummary { EvaluationSummary(table: table, json: try json()) }
+
+    // MARK: For programs
+
+    private enum CodingKeys: CodingKey { case mIoU, pixelAccuracy, meanAccuracy, classes, split, images, step }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(meanIoU, forKey: .mIoU)
+        try container.encode(pixelAccuracy, forKey: .pixelAccuracy)
+        try container.encode(meanAccuracy, forKey: .meanAccuracy)
+        try container.encode(classes, forKey: .classes)
+        try container.encode(split, forKey: .split)
+        try container.encode(images, forKey: .images)
+        try container.encodeIfPresent(step, forKey: .step)
+    }
+
+    private func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    // MARK: For readers
+
+    /// Percentages in aligned columns; the means stand below the classes, each in its column.
+    var table: String {
+        let title = "\(split), \(images) \(images == 1 ? "image" : "images")" + (step.map { ", step \($0)" } ?? "")
+        let head = ["class", "IoU", "accuracy"]
+        let body = classes.map { [$0.name, Self.percent($0.iou), Self.percent($0.accuracy)] }
+        let means = [
+            ["mIoU", Self.percent(meanIoU), ""], ["mean accuracy", "", Self.percent(meanAccuracy)],
+            ["pixel accuracy", "", Self.percent(pixelAccuracy)],
+        ]
+        let rows = [head] + body + means
+        let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let rule = String(repeating: "-", count: widths.reduce(4, +))
+        func line(_ row: [String]) -> String {
+            var line = row[0] + Self.space(widths[0] - row[0].count)
+            for column in 1...2 { line += Self.space(2 + widths[column] - row[column].count) + row[column] }
+            return String(line.reversed().drop { $0 == " " }.reversed())
+        }
+        return ([title, "", line(head), rule] + body.map(line) + [rule] + means.map(line)).joined(separator: "\n")
+    }
+
+    private static func percent(_ fraction: Double?) -> String {
+        guard let fraction else { return "absent" }
+        return String(format: "%.2f %%", 100 * fraction)
+    }
+
+    private static func space(_ count: Int) -> String { String(repeating: " ", count: max(0, count)) }
+}
+
+extension EvaluationSummary {
+    /// Where the evaluation at a run's end is kept.
+    public static func path(inRun directory: String) -> String { directory + "/evaluation.json" }
+
+    /// Writes the JSON into a run's directory, whole or not at all.
+    public func save(inRun directory: String) throws {
+        try DurableFile.write(json + "\n", to: Self.path(inRun: directory))
+    }
+}
