@@ -74,9 +74,11 @@ public struct Launch {
 
     /// Runs all processes to the end.
     ///
-    /// - Parameter evaluation: measures the finished run; nil leaves that out.
+    /// - Parameters:
+    ///   - dataset: the recipe's, looked at by the caller.
+    ///   - evaluation: measures the finished run; nil leaves that out.
     public func run(
-        evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment, display: any ProgressDisplay
+        dataset: DatasetSummary, evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> RunOutcome {
         if isTrained, evaluation == nil {
             return .finished(step: startStep, checkpoint: resume?.path, evaluation: nil)
@@ -92,7 +94,7 @@ public struct Launch {
         try sockets.make()
         defer { sockets.remove() }
         let plan = LaunchPlan(
-            recipe: recipe, topology: topology, goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
+            recipe: recipe, dataset: dataset, topology: topology, goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
             runDirectory: directory.path, epoch: epoch, resume: resume, endpoints: try sockets.endpoints(),
             fingerprints: journal.fingerprints)
         let runner = SupervisorRunner(
@@ -128,7 +130,7 @@ public enum EvaluationRun {
     ///   - checkpoint: a folder with `model.safetensors`.
     ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
     public static func run(
-        runDirectory path: String, checkpoint: String, recipe: Recipe, topology: Topology, evaluation: any FinalEvaluation,
+        runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology, evaluation: any FinalEvaluation,
         environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> EvaluationSummary {
         let path = try RunDirectory.absolute(path)
@@ -140,7 +142,7 @@ public enum EvaluationRun {
         let files = path + "/evaluation"
         try FileManager.default.createDirectory(atPath: files + "/logs", withIntermediateDirectories: true)
         let plan = LaunchPlan(
-            recipe: recipe, topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
+            recipe: recipe, dataset: dataset, topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
             epoch: Epoch(1), endpoints: try sockets.endpoints())
         try StageCommand.check(plan.evaluationStages, folder: environment.executables)
         let runner = SupervisorRunner(

@@ -13,6 +13,7 @@ public struct LaunchPlan: Sendable {
     }
 
     public var recipe: Recipe
+    public var dataset: DatasetSummary
     /// With all thread counts filled in.
     public var topology: Topology
     public var goal: Goal
@@ -25,10 +26,11 @@ public struct LaunchPlan: Sendable {
     public var fingerprints: [StageKind: Fingerprint]
 
     public init(
-        recipe: Recipe, topology: Topology, goal: Goal = .train, runDirectory: String, epoch: Epoch,
+        recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String, epoch: Epoch,
         resume: Checkpoint? = nil, endpoints: [String: [Endpoint]], fingerprints: [StageKind: Fingerprint] = [:]
     ) {
         self.recipe = recipe
+        self.dataset = dataset
         self.topology = topology
         self.goal = goal
         self.runDirectory = runDirectory
@@ -67,7 +69,7 @@ public struct LaunchPlan: Sendable {
     func configuration(for replica: Replica) -> StageConfiguration? {
         guard let settings = settings(of: replica) else { return nil }
         return StageConfiguration(
-            recipe: recipe, threads: settings.threads ?? 1, device: settings.device(ofReplica: replica.id - 1),
+            recipe: recipe, dataset: dataset, threads: settings.threads ?? 1, device: settings.device(ofReplica: replica.id - 1),
             pool: topology.pool,
             replicas: Dictionary(
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first }),
