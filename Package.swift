@@ -57,9 +57,10 @@ let package = Package(
         .target(name: "Models", dependencies: ["NN", "Configuration"]),
         .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
-        .target(name: "Contrast", dependencies: ["Configuration", "COpenBLAS"]),
+        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
-            name: "Wire", dependencies: ["Basics", "CZeroMQ", collections], exclude: ["PROTOCOL.md", "PROTOCOL-CONTROL.md"]),
+            name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
+            exclude: ["PROTOCOL.md", "PROTOCOL-CONTROL.md", "PROTOCOL-LOG.md"]),
 
         // What each stage does with the above; one folder per stage.
         .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),
@@ -68,12 +69,13 @@ let package = Package(
         .target(
             name: "ComputeStage", dependencies: ["StageKit", "Models", "Contrast", "Datasets"],
             path: "Sources/Stages/Compute"),
-        .target(name: "BankStage", dependencies: ["StageKit", "Contrast"], path: "Sources/Stages/Bank"),
-        .target(name: "MinerStage", dependencies: ["StageKit", "Contrast"], path: "Sources/Stages/Miner"),
+        .target(name: "MemoryKit", dependencies: ["StageKit", "Contrast"], path: "Sources/Stages/Memory"),
+        .target(name: "BankStage", dependencies: ["MemoryKit"], path: "Sources/Stages/Bank"),
+        .target(name: "MinerStage", dependencies: ["MemoryKit"], path: "Sources/Stages/Miner"),
         .target(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
-        .target(name: "Supervisor", dependencies: ["StageKit"]),
+        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets"]),
 
         // Executables: main files only.
         .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),

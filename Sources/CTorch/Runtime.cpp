@@ -32,7 +32,7 @@ ct_status ct_set_num_interop_threads(int32_t count) {
 ct_status ct_set_deterministic(bool enabled) {
   return guarded([&] {
     at::globalContext().setDeterministicAlgorithms(enabled, /*warn_only=*/true);
-#if TORCH_VERSION_MAJOR >= 2
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
     // Else every torch.empty is filled with NaN, for nothing but the debugging of kernels.
     at::globalContext().setDeterministicFillUninitializedMemory(false);
 #endif

@@ -40,7 +40,9 @@ extension Check {
 
     /// Both numbers of a list that has a first and a second by these names.
     static func pair<Item>(_ first: String, _ second: String, _ check: Check<Item>) -> Check where Value == [Item] {
-        Check(rule: "two numbers, \(first) and \(second), each \(check.rule)") { $0.count == 2 && $0.allSatisfy(check.holds) }
+        Check(rule: "two numbers, \(first) and \(second), each \(check.rule)") {
+            $0.count == 2 && $0.allSatisfy(check.holds)
+        }
     }
 }
 

@@ -29,7 +29,8 @@ extension Device: Codable {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let device = Device(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(text)' is neither 'cpu' nor 'cuda:N'")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "'\(text)' is neither 'cpu' nor 'cuda:N'")
         }
         self = device
     }

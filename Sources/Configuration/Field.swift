@@ -40,7 +40,8 @@ extension Field where Root: Sendable {
 
     /// The checks apply to a value that is there; null always passes.
     init<Value: ConfigurationValue>(
-        _ key: String, optional member: WritableKeyPath<Root, Value?> & Sendable, _ checks: Check<Value>..., summary: String
+        _ key: String, optional member: WritableKeyPath<Root, Value?> & Sendable, _ checks: Check<Value>...,
+        summary: String
     ) {
         let lifted = checks.map { check in
             Check<Value?>(rule: check.rule) { $0.map(check.holds) ?? true }
@@ -62,7 +63,9 @@ extension Field where Root: Sendable {
         }
         read = { node, path, place, reader, root in
             guard let value = Value.decode(node) else {
-                throw UserError("\(place): '\(path)' must be \(Value.shape), not \(Configuration.describe(node))\(near(node, Value.shape))")
+                throw UserError(
+                    "\(place): '\(path)' must be \(Value.shape), not \(Configuration.describe(node))\(near(node, Value.shape))"
+                )
             }
             for check in checks where !check.holds(value) {
                 throw UserError("\(place): '\(path)' must be \(check.rule), not \(Configuration.describe(node))")
@@ -84,7 +87,8 @@ extension Field where Root: Sendable {
             },
             read: { node, path, place, reader, root in
                 guard let mapping = node.mapping else {
-                    throw UserError("\(place): '\(path)' must be a mapping of keys to values, not \(Configuration.describe(node))")
+                    throw UserError(
+                        "\(place): '\(path)' must be a mapping of keys to values, not \(Configuration.describe(node))")
                 }
                 try reader.read(mapping, into: &root[keyPath: member], prefix: path + ".")
             },

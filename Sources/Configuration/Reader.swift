@@ -43,7 +43,8 @@ struct Reader {
                 throw UserError("\(place): a key must be text, not \(describe(key))")
             }
             guard let field = Root.fields.first(where: { $0.key == name }) else {
-                throw UserError("\(place): unknown key '\(prefix)\(oneLine(name))'" + hint(name, Root.fields.map(\.key), prefix))
+                throw UserError(
+                    "\(place): unknown key '\(prefix)\(oneLine(name))'" + hint(name, Root.fields.map(\.key), prefix))
             }
             try field.read(value, prefix + name, place, &self, &root)
         }

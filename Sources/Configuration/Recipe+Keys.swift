@@ -12,7 +12,9 @@ extension Recipe: Configurable {
         .section("schedule", \.schedule, summary: "iterations and optimiser"),
         .section("checkpoints", \.checkpoints, summary: "what a run keeps of its progress"),
         .section("evaluate", \.evaluate, summary: "the final evaluation"),
-        Field("determinism", \.determinism, summary: "strict refuses workers whose kernels or libraries differ from the run's"),
+        Field(
+            "determinism", \.determinism,
+            summary: "strict refuses workers whose kernels or libraries differ from the run's"),
     ]
 }
 
@@ -21,10 +23,15 @@ extension Determinism: ConfigurationValue {}
 extension DatasetSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("kind", \.kind, summary: "which dataset's folders and labels these are"),
-        Field("root", \.root, summary: "folder of the dataset, from the working directory; kind 'folder': the description's own where empty"),
+        Field(
+            "root", \.root,
+            summary:
+                "folder of the dataset, from the working directory; kind 'folder': the description's own where empty"),
         Field("split", \.split, .notEmpty, summary: "the split to train on"),
         Field("evaluationSplit", \.evaluationSplit, .notEmpty, summary: "the split of the final evaluation"),
-        Field("description", optional: \.description, .notEmpty, summary: "kind 'folder' only: YAML with its folders, classes and palette"),
+        Field(
+            "description", optional: \.description, .notEmpty,
+            summary: "kind 'folder' only: YAML with its folders, classes and palette"),
     ]
 }
 
@@ -33,7 +40,9 @@ extension DatasetSettings.Kind: ConfigurationValue {}
 extension AugmentationSettings: Configurable {
     static let fields: [Field<Self>] = [
         // 16,384 pixels a side: beyond any image that a crop is useful for, and sizes cannot overflow.
-        Field("crop", \.crop, .pair("height", "width", .within(1...16384)), summary: "height and width of a training crop"),
+        Field(
+            "crop", \.crop, .pair("height", "width", .within(1...16384)), summary: "height and width of a training crop"
+        ),
         Field(
             "scale", \.scale, .pair("least", "most", .above(0)),
             Check(rule: "ascending") { $0[0] <= $0[1] }, summary: "range of the random scale"),
@@ -53,7 +62,9 @@ extension ModelSettings: Configurable {
         Field("atrousRates", \.atrousRates, .each(.within(1...1024)), summary: "dilations of the atrous branches"),
         Field("embedding", \.embedding, .within(1...65536), summary: "width of an embedding, D"),
         Field("dropout", \.dropout, .within(0..<1), summary: "dropout in the head"),
-        Field("pretrained", optional: \.pretrained, .notEmpty, summary: "weights to start from (safetensors); null: random ones"),
+        Field(
+            "pretrained", optional: \.pretrained, .notEmpty,
+            summary: "weights to start from (safetensors); null: random ones"),
     ]
 }
 
@@ -66,10 +77,17 @@ extension ContrastSettings: Configurable {
         Field("lambda", \.lambda, .atLeast(0), summary: "weight of the contrastive loss"),
         Field("temperature", \.temperature, .above(0), summary: "temperature of the similarities, tau"),
         Field("anchors", \.anchors, .within(1...65536), summary: "anchors per class and mini-batch"),
-        Field("hardAnchors", \.hardAnchors, .atLeast(0), summary: "the part of them drawn from mispredicted pixels first"),
-        Field("pixelsPerImage", \.pixelsPerImage, .within(1...65536), summary: "pixels per class and image that enter the queue, V"),
-        Field("pixelQueue", optional: \.pixelQueue, .atLeast(1), summary: "length of a class's pixel queue, T; null: 10 times the training images"),
-        Field("regionCap", optional: \.regionCap, .atLeast(1), summary: "most regions per class; null: one per training image"),
+        Field(
+            "hardAnchors", \.hardAnchors, .atLeast(0), summary: "the part of them drawn from mispredicted pixels first"),
+        Field(
+            "pixelsPerImage", \.pixelsPerImage, .within(1...65536),
+            summary: "pixels per class and image that enter the queue, V"),
+        Field(
+            "pixelQueue", optional: \.pixelQueue, .atLeast(1),
+            summary: "length of a class's pixel queue, T; null: 10 times the training images"),
+        Field(
+            "regionCap", optional: \.regionCap, .atLeast(1),
+            summary: "most regions per class; null: one per training image"),
         Field("lag", \.lag, .atLeast(1), summary: "mining at step s sees the records of all steps up to s - lag"),
     ]
 }
@@ -79,7 +97,9 @@ extension SamplerSettings: Configurable {
         Field("strategy", \.strategy, summary: "how positives and negatives are chosen"),
         Field("positives", \.positives, .atLeast(1), summary: "positives per anchor, Kp"),
         Field("negatives", \.negatives, .atLeast(1), summary: "negatives per anchor, Kn"),
-        Field("pool", \.pool, .above(0, upTo: 1), summary: "semi-hard: the hardest part of the memory that the draw is from"),
+        Field(
+            "pool", \.pool, .above(0, upTo: 1),
+            summary: "semi-hard: the hardest part of the memory that the draw is from"),
         Field("candidates", optional: \.candidates, .atLeast(1), summary: "entries searched per class; null: all"),
     ]
 }
@@ -89,7 +109,9 @@ extension SamplerSettings.Strategy: ConfigurationValue {}
 extension SynthesisSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("enabled", \.enabled, summary: "adds synthetic hard negatives: PiCo+"),
-        Field("hardest", \.hardest, .atLeast(1), summary: "an anchor's hardest sampled negatives that the mixtures are made from"),
+        Field(
+            "hardest", \.hardest, .atLeast(1),
+            summary: "an anchor's hardest sampled negatives that the mixtures are made from"),
         Field("pairs", \.pairs, .within(0...1_048_576), summary: "mixtures of two negatives"),
         Field("anchorMixes", \.anchorMixes, .within(0...1_048_576), summary: "mixtures of the anchor and a negative"),
     ]
@@ -104,7 +126,8 @@ extension ScheduleSettings: Configurable {
         Field("momentum", \.momentum, .within(0..<1), summary: "sgd's momentum"),
         Field("weightDecay", \.weightDecay, .atLeast(0), summary: "weight decay"),
         Field("power", \.power, .atLeast(0), summary: "exponent of the polynomial decay; 0: none"),
-        Field("warmup", \.warmup, .atLeast(0), summary: "first iterations by cross-entropy alone while the memory fills"),
+        Field(
+            "warmup", \.warmup, .atLeast(0), summary: "first iterations by cross-entropy alone while the memory fills"),
         Field("lrWarmup", \.lrWarmup, .atLeast(0), summary: "first iterations with a linearly rising learning rate"),
     ]
 }

@@ -29,7 +29,8 @@ extension Recipe {
             let override = try Document.override(text)
             reader.proceed(to: override)
             if let parts = override.root.first(where: { $0.key.string == "parts" }) {
-                throw UserError("\(override.place(of: parts.key)): 'parts' stands in recipe files only; set single keys here")
+                throw UserError(
+                    "\(override.place(of: parts.key)): 'parts' stands in recipe files only; set single keys here")
             }
             try reader.read(override.root, into: &recipe)
         }
@@ -71,7 +72,8 @@ private let rules = [
     },
     RecipeRule(keys: ["contrast.anchors", "contrast.hardAnchors"]) { recipe in
         let (hard, all) = (recipe.contrast.hardAnchors, recipe.contrast.anchors)
-        return hard > all ? "'contrast.hardAnchors' must be at most 'contrast.anchors', which is \(all), not \(hard)" : nil
+        return hard > all
+            ? "'contrast.hardAnchors' must be at most 'contrast.anchors', which is \(all), not \(hard)" : nil
     },
 ]
 
@@ -97,22 +99,28 @@ struct RecipeParts: Configurable {
     static func apply(of document: Document, path: String, to recipe: inout Recipe, _ reader: inout Reader) throws {
         guard let entry = document.root.first(where: { $0.key.string == "parts" }) else { return }
         guard let mapping = entry.value.mapping else {
-            throw UserError("\(document.place(of: entry.key)): 'parts' must be a mapping of part to file, not \(describe(entry.value))")
+            throw UserError(
+                "\(document.place(of: entry.key)): 'parts' must be a mapping of part to file, not \(describe(entry.value))"
+            )
         }
         var parts = RecipeParts()
         var names = Reader(document: document, allKeys: fields.map { "parts.\($0.key)" })
         try names.read(mapping, into: &parts, prefix: "parts.")
 
         let folder = (path as NSString).deletingLastPathComponent
-        for (name, file) in [("dataset", parts.dataset), ("model", parts.model), ("loss", parts.loss), ("schedule", parts.schedule)] {
+        for (name, file) in [
+            ("dataset", parts.dataset), ("model", parts.model), ("loss", parts.loss), ("schedule", parts.schedule),
+        ] {
             guard let file, let place = names.place(of: ["parts.\(name)"]) else { continue }
             let partPath = file.hasPrefix("/") || folder.isEmpty ? file : folder + "/" + file
             guard FileManager.default.fileExists(atPath: partPath) else {
-                throw UserError("\(place): there is no file \(partPath) for part '\(name)'; paths start at the recipe's folder")
+                throw UserError(
+                    "\(place): there is no file \(partPath) for part '\(name)'; paths start at the recipe's folder")
             }
             let part = try Document.load(partPath)
             if let nested = part.root.first(where: { $0.key.string == "parts" }) {
-                throw UserError("\(part.place(of: nested.key)): a part names no parts of its own; name them all in \(path)")
+                throw UserError(
+                    "\(part.place(of: nested.key)): a part names no parts of its own; name them all in \(path)")
             }
             let before = reader.places
             reader.proceed(to: part)

@@ -15,8 +15,11 @@ extension Topology {
     }
 
     /// Like `resolve(path:replicas:recipe:)` for YAML in memory, `path` naming it in messages.
-    public static func resolve(yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil) throws -> Topology {
-        try resolve(Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe)
+    public static func resolve(yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil) throws
+        -> Topology
+    {
+        try resolve(
+            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe)
     }
 
     /// All that is set, as a topology that resolves to an equal one.
@@ -24,7 +27,8 @@ extension Topology {
         let stages = Node(stages.map { (Node($0.name), $0.sectionNode(leavingOutNulls: true)) }, .implicit, .block)
         return try Yams.serialize(
             node: Node([
-                (Node("stages"), stages), (Node("supervisor"), supervisor.sectionNode()), (Node("pool"), pool.sectionNode()),
+                (Node("stages"), stages), (Node("supervisor"), supervisor.sectionNode()),
+                (Node("pool"), pool.sectionNode()),
             ]), width: -1)
     }
 
@@ -39,7 +43,9 @@ extension Topology {
             throw UserError("\(path): 'stages' is missing: it names the stages and how many there are of each")
         }
         guard let mapping = stages.value.mapping else {
-            throw UserError("\(document.place(of: stages.key)): 'stages' must be a mapping of name to stage, not \(describe(stages.value))")
+            throw UserError(
+                "\(document.place(of: stages.key)): 'stages' must be a mapping of name to stage, not \(describe(stages.value))"
+            )
         }
         for (name, settings) in mapping {
             topology.stages.append(try stage(name, settings, document, &reader))
@@ -48,12 +54,15 @@ extension Topology {
             try topology.setReplicas(text, path: path, &reader)
         }
         for name in ["supervisor", "pool"] {
-            let (heartbeat, silence) = name == "pool"
+            let (heartbeat, silence) =
+                name == "pool"
                 ? (topology.pool.heartbeat, topology.pool.silence)
                 : (topology.supervisor.heartbeat, topology.supervisor.silence)
             guard silence < heartbeat * 2 else { continue }
             let place = reader.place(of: ["\(name).silence", "\(name).heartbeat"]) ?? .file(path, line: nil)
-            throw UserError("\(place): '\(name).silence' must be at least two heartbeats (\(flowText(heartbeat.node)) each), not \(flowText(silence.node))")
+            throw UserError(
+                "\(place): '\(name).silence' must be at least two heartbeats (\(flowText(heartbeat.node)) each), not \(flowText(silence.node))"
+            )
         }
         try Wiring(topology: topology, path: path, reader: reader).check(for: recipe)
         return topology
@@ -80,7 +89,8 @@ extension Topology {
             guard let kind = StageKind(rawValue: name) else {
                 let kinds = StageKind.allCases.map(\.rawValue)
                 let near = nearestName(to: name, among: kinds).map { "; did you mean '\($0)'?" }
-                throw UserError("\(place): stage '\(name)' needs a 'kind'" + (near ?? ": one of \(kinds.joined(separator: ", "))"))
+                throw UserError(
+                    "\(place): stage '\(name)' needs a 'kind'" + (near ?? ": one of \(kinds.joined(separator: ", "))"))
             }
             stage.kind = kind
         }
@@ -94,7 +104,8 @@ extension Topology {
             throw UserError("\(place): NAME=COUNT was expected")
         }
         guard let index = stages.firstIndex(where: { $0.name == parts[0] }) else {
-            throw UserError("\(place): \(path) has no stage '\(parts[0])'" + suggestion(for: parts[0], among: stages.map(\.name)))
+            throw UserError(
+                "\(place): \(path) has no stage '\(parts[0])'" + suggestion(for: parts[0], among: stages.map(\.name)))
         }
         guard count >= 1 else { throw UserError("\(place): a stage needs at least one replica") }
         stages[index].replicas = Int(count)
@@ -102,7 +113,8 @@ extension Topology {
     }
 
     private static func isName(_ text: String) -> Bool {
-        (1...32).contains(text.count) && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
+        (1...32).contains(text.count)
+            && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-" || $0 == "_") }
     }
 
     private static let keys = fields.flatMap { $0.describe("", Topology()) }.map(\.path)

@@ -80,7 +80,9 @@ extension String: ConfigurationValue {
     var node: Node {
         let plain =
             unicodeScalars.first.map { $0.isASCII && $0.properties.isAlphabetic } == true
-            && unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || "0123456789_-./".unicodeScalars.contains($0)) }
+            && unicodeScalars.allSatisfy {
+                $0.isASCII && ($0.properties.isAlphabetic || "0123456789_-./".unicodeScalars.contains($0))
+            }
             && !["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(lowercased())
         return Node(self, .implicit, plain ? .plain : .doubleQuoted)
     }

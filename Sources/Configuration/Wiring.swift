@@ -32,21 +32,30 @@ struct Wiring {
 
     private func check(_ stage: StageSettings) throws {
         if stage.kind.isSingle, stage.replicas > 1 {
-            throw error(stage, "replicas", "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and runs once, not \(stage.replicas) times")
+            throw error(
+                stage, "replicas",
+                "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and runs once, not \(stage.replicas) times")
         }
         let devices = stage.device.all.count
         if devices > 1, devices != stage.replicas {
-            throw error(stage, "device", "stage '\(stage.name)' names \(devices) devices for \(stage.replicas) replicas; name one, or one for each")
+            throw error(
+                stage, "device",
+                "stage '\(stage.name)' names \(devices) devices for \(stage.replicas) replicas; name one, or one for each"
+            )
         }
         for link in Link.all {
             let isAllowed = links(of: stage.kind).contains { $0.key == link.key }
             if let name = link.member(stage) {
                 guard isAllowed else {
-                    throw error(stage, link.key, "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and has no '\(link.key)'")
+                    throw error(
+                        stage, link.key,
+                        "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and has no '\(link.key)'")
                 }
                 try check(stage, link, name)
             } else if isAllowed, isRequired(link, of: stage.kind) {
-                throw error(stage, nil, "stage '\(stage.name)' lacks '\(link.key)', the \(link.target.rawValue) stage that it is wired to")
+                throw error(
+                    stage, nil,
+                    "stage '\(stage.name)' lacks '\(link.key)', the \(link.target.rawValue) stage that it is wired to")
             }
         }
     }
@@ -54,14 +63,16 @@ struct Wiring {
     private func check(_ stage: StageSettings, _ link: Link, _ name: String) throws {
         guard let target = topology.stage(named: name) else {
             let fitting = topology.stages.filter { $0.kind == link.target }.map(\.name)
-            let near = nearestName(to: name, among: fitting) ?? nearestName(to: name, among: topology.stages.map(\.name))
+            let near =
+                nearestName(to: name, among: fitting) ?? nearestName(to: name, among: topology.stages.map(\.name))
             let tail = near.map { "; did you mean '\($0)'?" } ?? ", but there is no such stage"
             throw error(stage, link.key, "stage '\(stage.name)' \(link.phrase) '\(name)'\(tail)")
         }
         guard target.kind == link.target else {
             throw error(
                 stage, link.key,
-                "stage '\(stage.name)' \(link.phrase) '\(name)', which is of kind \(target.kind.rawValue), not \(link.target.rawValue)")
+                "stage '\(stage.name)' \(link.phrase) '\(name)', which is of kind \(target.kind.rawValue), not \(link.target.rawValue)"
+            )
         }
     }
 
@@ -83,7 +94,9 @@ struct Wiring {
             throw UserError("\(path): there is no stage of kind \(kind.rawValue)")
         }
         if stages.count > 1 {
-            throw error(stages[1], nil, "stage '\(stages[1].name)' is of kind \(kind.rawValue) like '\(first.name)'; there can be one only")
+            throw error(
+                stages[1], nil,
+                "stage '\(stages[1].name)' is of kind \(kind.rawValue) like '\(first.name)'; there can be one only")
         }
         return first
     }
@@ -92,18 +105,26 @@ struct Wiring {
     private func checkMemory(of compute: StageSettings) throws {
         guard let name = compute.mining, let miner = topology.stage(named: name) else { return }
         guard let memory = compute.memory else {
-            throw error(compute, "mining", "stage '\(compute.name)' has 'mining' but no 'memory' that '\(name)' could mine")
+            throw error(
+                compute, "mining", "stage '\(compute.name)' has 'mining' but no 'memory' that '\(name)' could mine")
         }
         guard miner.memory == memory else {
-            throw error(miner, "memory", "stage '\(name)' has its memory in '\(miner.memory ?? "")', but '\(compute.name)', whose mining it does, in '\(memory)'")
+            throw error(
+                miner, "memory",
+                "stage '\(name)' has its memory in '\(miner.memory ?? "")', but '\(compute.name)', whose mining it does, in '\(memory)'"
+            )
         }
     }
 
     private func checkContrast(_ compute: StageSettings) throws {
         for link in [Link.mining, .memory] where link.member(compute) == nil {
             let candidate = topology.stages.first { $0.kind == link.target }
-            let remedy = candidate.map { "add '\(link.key): \($0.name)'" } ?? "add a stage of kind \(link.target.rawValue) and '\(link.key)' naming it"
-            throw error(compute, nil, "stage '\(compute.name)' lacks '\(link.key)', which the recipe's contrast needs; \(remedy)")
+            let remedy =
+                candidate.map { "add '\(link.key): \($0.name)'" }
+                ?? "add a stage of kind \(link.target.rawValue) and '\(link.key)' naming it"
+            throw error(
+                compute, nil,
+                "stage '\(compute.name)' lacks '\(link.key)', which the recipe's contrast needs; \(remedy)")
         }
     }
 
@@ -117,7 +138,9 @@ struct Wiring {
 
     /// At the key, or at the stage where the key is missing.
     private func error(_ stage: StageSettings, _ key: String?, _ message: String) -> UserError {
-        let place = key.flatMap { reader.place(of: ["stages.\(stage.name).\($0)"]) } ?? reader.place(of: ["stages.\(stage.name)"])
+        let place =
+            key.flatMap { reader.place(of: ["stages.\(stage.name).\($0)"]) }
+            ?? reader.place(of: ["stages.\(stage.name)"])
         return UserError("\(place ?? .file(path, line: nil)): \(message)")
     }
 }

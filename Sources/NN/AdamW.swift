@@ -65,7 +65,8 @@ public final class AdamW: Optimizer {
                 case (nil, nil, nil): continue
                 case (let step?, let mean?, let square?):
                     loaded[name] = Moments(step: Int(try step.item()), mean: mean, square: square)
-                default: throw UserError("the optimiser's state has only a part of step, exp_avg, exp_avg_sq for '\(name)'")
+                default:
+                    throw UserError("the optimiser's state has only a part of step, exp_avg, exp_avg_sq for '\(name)'")
                 }
             }
         }

@@ -82,7 +82,9 @@ public struct InitializationRule: Sendable {
 
     /// - Parameter apply: fills the module's own tensors and returns true, or returns false to leave the module to its
     ///   PyTorch default.
-    public init(_ apply: @escaping @Sendable (_ module: Module, _ fill: ParameterFiller) throws -> Bool) { self.apply = apply }
+    public init(_ apply: @escaping @Sendable (_ module: Module, _ fill: ParameterFiller) throws -> Bool) {
+        self.apply = apply
+    }
 
     /// What PyTorch's layers do when they are made.
     public static let pyTorch = InitializationRule { _, _ in false }

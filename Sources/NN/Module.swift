@@ -40,7 +40,8 @@ open class Module {
     /// This module (under the empty path) and all below it, parents first.
     public func namedModules(prefix: String = "") -> [(path: String, module: Module)] {
         [(prefix, self)]
-            + children().flatMap { key, module in module.namedModules(prefix: prefix.isEmpty ? key : "\(prefix).\(key)") }
+            + children().flatMap { key, module in module.namedModules(prefix: prefix.isEmpty ? key : "\(prefix).\(key)")
+            }
     }
 
     /// All parameters in module order, as PyTorch's `named_parameters()`.

@@ -51,7 +51,8 @@ extension Optimizer {
     /// Calls `update` for each parameter of the groups not skipped that has a gradient, without recording.
     func forEachGradient(
         learningRate: Double, skipping: Set<String>,
-        _ update: (_ name: String, _ parameter: Tensor, _ gradient: Tensor, _ rate: Double, _ decay: Double) throws -> Void
+        _ update: (_ name: String, _ parameter: Tensor, _ gradient: Tensor, _ rate: Double, _ decay: Double) throws ->
+            Void
     ) throws {
         try withoutGradient {
             for group in groups where !skipping.contains(group.name) {
@@ -70,13 +71,16 @@ extension Optimizer {
     ///   - likeParameter: slots of the parameter's shape.
     ///   - scalar: slots without dimensions.
     /// - Throws: `UserError` for any other slot, for another shape, and for an entry of no parameter here.
-    func slots(likeParameter: [String], scalar: [String] = [], from state: NamedTensors) throws -> [String: [String: Tensor]] {
+    func slots(likeParameter: [String], scalar: [String] = [], from state: NamedTensors) throws -> [String: [String:
+        Tensor]]
+    {
         var parameters: [String: Tensor] = [:]
         for group in groups { for (name, parameter) in group.parameters { parameters[name] = parameter } }
         var found: [String: [String: Tensor]] = [:]
         for (key, tensor) in state {
             let dot = key.lastIndex(of: ".") ?? key.startIndex
-            let name = String(key[..<dot]), slot = String(key[dot...].dropFirst())
+            let name = String(key[..<dot])
+            let slot = String(key[dot...].dropFirst())
             guard let parameter = parameters[name] else {
                 throw UserError("the optimiser's state has '\(key)', which belongs to no parameter of this network")
             }

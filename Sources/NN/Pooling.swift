@@ -28,7 +28,9 @@ public final class AvgPool2d: Module, Layer {
         self.padding = padding
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor { try x.avgPool2d(kernel, stride: stride, padding: padding) }
+    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+        try x.avgPool2d(kernel, stride: stride, padding: padding)
+    }
 }
 
 /// The mean over as many cells as the output has; 1 is global pooling.

@@ -100,15 +100,18 @@ public struct SafetensorsFile {
             guard let dtype = DType(safetensors: entry.dtype) else {
                 throw UserError("'\(name)' has the element type '\(entry.dtype)', which is not supported here")
             }
-            var size = dtype.size, overflow = false
+            var size = dtype.size
+            var overflow = false
             for side in entry.shape where !overflow { (size, overflow) = size.multipliedReportingOverflow(by: side) }
             guard !overflow, entry.end >= entry.begin, entry.end - entry.begin == size else {
                 throw UserError(
-                    "'\(name)' of shape \(entry.shape) and type \(entry.dtype) does not take the bytes \(entry.begin)..<\(entry.end)")
+                    "'\(name)' of shape \(entry.shape) and type \(entry.dtype) does not take the bytes \(entry.begin)..<\(entry.end)"
+                )
             }
             guard entry.begin == next else {
                 throw UserError(
-                    "'\(name)' begins at byte \(entry.begin) of the data, the one before ends at \(next): tensors overlap or leave a gap")
+                    "'\(name)' begins at byte \(entry.begin) of the data, the one before ends at \(next): tensors overlap or leave a gap"
+                )
             }
             next = entry.end
             entries[name] = (entry, dtype)

@@ -53,7 +53,9 @@ struct SafetensorsHeader {
             case "shape": entry.shape = try parser.sizes()
             case "data_offsets":
                 let offsets = try parser.sizes()
-                guard offsets.count == 2 else { throw UserError("the header's '\(name)' has \(offsets.count) data offsets, not 2") }
+                guard offsets.count == 2 else {
+                    throw UserError("the header's '\(name)' has \(offsets.count) data offsets, not 2")
+                }
                 (entry.begin, entry.end) = (offsets[0], offsets[1])
             default: throw UserError("the header's '\(name)' has the unknown field '\(field)'")
             }
@@ -167,7 +169,9 @@ struct SafetensorsHeader {
         guard position + 4 <= text.count else { throw malformed("four hexadecimal digits") }
         var value: UInt16 = 0
         for byte in text[position..<position + 4] {
-            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { throw malformed("four hexadecimal digits") }
+            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
+                throw malformed("four hexadecimal digits")
+            }
             value = value << 4 | UInt16(digit)
         }
         position += 4

@@ -33,7 +33,9 @@ extension Tensor {
     public func tanh() throws -> Tensor { try Operator.call("aten::tanh", self) }
     public func floor() throws -> Tensor { try Operator.call("aten::floor", self) }
     public func round() throws -> Tensor { try Operator.call("aten::round", self) }
-    public func pow(_ exponent: some Scalar) throws -> Tensor { try Operator.call("aten::pow.Tensor_Scalar", self, exponent) }
+    public func pow(_ exponent: some Scalar) throws -> Tensor {
+        try Operator.call("aten::pow.Tensor_Scalar", self, exponent)
+    }
 
     /// Each element brought into `min...max`; a bound left out does not bind.
     public func clamp(min: (any Scalar)? = nil, max: (any Scalar)? = nil) throws -> Tensor {

@@ -34,7 +34,9 @@ extension Tensor {
     }
 
     /// From, from + step, … below `to`.
-    public static func arange(from: Double, to: Double, step: Double = 1, dtype: DType = .float32, device: Device = .cpu)
+    public static func arange(
+        from: Double, to: Double, step: Double = 1, dtype: DType = .float32, device: Device = .cpu
+    )
         throws -> Tensor
     {
         try Operator.call("aten::arange.start_step", from, to, step, dtype, Argument.none, device)
@@ -64,7 +66,8 @@ extension Tensor {
     }
 
     /// A copy of bytes, row-major in the machine's byte order (little-endian).
-    public convenience init(copying bytes: UnsafeRawBufferPointer, dtype: DType, shape: [Int], device: Device = .cpu) throws
+    public convenience init(copying bytes: UnsafeRawBufferPointer, dtype: DType, shape: [Int], device: Device = .cpu)
+        throws
     {
         try Self.checkBytes(bytes.count, shape, dtype)
         try self.init(owning: Self.moved(Self.copy(bytes.baseAddress, shape, dtype), to: device))
@@ -98,7 +101,8 @@ extension Tensor {
     }
 
     private static func checkBytes(_ bytes: Int, _ shape: [Int], _ dtype: DType) throws {
-        var needed = dtype.size, overflow = false
+        var needed = dtype.size
+        var overflow = false
         for size in shape where !overflow {
             (needed, overflow) = needed.multipliedReportingOverflow(by: size)
             overflow = overflow || size < 0

@@ -6,11 +6,17 @@ extension Tensor {
     @discardableResult public func add_(_ other: Tensor, alpha: Double = 1) throws -> Tensor {
         try changed("aten::add_.Tensor", other, alpha)
     }
-    @discardableResult public func add_(_ value: some Scalar) throws -> Tensor { try changed("aten::add_.Scalar", value) }
+    @discardableResult public func add_(_ value: some Scalar) throws -> Tensor {
+        try changed("aten::add_.Scalar", value)
+    }
     @discardableResult public func mul_(_ other: Tensor) throws -> Tensor { try changed("aten::mul_.Tensor", other) }
-    @discardableResult public func mul_(_ value: some Scalar) throws -> Tensor { try changed("aten::mul_.Scalar", value) }
+    @discardableResult public func mul_(_ value: some Scalar) throws -> Tensor {
+        try changed("aten::mul_.Scalar", value)
+    }
     @discardableResult public func div_(_ other: Tensor) throws -> Tensor { try changed("aten::div_.Tensor", other) }
-    @discardableResult public func div_(_ value: some Scalar) throws -> Tensor { try changed("aten::div_.Scalar", value) }
+    @discardableResult public func div_(_ value: some Scalar) throws -> Tensor {
+        try changed("aten::div_.Scalar", value)
+    }
     /// self + value · a · b
     @discardableResult public func addcmul_(_ a: Tensor, _ b: Tensor, value: Double = 1) throws -> Tensor {
         try changed("aten::addcmul_", a, b, value)
@@ -26,7 +32,9 @@ extension Tensor {
     /// Takes the elements of `source`, converted and broadcast.
     @discardableResult public func copy_(_ source: Tensor) throws -> Tensor { try changed("aten::copy_", source) }
     @discardableResult public func zero_() throws -> Tensor { try changed("aten::zero_") }
-    @discardableResult public func fill_(_ value: some Scalar) throws -> Tensor { try changed("aten::fill_.Scalar", value) }
+    @discardableResult public func fill_(_ value: some Scalar) throws -> Tensor {
+        try changed("aten::fill_.Scalar", value)
+    }
     @discardableResult public func relu_() throws -> Tensor { try changed("aten::relu_") }
     /// min(max(x, 0), 6)
     @discardableResult public func relu6_() throws -> Tensor { try changed("aten::hardtanh_", 0.0, 6.0) }

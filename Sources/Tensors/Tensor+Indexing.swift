@@ -11,7 +11,9 @@ extension Tensor {
     }
 
     /// A view of one slice, without that dimension.
-    public func select(dim: Int, _ index: Int) throws -> Tensor { try Operator.call("aten::select.int", self, dim, index) }
+    public func select(dim: Int, _ index: Int) throws -> Tensor {
+        try Operator.call("aten::select.int", self, dim, index)
+    }
 
     /// The slices at `indices` `[n]` along a dimension, copied.
     public func indexSelect(dim: Int, _ indices: Tensor) throws -> Tensor {

@@ -15,12 +15,15 @@ extension Tensor {
     }
 
     /// Layer normalisation over the last dimensions, whose sizes are `shape` (Ba, Kiros & Hinton, 2016).
-    public func layerNorm(_ shape: [Int], weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor {
+    public func layerNorm(_ shape: [Int], weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws
+        -> Tensor
+    {
         try Operator.call("aten::layer_norm", self, shape, weight, bias, eps)
     }
 
     /// Group normalisation of `[N, C, …]` (Wu & He, 2018).
-    public func groupNorm(groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor {
+    public func groupNorm(groups: Int, weight: Tensor? = nil, bias: Tensor? = nil, eps: Double = 1e-5) throws -> Tensor
+    {
         try Operator.call("aten::group_norm", self, groups, weight, bias, eps)
     }
 

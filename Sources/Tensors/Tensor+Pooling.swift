@@ -45,7 +45,8 @@ extension Tensor {
         // Also refuses NaN; 2^31 is far beyond any image.
         guard scaled.allSatisfy({ $0 >= 1 && $0 < 0x1p31 }) else {
             throw TensorError(
-                operation: "interpolate", arguments: [description], reason: "the factor \(factor) leaves no usable size")
+                operation: "interpolate", arguments: [description], reason: "the factor \(factor) leaves no usable size"
+            )
         }
         return try interpolate(Size2D(Int(scaled[0]), Int(scaled[1])), mode, scales: (factor, factor))
     }

@@ -7,7 +7,8 @@ extension Tensor {
     /// - Throws: `TensorError` if `Element` is not the tensor's dtype; convert with `to(_:)` first.
     public func array<Element: TensorElement>(of type: Element.Type = Element.self) throws -> [Element] {
         guard dtype == Element.dtype else {
-            throw TensorError(operation: "read as [\(Element.self)]", arguments: [description], reason: "the dtype differs")
+            throw TensorError(
+                operation: "read as [\(Element.self)]", arguments: [description], reason: "the dtype differs")
         }
         return try withRows { source, _ in
             [Element](unsafeUninitializedCapacity: count) { target, filled in

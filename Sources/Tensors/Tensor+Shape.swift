@@ -34,7 +34,9 @@ extension Tensor {
     /// Copies along each dimension so many times.
     public func tiled(_ times: [Int]) throws -> Tensor { try Operator.call("aten::repeat", self, times) }
     /// Moves elements around each dimension's ring, as Swin's shifted windows need it.
-    public func roll(_ shifts: [Int], dims: [Int]) throws -> Tensor { try Operator.call("aten::roll", self, shifts, dims) }
+    public func roll(_ shifts: [Int], dims: [Int]) throws -> Tensor {
+        try Operator.call("aten::roll", self, shifts, dims)
+    }
     public func flip(_ dims: [Int]) throws -> Tensor { try Operator.call("aten::flip", self, dims) }
 
     /// Joins tensors along an existing dimension.

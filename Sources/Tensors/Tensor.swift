@@ -15,7 +15,6 @@ public final class Tensor: CustomStringConvertible {
 
     deinit { ct_release(handle) }
 
-
     /// How many tensor references the process holds.
     public static var liveHandles: Int { Int(ct_live_handles()) }
 
@@ -55,12 +54,15 @@ public final class Tensor: CustomStringConvertible {
     /// - Precondition: one of `DType`'s; nothing here makes others (complex, quantised).
     public var dtype: DType {
         let code = ct_dtype(handle)
-        guard let dtype = DType(rawValue: code) else { preconditionFailure("c10 element type \(code) has no counterpart") }
+        guard let dtype = DType(rawValue: code) else {
+            preconditionFailure("c10 element type \(code) has no counterpart")
+        }
         return dtype
     }
 
     public var device: Device {
-        var type: Int32 = 0, index: Int32 = 0
+        var type: Int32 = 0
+        var index: Int32 = 0
         ct_device(handle, &type, &index)
         return Device(type: type, index: index)
     }

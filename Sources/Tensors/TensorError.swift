@@ -36,6 +36,7 @@ func check(_ status: ct_status, _ operation: @autoclosure () -> String, _ argume
 {
     guard status != ct_status(CT_OK) else { return }
     throw TensorError(
-        kind: status == ct_status(CT_OUT_OF_MEMORY) ? .outOfMemory : .invalid, operation: operation(), arguments: arguments(),
+        kind: status == ct_status(CT_OUT_OF_MEMORY) ? .outOfMemory : .invalid, operation: operation(),
+        arguments: arguments(),
         reason: String(cString: ct_error()))
 }

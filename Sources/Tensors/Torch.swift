@@ -43,7 +43,8 @@ public enum Torch {
 
     /// Bytes that tensors on the CPU use, and bytes that the allocator keeps for the next ones.
     public static var cpuMemory: (inUse: Int, kept: Int) {
-        var inUse: Int64 = 0, kept: Int64 = 0
+        var inUse: Int64 = 0
+        var kept: Int64 = 0
         ct_allocator_statistics(&inUse, &kept)
         return (Int(inUse), Int(kept))
     }

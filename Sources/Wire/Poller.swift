@@ -5,7 +5,7 @@ import Foundation
 ///
 /// `@unchecked Sendable`: the descriptor never changes and the kernel orders reads and writes of it.
 public final class Wakeup: @unchecked Sendable {
-    let descriptor: Int32
+    public let descriptor: Int32
 
     public init() { descriptor = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
     deinit { close(descriptor) }

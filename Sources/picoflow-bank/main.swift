@@ -1,1 +1,4 @@
-print("picoflow-bank")
+import BankStage
+import StageKit
+
+StageMain.run(.bank, fingerprint: BankStage.fingerprint, BankStage.run)

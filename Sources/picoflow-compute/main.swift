@@ -1,1 +1,4 @@
-print("picoflow-compute")
+import ComputeStage
+import StageKit
+
+StageMain.run(.compute, fingerprint: ComputeStage.fingerprint, ComputeStage.run)

@@ -1,1 +1,4 @@
-print("picoflow-loader")
+import LoaderStage
+import StageKit
+
+StageMain.run(.loader, fingerprint: LoaderStage.fingerprint, LoaderStage.run)

@@ -1,1 +1,4 @@
-print("picoflow-miner")
+import MinerStage
+import StageKit
+
+StageMain.run(.miner, fingerprint: MinerStage.fingerprint, MinerStage.run)

@@ -5,13 +5,16 @@ import Configuration
 struct OverrideOptions: ParsableArguments {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp("Override a recipe key: schedule.batch=4, model.atrousRates=[6,12,18]. Repeatable, in order.", valueName: "key=value"))
+        help: ArgumentHelp(
+            "Override a recipe key: schedule.batch=4, model.atrousRates=[6,12,18]. Repeatable, in order.",
+            valueName: "key=value"))
     var overrides: [String] = []
 }
 
 /// `--recipe FILE [--set KEY=VALUE]…`
 struct RecipeOptions: ParsableArguments {
-    @Option(name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+    @Option(
+        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
     var path: String
 
     @OptionGroup var set: OverrideOptions

@@ -8,7 +8,7 @@ struct PicoFlow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "picoflow",
         abstract: "Trains segmentation networks by cross-image pixel contrast, as a dataflow of processes.",
-        subcommands: [RecipeCommand.self, ValidateCommand.self])
+        subcommands: [RecipeCommand.self, ValidateCommand.self, DataCommand.self])
 
     /// Runs the command that the arguments name.
     ///

@@ -44,12 +44,15 @@ private func moments(_ tensor: Tensor) throws -> (mean: Double, deviation: Doubl
 
 @Test func drawsDependOnSeedAndNameOnly() throws {
     let small = Sequential(named: [("b", try Conv2d(3, 4, kernel: 3))])
-    let large = Sequential(named: [("a", try Linear(5, 5)), ("b", try Conv2d(3, 4, kernel: 3)), ("c", try Linear(2, 2))])
+    let large = Sequential(named: [
+        ("a", try Linear(5, 5)), ("b", try Conv2d(3, 4, kernel: 3)), ("c", try Linear(2, 2)),
+    ])
     try small.initialize(seed: 11)
     try large.initialize(seed: 11)
     for name in ["b.weight", "b.bias"] { #expect(try small.stateDict()[name]!.isEqual(to: large.stateDict()[name]!)) }
-    #expect(try !large.stateDict()["a.weight"]!.flatten().narrow(dim: 0, start: 0, length: 4).isEqual(
-        to: large.stateDict()["c.weight"]!.flatten()))
+    #expect(
+        try !large.stateDict()["a.weight"]!.flatten().narrow(dim: 0, start: 0, length: 4).isEqual(
+            to: large.stateDict()["c.weight"]!.flatten()))
     // A part initialised alone, and another order in memory.
     let part = try Conv2d(3, 4, kernel: 3)
     try part.to(.contiguous)

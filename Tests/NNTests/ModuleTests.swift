@@ -37,8 +37,8 @@ private final class Network: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let features = try blocks.reduce(x) { try $1($0) } + token   // [B, width, H, W]
-        return try fc(features.mean(dims: [2, 3]))   // [B, 2]
+        let features = try blocks.reduce(x) { try $1($0) } + token  // [B, width, H, W]
+        return try fc(features.mean(dims: [2, 3]))  // [B, 2]
     }
 }
 
@@ -70,7 +70,10 @@ private func image() throws -> Tensor {
     let numbered = Sequential(Identity(), try Linear(2, 3), ReLU(), try Linear(3, 1, bias: false))
     #expect(numbered.stateDict().names == ["1.weight", "1.bias", "3.weight"])
     let named = Sequential(named: [("first", try Linear(2, 3)), ("second", numbered)])
-    #expect(named.stateDict().names == ["first.weight", "first.bias", "second.1.weight", "second.1.bias", "second.3.weight"])
+    #expect(
+        named.stateDict().names == [
+            "first.weight", "first.bias", "second.1.weight", "second.1.bias", "second.3.weight",
+        ])
 }
 
 @Test func networkTrainsEveryParameter() throws {

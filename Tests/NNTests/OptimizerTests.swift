@@ -117,7 +117,9 @@ private func follow(
 
 @Test func scheduleRampsUpLinearlyAndEndsAtZero() {
     let schedule = PolySchedule(base: 1, total: 100, power: 1, ramp: 10)
-    for step in 0..<10 { #expect(abs(schedule.rate(at: step) - (1 - Double(step) / 100) * Double(step + 1) / 10) < 1e-15) }
+    for step in 0..<10 {
+        #expect(abs(schedule.rate(at: step) - (1 - Double(step) / 100) * Double(step + 1) / 10) < 1e-15)
+    }
     #expect(schedule.rate(at: 10) == 0.9)
     #expect(schedule.rate(at: 100) == 0 && schedule.rate(at: 1000) == 0)
 }
@@ -145,7 +147,8 @@ private func follow(
     let alone = NamedTensors([("h", try Tensor([3.0, 4.0]).requiresGrad(true))])
     let fresh: any Optimizer =
         kind == "sgd"
-        ? SGD([ParameterGroup("head", alone, weightDecay: 0.1)]) : AdamW([ParameterGroup("head", alone, weightDecay: 0.1)])
+        ? SGD([ParameterGroup("head", alone, weightDecay: 0.1)])
+        : AdamW([ParameterGroup("head", alone, weightDecay: 0.1)])
     try alone["h"]!.setGrad(Tensor([1.0, 1.0]))
     try fresh.step(learningRate: 0.1)
     #expect(try head["h"]!.isEqual(to: alone["h"]!))
@@ -167,7 +170,8 @@ private func follow(
         } catch { return "\(error)" }
     }
     let one = try Tensor([1.0])
-    #expect(refusal(SGD(groups), "x.momentum_buffer", one).contains("'x.momentum_buffer', which belongs to no parameter"))
+    #expect(
+        refusal(SGD(groups), "x.momentum_buffer", one).contains("'x.momentum_buffer', which belongs to no parameter"))
     #expect(refusal(SGD(groups), "w.exp_avg", one).contains("this optimiser keeps momentum_buffer"))
     #expect(refusal(SGD(groups), "w.momentum_buffer", try Tensor([1.0, 2.0])).contains("[2], [1] was expected"))
     #expect(refusal(AdamW(groups), "w.exp_avg", one).contains("only a part"))

@@ -13,12 +13,14 @@ private func copy(_ state: NamedTensors) throws -> NamedTensors {
     NamedTensors(try state.map { ($0.name, try $0.tensor.detach().clone()) })
 }
 
-private func mismatch(_ network: Module, _ state: NamedTensors, _ allowance: LoadAllowance = []) throws -> StateMismatch {
+private func mismatch(_ network: Module, _ state: NamedTensors, _ allowance: LoadAllowance = []) throws -> StateMismatch
+{
     try #require(#expect(throws: StateMismatch.self) { try network.load(state, allowing: allowance) })
 }
 
 @Test func loadingMakesNetworksEqual() throws {
-    let a = try network(), b = try network()
+    let a = try network()
+    let b = try network()
     try a.initialize(seed: 1)
     try b.initialize(seed: 2)
     let differences = try b.load(a.stateDict())

@@ -24,7 +24,7 @@ import Testing
     try first.backward()
     try second.backward(gradient: Tensor([1, 0.5] as [Float]))
     #expect(try leaf.grad!.array(of: Float.self) == [6 + 10, 12 + 5])
-    #expect(try weight.grad == nil)   // cut off
+    #expect(try weight.grad == nil)  // cut off
 
     try features.backward(gradient: leaf.grad!)
     #expect(try weight.grad!.array(of: Float.self) == [16 + 2 * 17])
@@ -48,13 +48,13 @@ import Testing
     }
     #expect(try (x * 2).requiresGrad)
     #expect(throws: TensorError.self) { try withoutGradient { try x.matmul(Tensor.zeros([3, 3])) } }
-    #expect(try (x * 2).requiresGrad)   // also after an error
+    #expect(try (x * 2).requiresGrad)  // also after an error
     #expect(throws: TensorError.self) { try x.add_(1) }
 }
 
 @Test func wrongGradientsAreErrors() throws {
     let x = try Tensor([1, 2] as [Float]).requiresGrad(true)
-    #expect(throws: TensorError.self) { try (x * 2).backward() }   // no scalar, no gradient
+    #expect(throws: TensorError.self) { try (x * 2).backward() }  // no scalar, no gradient
     #expect(throws: TensorError.self) { try (x * 2).backward(gradient: Tensor([1] as [Float])) }
     #expect(throws: TensorError.self) { try x.setGrad(Tensor([1] as [Float])) }
     #expect(throws: TensorError.self) { try Tensor([1]).requiresGrad(true) }

@@ -30,7 +30,8 @@ private let row = [1, 2, 3, 4] as [Float]
 }
 
 @Test func arithmetic() throws {
-    let a = try Tensor(row), b = try Tensor([2, 4] as [Float])
+    let a = try Tensor(row)
+    let b = try Tensor([2, 4] as [Float])
     let table = try a.reshape([2, 2])
     #expect(try values(table + b) == [3, 6, 5, 8])
     #expect(try values(table - b) == [-1, -2, 1, 0])
@@ -61,7 +62,8 @@ private let row = [1, 2, 3, 4] as [Float]
 }
 
 @Test func comparisonAndMasks() throws {
-    let a = try Tensor(row), b = try Tensor([1, 3, 3, 3] as [Float])
+    let a = try Tensor(row)
+    let b = try Tensor([1, 3, 3, 3] as [Float])
     #expect(try a.eq(b).array(of: Bool.self) == [true, false, true, false])
     #expect(try a.ne(b).array(of: Bool.self) == [false, true, false, true])
     #expect(try a.lt(b).array(of: Bool.self) == [false, true, false, false])
@@ -97,13 +99,15 @@ private let row = [1, 2, 3, 4] as [Float]
 
 @Test func normalisation() throws {
     let x = try Tensor(row).reshape([2, 2, 1, 1])
-    let mean = try Tensor.zeros([2]), variance = try Tensor.ones([2])
+    let mean = try Tensor.zeros([2])
+    let variance = try Tensor.ones([2])
     let y = try x.batchNorm(
-        weight: Tensor([1, 2] as [Float]), bias: Tensor([0, 10] as [Float]), runningMean: mean, runningVariance: variance,
+        weight: Tensor([1, 2] as [Float]), bias: Tensor([0, 10] as [Float]), runningMean: mean,
+        runningVariance: variance,
         training: true, momentum: 0.5, eps: 0)
     try expectClose(y, [-1, 8, 1, 12])
-    try expectClose(mean, [1, 1.5])          // half of the batch's 2 and 3
-    try expectClose(variance, [1.5, 1.5])    // half of 1 and half of the unbiased 2
+    try expectClose(mean, [1, 1.5])  // half of the batch's 2 and 3
+    try expectClose(variance, [1.5, 1.5])  // half of 1 and half of the unbiased 2
     let z = try x.batchNorm(
         weight: nil, bias: nil, runningMean: mean, runningVariance: variance, training: false, eps: 0.75)
     try expectClose(z, [0, 1 / 3, 4 / 3, 5 / 3])
@@ -139,15 +143,18 @@ private let row = [1, 2, 3, 4] as [Float]
     #expect(try x.dropout(0.25, training: true).isEqual(to: first))
     let kept = try first.ne(0)
     try expectClose(first.maskedSelect(kept).max(), [1 / 0.75])
-    #expect(abs(try kept.to(.float32).mean().item() - 0.75) < 0.07)   // five standard deviations
+    #expect(abs(try kept.to(.float32).mean().item() - 0.75) < 0.07)  // five standard deviations
     #expect(try x.dropout(0.25, training: false).isSame(as: x))
-    #expect(try x.reshape([10, 100, 1, 1]).expand([10, 100, 2, 2]).dropout2d(0.5, training: true).sum(dims: [2, 3])
-        .fmodIsZero(8))
+    #expect(
+        try x.reshape([10, 100, 1, 1]).expand([10, 100, 2, 2]).dropout2d(0.5, training: true).sum(dims: [2, 3])
+            .fmodIsZero(8))
 }
 
 extension Tensor {
     /// Whether all elements are whole multiples.
-    fileprivate func fmodIsZero(_ divisor: Double) throws -> Bool { try (self / divisor - (self / divisor).round()).eq(0).all() }
+    fileprivate func fmodIsZero(_ divisor: Double) throws -> Bool {
+        try (self / divisor - (self / divisor).round()).eq(0).all()
+    }
 }
 
 @Test func poolingAndResizing() throws {
@@ -203,8 +210,9 @@ extension Tensor {
     #expect(try x.indexSelect(dim: 1, Tensor([2, 0])).array(of: Int.self) == [2, 0, 5, 3])
     #expect(try x.gather(dim: 1, Tensor([2, 0], shape: [2, 1])).array(of: Int.self) == [2, 3])
     #expect(try x.indexAdd(dim: 0, Tensor([1, 1]), x).array(of: Int.self) == [0, 1, 2, 6, 9, 12])
-    #expect(try x.scatterAdd(dim: 1, Tensor([0, 0], shape: [1, 2]), Tensor([10, 20], shape: [1, 2])).array(of: Int.self)
-        == [30, 1, 2, 3, 4, 5])
+    #expect(
+        try x.scatterAdd(dim: 1, Tensor([0, 0], shape: [1, 2]), Tensor([10, 20], shape: [1, 2])).array(of: Int.self)
+            == [30, 1, 2, 3, 4, 5])
     #expect(try x.index([nil, Tensor([1])]).array(of: Int.self) == [1, 4])
     #expect(try x.index([Tensor([1, 0]), Tensor([2, 1])]).array(of: Int.self) == [5, 1])
     #expect(try Tensor([1, 0]).oneHot(3).array(of: Int.self) == [0, 1, 0, 1, 0, 0])
@@ -221,7 +229,8 @@ extension Tensor {
     #expect(try x.sum(dims: [0], keepDim: true).shape == [1, 2])
     try expectClose(x.variance(), [5 / 3])
     try expectClose(x.variance(dims: [1], unbiased: false), [0.25, 0.25])
-    let largest = try x.max(dim: 0), smallest = try x.min(dim: 1)
+    let largest = try x.max(dim: 0)
+    let smallest = try x.min(dim: 1)
     #expect(try values(largest.values) == [3, 4] && largest.indices.array(of: Int.self) == [1, 1])
     #expect(try values(smallest.values) == [1, 3] && smallest.indices.array(of: Int.self) == [0, 0])
     #expect(try x.argmax(dim: 1).array(of: Int.self) == [1, 1])
@@ -237,14 +246,16 @@ extension Tensor {
     #expect(abs(try scores.crossEntropy(labels, ignoring: 255).item() - ln2) < 1e-6)
     try expectClose(scores.crossEntropy(labels, ignoring: 255, reduction: .none), [ln2, ln2, 0])
     let weight = try Tensor([1, 3] as [Float])
-    #expect(abs(try scores.crossEntropy(labels, weight: weight, ignoring: 255, reduction: .sum).item() - 4 * ln2) < 1e-6)
+    #expect(
+        abs(try scores.crossEntropy(labels, weight: weight, ignoring: 255, reduction: .sum).item() - 4 * ln2) < 1e-6)
     #expect(try scores.crossEntropy(Tensor([255, 255, 255]), ignoring: 255).item().isNaN)
     // Dense prediction: [N, C, H, W] against [N, H, W].
     let dense = try scores.transpose(0, 1).reshape([1, 2, 3, 1])
     #expect(abs(try dense.crossEntropy(labels.reshape([1, 3, 1]), ignoring: 255).item() - ln2) < 1e-6)
     #expect(abs(try dense.logSoftmax(dim: 1).nllLoss(labels.reshape([1, 3, 1]), ignoring: 255).item() - ln2) < 1e-6)
     #expect(throws: TensorError.self) { try scores.crossEntropy(Tensor([0, 1, 2])) }
-    let zero = try Tensor([0] as [Float]), one = try Tensor([1] as [Float])
+    let zero = try Tensor([0] as [Float])
+    let one = try Tensor([1] as [Float])
     #expect(abs(try zero.binaryCrossEntropyWithLogits(one).item() - ln2) < 1e-6)
     #expect(try zero.mseLoss(one * 3).item() == 9)
 }
@@ -255,7 +266,8 @@ extension Tensor {
     #expect(try x.add_(x, alpha: 2).isSame(as: x))
     #expect(try values(x) == [3, 6, 9, 12] && values(view) == [3])
     #expect(try values(x.add_(1).mul_(2).div_(2).add_(-1)) == [3, 6, 9, 12])
-    #expect(try values(x.mul_(Tensor([2, 1, 1, 1] as [Float])).div_(Tensor([1, 2, 3, 4] as [Float]))) == [6, 3, 3, 3])
+    #expect(
+        try values(x.mul_(Tensor([2, 1, 1, 1] as [Float])).div_(Tensor([1, 2, 3, 4] as [Float]))) == [6, 3, 3, 3])
     #expect(try values(x.addcmul_(x, x, value: 0.5)) == [24, 7.5, 7.5, 7.5])
     #expect(try values(x.addcdiv_(x, x, value: 0.5)) == [24.5, 8, 8, 8])
     #expect(try values(x.lerp_(Tensor([0, 0, 0, 0] as [Float]), weight: 0.5)) == [12.25, 4, 4, 4])

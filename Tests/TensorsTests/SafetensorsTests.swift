@@ -19,16 +19,21 @@ private final class Scratch {
     func get() throws -> [UInt8] { try Array(Data(contentsOf: URL(fileURLWithPath: path))) }
 }
 
-private func file(_ header: String, data: Int = 0, claim: UInt64? = nil) -> [UInt8] { file(Array(header.utf8), data: data, claim: claim) }
+private func file(_ header: String, data: Int = 0, claim: UInt64? = nil) -> [UInt8] {
+    file(Array(header.utf8), data: data, claim: claim)
+}
 
 private func file(_ header: [UInt8], data: Int = 0, claim: UInt64? = nil) -> [UInt8] {
-    withUnsafeBytes(of: (claim ?? UInt64(header.count)).littleEndian, Array.init) + header + [UInt8](repeating: 0, count: data)
+    withUnsafeBytes(of: (claim ?? UInt64(header.count)).littleEndian, Array.init) + header
+        + [UInt8](repeating: 0, count: data)
 }
 
 private func sample() throws -> NamedTensors {
     var state = NamedTensors()
     for (index, dtype) in DType.allCases.enumerated() {
-        state["t.\(dtype)"] = try Tensor.arange(6).remainderByTwo(dtype == .bool).to(dtype).reshape([2, 3]).tiled([1, index % 2 + 1])
+        state["t.\(dtype)"] = try Tensor.arange(6).remainderByTwo(dtype == .bool).to(dtype).reshape([2, 3]).tiled([
+            1, index % 2 + 1,
+        ])
     }
     state["scalar"] = try Tensor([7], shape: [])
     state["empty"] = try Tensor.zeros([0, 4])
@@ -60,7 +65,8 @@ extension Tensor {
 }
 
 @Test func bytesDependOnTheTensorsOnly() throws {
-    let a = try Scratch(), b = try Scratch()
+    let a = try Scratch()
+    let b = try Scratch()
     let state = try sample()
     try Safetensors.write(state, metadata: ["x": "1", "y": "2", "z": "3"], to: a.path)
     let reversed = NamedTensors(Array(state).reversed())
@@ -79,7 +85,8 @@ extension Tensor {
 
 @Test func goldenBytes() throws {
     let scratch = try Scratch()
-    try Safetensors.write(NamedTensors([("b", try Tensor([1 as UInt8])), ("a", try Tensor([1 as Float]))]), to: scratch.path)
+    try Safetensors.write(
+        NamedTensors([("b", try Tensor([1 as UInt8])), ("a", try Tensor([1 as Float]))]), to: scratch.path)
     let header =
         #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}}"#
     let padding = String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
@@ -88,36 +95,87 @@ extension Tensor {
 
 private let entry = #""a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}"#
 
-@Test(arguments: [
-    ("empty", [], "it is empty"),
-    ("seven bytes", [1, 0, 0, 0, 0, 0, 0], "7 bytes, not even the header's length"),
-    ("header longer than the file", file("{}", claim: 1000), "claims a header of 1000 bytes but has only 10"),
-    ("absurd header length", file("{}", claim: .max), "claims a header of 18446744073709551615 bytes"),
-    ("no JSON", file("hello"), "'{' was expected"),
-    ("cut JSON", file("{\"a\":{\"dtype\":\"F32\""), "was expected"),
-    ("bytes after the JSON", file("{}x"), "the end was expected"),
-    ("truncated data", file("{\(entry)}", data: 7), "take 8 bytes, it has 7: truncated?"),
-    ("data too long", file("{\(entry)}", data: 9), "take 8 bytes, it has 9"),
-    ("unknown type", file(#"{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}"#, data: 2), "'F8_E4M3', which is not supported"),
-    ("shape and bytes differ", file(#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, data: 8), "does not take the bytes 0..<8"),
-    ("end before begin", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, data: 8), "does not take the bytes"),
-    ("shape that overflows", file(#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#), "does not take the bytes"),
-    ("offset that overflows", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,99999999999999999999]}}"#), "a size of at most 63 bits was expected"),
-    ("negative size", file(#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, data: 8), "a size of at most 63 bits"),
-    ("fraction", file(#"{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}"#, data: 8), "']' was expected"),
-    ("three offsets", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}}"#, data: 8), "3 data offsets, not 2"),
-    ("overlap", file(#"{\#(entry),"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, data: 12), "overlap or leave a gap"),
-    ("gap", file(#"{\#(entry),"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}"#, data: 16), "overlap or leave a gap"),
-    ("does not begin at 0", file(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, data: 8), "begins at byte 4"),
-    ("duplicate key", file("{\(entry),\(entry)}", data: 8), "the header has 'a' twice"),
-    ("duplicate key, escaped", file(#"{\#(entry),"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}"#, data: 8), "the header has 'a' twice"),
-    ("duplicate field", file(#"{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, data: 8), "'dtype' twice"),
-    ("missing field", file(#"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#, data: 8), "has no 'shape'"),
-    ("unknown field", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, data: 8), "unknown field 'x'"),
-    ("not UTF-8", file(Array(#"{"a"#.utf8) + [0xff] + Array(#"":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#.utf8), data: 8), "no UTF-8"),
-    ("half a surrogate", file(#"{"\ud800":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, data: 8), "surrogate"),
-    ("metadata that is no text", file(#"{"__metadata__":{"a":1}}"#), "a string was expected"),
-] as [(String, [UInt8], String)])
+@Test(
+    arguments: [
+        ("empty", [], "it is empty"),
+        ("seven bytes", [1, 0, 0, 0, 0, 0, 0], "7 bytes, not even the header's length"),
+        ("header longer than the file", file("{}", claim: 1000), "claims a header of 1000 bytes but has only 10"),
+        ("absurd header length", file("{}", claim: .max), "claims a header of 18446744073709551615 bytes"),
+        ("no JSON", file("hello"), "'{' was expected"),
+        ("cut JSON", file("{\"a\":{\"dtype\":\"F32\""), "was expected"),
+        ("bytes after the JSON", file("{}x"), "the end was expected"),
+        ("truncated data", file("{\(entry)}", data: 7), "take 8 bytes, it has 7: truncated?"),
+        ("data too long", file("{\(entry)}", data: 9), "take 8 bytes, it has 9"),
+        (
+            "unknown type", file(#"{"a":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}"#, data: 2),
+            "'F8_E4M3', which is not supported"
+        ),
+        (
+            "shape and bytes differ", file(#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, data: 8),
+            "does not take the bytes 0..<8"
+        ),
+        (
+            "end before begin", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, data: 8),
+            "does not take the bytes"
+        ),
+        (
+            "shape that overflows",
+            file(#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}"#),
+            "does not take the bytes"
+        ),
+        (
+            "offset that overflows",
+            file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,99999999999999999999]}}"#),
+            "a size of at most 63 bits was expected"
+        ),
+        (
+            "negative size", file(#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, data: 8),
+            "a size of at most 63 bits"
+        ),
+        ("fraction", file(#"{"a":{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}}"#, data: 8), "']' was expected"),
+        (
+            "three offsets", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}}"#, data: 8),
+            "3 data offsets, not 2"
+        ),
+        (
+            "overlap", file(#"{\#(entry),"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, data: 12),
+            "overlap or leave a gap"
+        ),
+        (
+            "gap", file(#"{\#(entry),"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}"#, data: 16),
+            "overlap or leave a gap"
+        ),
+        (
+            "does not begin at 0", file(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, data: 8),
+            "begins at byte 4"
+        ),
+        ("duplicate key", file("{\(entry),\(entry)}", data: 8), "the header has 'a' twice"),
+        (
+            "duplicate key, escaped",
+            file(#"{\#(entry),"\u0061":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}"#, data: 8),
+            "the header has 'a' twice"
+        ),
+        (
+            "duplicate field", file(#"{"a":{"dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, data: 8),
+            "'dtype' twice"
+        ),
+        ("missing field", file(#"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#, data: 8), "has no 'shape'"),
+        (
+            "unknown field", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}}"#, data: 8),
+            "unknown field 'x'"
+        ),
+        (
+            "not UTF-8",
+            file(
+                Array(#"{"a"#.utf8) + [0xff] + Array(#"":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#.utf8),
+                data: 8), "no UTF-8"
+        ),
+        (
+            "half a surrogate", file(#"{"\ud800":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, data: 8),
+            "surrogate"
+        ),
+        ("metadata that is no text", file(#"{"__metadata__":{"a":1}}"#), "a string was expected"),
+    ] as [(String, [UInt8], String)])
 func lyingFileIsRefusedWithItsName(_ what: String, _ bytes: [UInt8], _ reason: String) throws {
     let scratch = try Scratch()
     try scratch.put(bytes)

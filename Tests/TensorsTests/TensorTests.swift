@@ -111,7 +111,8 @@ import Testing
         let weight = try Tensor.ones([16, 8, 3, 3]).requiresGrad(true)
         let x = try Tensor.ones([2, 8, 48, 48])
         for _ in 0..<100 { try step(weight, x) }
-        let handles = Tensor.liveHandles, resident = try residentBytes()
+        let handles = Tensor.liveHandles
+        let resident = try residentBytes()
         // 13 calls of the shim that make a tensor per step, and those that autograd makes.
         for _ in 0..<800 { try step(weight, x) }
         let grown = try residentBytes() - resident
@@ -127,7 +128,7 @@ import Testing
         Torch.keptMemoryLimit = 64 << 20
         func address() throws -> Int {
             let big = try Tensor.empty([5 << 20], dtype: .uint8)
-            let bytes = try big.bytes()   // a copy: keeps `big`'s own block out of it
+            let bytes = try big.bytes()  // a copy: keeps `big`'s own block out of it
             _ = bytes
             return try Int(bitPattern: big.withAddress { $0 })
         }

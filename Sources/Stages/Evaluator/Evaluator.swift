@@ -24,7 +24,7 @@ public struct Evaluator {
         let logger = runtime.logger
         let worker = try PoolWorker(
             consumers: runtime.configuration.endpoints(.evaluation), as: runtime.sender,
-            fingerprint: runtime.fingerprint.hash, credit: Self.credit, context: runtime.context,
+            fingerprint: runtime.fingerprint.digest, credit: Self.credit, context: runtime.context,
             onEvent: { logger.info("\($0)") })
         runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
 

@@ -122,14 +122,21 @@ public struct Command: Codable, Sendable, Equatable {
         case drain
         /// Compute: write a checkpoint after this step and go on.
         case checkpoint
+        /// Consumers of a pool: `worker` is about to be killed or was, by the supervisor's doing; no ticket is to blame.
+        case expectLoss
+        /// Consumers of a pool: `worker` died of itself; reissue its tickets now.
+        case workerLost
     }
 
     public var name: Name
     public var reason: String
+    /// For the last two: the worker's name on its links, `loader-1`.
+    public var worker: String?
 
-    public init(_ name: Name, reason: String = "") {
+    public init(_ name: Name, reason: String = "", worker: String? = nil) {
         self.name = name
         self.reason = reason
+        self.worker = worker
     }
 }
 

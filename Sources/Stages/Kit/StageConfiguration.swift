@@ -8,9 +8,7 @@ public enum LinkName: String, Codable, CaseIterable, Sendable {
     case samples
     /// Pool: miners serve, compute consumes and binds.
     case mining
-    /// Log, the appending end: the bank binds, compute appends.
-    case records
-    /// Log, the following end: the bank binds, miners pull.
+    /// Log: the bank binds, compute appends, miners follow.
     case memory
     /// Pool: evaluators serve, `picoflow` consumes and binds.
     case evaluation
@@ -19,10 +17,12 @@ public enum LinkName: String, Codable, CaseIterable, Sendable {
 /// All that a stage is told after its HELLO.
 public struct StageConfiguration: Codable, Sendable, Equatable {
     public var recipe: Recipe
+    public var dataset: DatasetSummary
     /// Threads of the stage's calculations; the environment of its process says the same.
     public var threads: Int
-    /// `cpu` or `cuda:N`.
-    public var device: String
+    public var device: Device
+    /// How consumers and workers watch each other.
+    public var pool: Configuration.PoolSettings
     /// Replicas of each stage at the start of the epoch, by stage name; pools may grow and shrink later.
     public var replicas: [String: Int]
     /// Addresses by link name; several where a link has several binding ends.
@@ -34,12 +34,15 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var resume: String?
 
     public init(
-        recipe: Recipe, threads: Int, device: String, replicas: [String: Int], endpoints: [String: [Endpoint]],
+        recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device, pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
+        endpoints: [String: [Endpoint]],
         runDirectory: String, epoch: Epoch, resume: String? = nil
     ) {
         self.recipe = recipe
+        self.dataset = dataset
         self.threads = threads
         self.device = device
+        self.pool = pool
         self.replicas = replicas
         self.endpoints = endpoints
         self.runDirectory = runDirectory
@@ -55,6 +58,15 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
             throw UserError("this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
         }
         return endpoint
+    }
+
+    /// How this run's pools watch their peers, as the wire library takes it.
+    public var poolSettings: Wire.PoolSettings {
+        var settings = Wire.PoolSettings()
+        settings.heartbeat = pool.heartbeat
+        settings.silence = pool.silence
+        settings.limits.tensorBytes = pool.messageLimit.bytes
+        return settings
     }
 
     /// All addresses of a link, for workers that serve several consumers.

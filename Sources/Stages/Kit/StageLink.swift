@@ -1,4 +1,5 @@
 import Basics
+import Configuration
 import Foundation
 import Logging
 import Synchronization
@@ -31,6 +32,7 @@ final class StageLink: @unchecked Sendable {
         var metrics: (@Sendable () -> [String: Double])?
         var outcome: Outcome?
         var checkpointAsked = false
+        var onLoss: (@Sendable (String, Bool) -> Void)?
         var isEnding = false
     }
 
@@ -100,6 +102,8 @@ final class StageLink: @unchecked Sendable {
     func report(_ step: StepMetrics) { shared.withLock { $0.step = step } }
 
     func setMetrics(_ snapshot: @escaping @Sendable () -> [String: Double]) { shared.withLock { $0.metrics = snapshot } }
+
+    func onLoss(_ body: @escaping @Sendable (String, Bool) -> Void) { shared.withLock { $0.onLoss = body } }
 
     func takeCheckpointRequest() -> Bool {
         shared.withLock { shared in
@@ -179,6 +183,7 @@ final class StageLink: @unchecked Sendable {
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
         case .checkpoint: shared.withLock { $0.checkpointAsked = true }
+        case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)
         case .refuse(let message):
             conclude(.refused(message))
             logger.error("refused by the supervisor: \(message)")

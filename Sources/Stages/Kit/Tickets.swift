@@ -13,18 +13,21 @@ public struct SampleTicket: Codable, Sendable, Equatable {
     public var seed: UInt64
     public var dataset: DatasetSettings
     public var augmentation: AugmentationSettings
+    /// Red, green and blue of the pixels beyond the image's edge: the mean of the network's input.
+    public var padding: [UInt8]
     /// Counts the swaps of the stage's settings.
     public var generation: Int
 
     public init(
         position: UInt64, image: Int, seed: UInt64, dataset: DatasetSettings, augmentation: AugmentationSettings,
-        generation: Int = 0
+        padding: [UInt8], generation: Int = 0
     ) {
         self.position = position
         self.image = image
         self.seed = seed
         self.dataset = dataset
         self.augmentation = augmentation
+        self.padding = padding
         self.generation = generation
     }
 }

@@ -1,0 +1,61 @@
+/// What was drawn for each anchor of a ticket: candidates, ascending, with their similarities and gradient weights.
+///
+/// Every anchor of a class draws equally many, so the table is a rectangle.
+final class SampleTable {
+    private let positions = Scratch<Int32>()
+    private let similarities = Scratch<Float>()
+    private let weights = Scratch<Float>()
+    private(set) var rows = SampleRows(perAnchor: 0, positions: nil, similarities: nil, weights: nil)
+
+    func reset(anchors: Int, perAnchor: Int) {
+        rows = SampleRows(
+            perAnchor: perAnchor, positions: positions.take(anchors * perAnchor),
+            similarities: similarities.take(anchors * perAnchor), weights: weights.take(anchors * perAnchor))
+    }
+}
+
+/// The table's memory, for threads that each work on anchors of their own.
+struct SampleRows {
+    let perAnchor: Int
+    private let positionBase: UnsafeMutablePointer<Int32>?
+    private let similarityBase: UnsafeMutablePointer<Float>?
+    private let weightBase: UnsafeMutablePointer<Float>?
+
+    init(
+        perAnchor: Int, positions: UnsafeMutablePointer<Int32>?, similarities: UnsafeMutablePointer<Float>?,
+        weights: UnsafeMutablePointer<Float>?
+    ) {
+        self.perAnchor = perAnchor
+        positionBase = positions
+        similarityBase = similarities
+        weightBase = weights
+    }
+
+    func positions(_ anchor: Int) -> UnsafeMutablePointer<Int32> { positionBase! + anchor * perAnchor }
+    func similarities(_ anchor: Int) -> UnsafeMutablePointer<Float> { similarityBase! + anchor * perAnchor }
+    func weights(_ anchor: Int) -> UnsafeMutablePointer<Float> { weightBase! + anchor * perAnchor }
+
+    /// Visits every entry of some anchors, each anchor's in ascending order, but block of candidates by block: anchors of
+    /// one class share many candidates, which stay in the cache that way.
+    @inline(__always) func forEach(
+        in anchors: Range<Int>, candidates: CandidateSet,
+        _ body: (_ anchor: Int, _ entry: Int, _ row: UnsafePointer<Float>) -> Void
+    ) {
+        // 512 KiB of embeddings at D = 256: half an L2 cache.
+        let block = 512
+        candidates.rows.withUnsafeBufferPointer { rows in
+            var next = [Int](repeating: 0, count: anchors.count)
+            for end in stride(from: block, to: rows.count + block, by: block) {
+                for anchor in anchors {
+                    let positions = self.positions(anchor)
+                    var entry = next[anchor - anchors.lowerBound]
+                    while entry < perAnchor, Int(positions[entry]) < end {
+                        body(anchor, entry, rows[Int(positions[entry])])
+                        entry += 1
+                    }
+                    next[anchor - anchors.lowerBound] = entry
+                }
+            }
+        }
+    }
+}

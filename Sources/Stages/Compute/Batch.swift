@@ -1,0 +1,88 @@
+import Basics
+import Contrast
+import Foundation
+import Models
+import StageKit
+import Tensors
+import Wire
+
+/// A mini-batch as the loaders' bytes: images and labels side by side, in ticket order.
+struct Batch {
+    /// Index of each image in the split's list.
+    let images: [ImageID]
+    /// uint8 `[B, H, W, 3]`, RGB.
+    let pixels: SharedBytes
+    /// `[B, H, W]`, 255 = ignore.
+    let labels: LabelGrid
+    /// Pixels with a class, over the whole batch: the cross-entropy's normaliser.
+    let labelled: Int
+
+    /// Puts samples together.
+    ///
+    /// - Throws: `UserError` where a loader's result has not the size that the recipe asks for.
+    init(_ samples: [(image: Int, result: TicketResult)], height: Int, width: Int) throws {
+        let area = height * width
+        var labels = [UInt8](repeating: 0, count: samples.count * area)
+        pixels = try SharedBytes(count: samples.count * area * 3) { target in
+            for (row, sample) in samples.enumerated() {
+                let image = try sample.result.tensor("image", .uint8, [height, width, 3])
+                image.withUnsafeBytes {
+                    UnsafeMutableRawBufferPointer(rebasing: target[row * area * 3..<(row + 1) * area * 3])
+                        .copyMemory(from: $0)
+                }
+                let label = try sample.result.tensor("label", .uint8, [height, width])
+                label.withUnsafeBytes { source in
+                    labels.withUnsafeMutableBytes {
+                        UnsafeMutableRawBufferPointer(rebasing: $0[row * area..<(row + 1) * area])
+                            .copyMemory(from: source)
+                    }
+                }
+            }
+        }
+        labelled = labels.reduce(0) { $0 + ($1 == 255 ? 0 : 1) }
+        images = samples.map { ImageID($0.image) }
+        self.labels = try LabelGrid(images: samples.count, height: height, width: width, values: labels)
+    }
+
+    /// The images as the network wants them: float32 `[B, 3, H, W]`, normalised, channels last in memory.
+    ///
+    /// They travel to the device as bytes, a quarter of the floats.
+    func input(_ normalization: InputNormalization, device: Device) throws -> Tensor {
+        let bytes = try Tensor(adopting: pixels, dtype: .uint8, shape: [images.count, labels.height, labels.width, 3])
+        return try normalization(bytes.to(device))
+    }
+
+    /// The labels as the loss wants them: int64 `[B, H, W]`.
+    func targets(device: Device) throws -> Tensor {
+        try Tensor(copying: SharedBytes(labels.values), dtype: .uint8, shape: [images.count, labels.height, labels.width])
+            .to(device).to(.int64)
+    }
+}
+
+extension TicketResult {
+    /// A result's body.
+    ///
+    /// - Throws: `UserError` that names the worker.
+    func report<Report: Decodable>(as type: Report.Type = Report.self) throws -> Report {
+        do {
+            return try JSONDecoder().decode(type, from: body)
+        } catch {
+            throw UserError("\(worker) answered ticket \(id) with a body that is no \(Report.self)")
+        }
+    }
+
+    /// A result's tensor, checked against what its ticket asked for.
+    ///
+    /// - Throws: `UserError` that names the worker: it is the one to mend.
+    func tensor(_ name: String, _ dtype: WireDType, _ shape: [Int]) throws -> SharedBytes {
+        guard let tensor = tensors.first(where: { $0.name == name }) else {
+            throw UserError("\(worker) answered ticket \(id) without the tensor '\(name)'")
+        }
+        guard tensor.dtype == dtype, tensor.shape == shape else {
+            throw UserError(
+                "\(worker) answered ticket \(id) with '\(name)' \(tensor.dtype.rawValue) \(tensor.shape); "
+                    + "expected \(dtype.rawValue) \(shape)")
+        }
+        return tensor.bytes
+    }
+}

@@ -1,0 +1,36 @@
+import Basics
+import Configuration
+import Contrast
+import Foundation
+import StageKit
+import Tensors
+import Wire
+
+/// What `picoflow-compute` does: trains the network on the loaders' samples and the miners' gradients.
+public enum ComputeStage {
+    public static func run(_ runtime: StageRuntime) throws {
+        let configuration = runtime.configuration
+        let device = try Tensors.Device(parsing: configuration.device.description)
+        try Torch.checkDevice(device)
+        try Torch.setThreads(configuration.threads)
+        runtime.report(.preparing)
+
+        let trainer = try Trainer(
+            recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device)
+        var done: UInt64 = 0
+        if let folder = configuration.resume { done = try Checkpoint.load(folder, into: trainer).step }
+        try TrainingLoop(runtime: runtime, trainer: trainer, after: done).run()
+    }
+
+    /// libtorch's version; kernels that differ show in the hash of a small convolution and its exponentials.
+    public static func fingerprint() throws -> Fingerprint {
+        func pattern(_ count: Int, _ step: Int) -> [Float] {
+            (0..<count).map { index -> Float in Float((index * step) % 64) / 64 - 0.5 }
+        }
+        let input = try Tensor(pattern(2 * 8 * 9 * 9, 7919), shape: [2, 8, 9, 9])
+        let weight = try Tensor(pattern(8 * 8 * 3 * 3, 104_729), shape: [8, 8, 3, 3])
+        let output = try input.channelsLast().conv2d(weight, padding: Size2D(1, 1)).softmax(dim: 1)
+        let bytes = try output.bytes()
+        return Fingerprint.compute(versions: ["libtorch": Torch.version]) { $0.update(bytes) }
+    }
+}

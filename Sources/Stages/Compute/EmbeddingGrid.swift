@@ -1,0 +1,48 @@
+import Basics
+import Configuration
+import Contrast
+import Tensors
+
+/// What pixel contrast needs of one forward pass: every feature pixel's embedding, label and prediction.
+struct EmbeddingGrid {
+    /// Labels at the embedding's resolution, `[B, h, w]`, by nearest neighbour.
+    let labels: LabelGrid
+    /// The class that the network says, `[B·h·w]`, from the training-mode forward before the update.
+    let predictions: [UInt8]
+    /// Unit vectors, `[B·h·w, D]`, without their history.
+    let rows: [Float]
+    let dimension: Int
+
+    /// - Parameters:
+    ///   - embedding: `[B, D, h, w]`, unit length along D.
+    ///   - scores: `[B, C, h', w']`; resized to the grid where the sizes differ.
+    init(embedding: Tensor, scores: Tensor, alignCorners: Bool, labels full: LabelGrid) throws {
+        let height = embedding.size(2)
+        let width = embedding.size(3)
+        dimension = embedding.size(1)
+        labels = try nearestLabelGrid(full, height: height, width: width)
+        (predictions, rows) = try withoutGradient {
+            var scores = try scores.detach()
+            if scores.size(2) != height || scores.size(3) != width {
+                scores = try scores.interpolate(Size2D(height, width), .bilinear(alignCorners: alignCorners))
+            }
+            let classes: [UInt8] = try scores.argmax(dim: 1).to(.uint8).array()
+            let rows: [Float] = try embedding.detach().permute([0, 2, 3, 1]).to(.float32).array()
+            return (classes, rows)
+        }
+    }
+
+    /// The vectors of some pixels, `[pixels, D]`.
+    func rows(at pixels: [Int]) -> [Float] {
+        [Float](unsafeUninitializedCapacity: pixels.count * dimension) { target, filled in
+            rows.withUnsafeBufferPointer { source in
+                for (row, pixel) in pixels.enumerated() {
+                    let from = UnsafeBufferPointer(rebasing: source[pixel * dimension..<(pixel + 1) * dimension])
+                    _ = UnsafeMutableBufferPointer(rebasing: target[row * dimension..<(row + 1) * dimension])
+                        .initialize(from: from)
+                }
+            }
+            filled = pixels.count * dimension
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Basics
+import Configuration
+import Datasets
+import Foundation
+import Imaging
+import StageKit
+import Wire
+
+/// What `picoflow-loader` does: serves sample tickets. It reads, decodes and augments one image per ticket and keeps
+/// nothing between tickets but the list of files.
+public enum LoaderStage {
+    /// Serves until the supervisor says stop, or until every consumer drains it.
+    public static func run(_ runtime: StageRuntime) throws {
+        let configuration = runtime.configuration
+        let worker = try PoolWorker(
+            consumers: configuration.endpoints(.samples), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
+            // A ticket in hand beside each one in work: the next decode starts without a round trip.
+            credit: configuration.threads * 2, context: runtime.context,
+            onEvent: { [logger = runtime.logger] in logger.info("\($0)") })
+        runtime.stop.onStop { reason in
+            if reason == .drain { worker.drain() } else { worker.stop() }
+        }
+        runtime.report(.running)
+        let datasets = DatasetCache()
+        try worker.run(threads: configuration.threads) { ticket, _ in
+            try sample(for: JSONDecoder().decode(SampleTicket.self, from: ticket.body), datasets: datasets)
+        }
+    }
+
+    /// The sample that a ticket describes: the same bytes whoever makes it.
+    ///
+    /// - Throws: an error that names the file.
+    static func sample(for ticket: SampleTicket, datasets: DatasetCache) throws -> TicketOutput {
+        let (files, mapping) = try datasets.files(ticket.image, of: ticket.dataset)
+        guard ticket.padding.count == 3 else {
+            throw UserError("a ticket's padding has \(ticket.padding.count) values; red, green and blue are needed")
+        }
+        let raw = try Dataset.readSample(files, mapping: mapping)
+        let (image, label) = try augment(
+            raw.image, raw.label, settings: ticket.augmentation, seed: ticket.seed,
+            padding: RGB8(ticket.padding[0], ticket.padding[1], ticket.padding[2]))
+        return TicketOutput(
+            body: try SampleReport(name: files.name).wireJSON(),
+            tensors: [
+                try WireTensor(
+                    name: "image", dtype: .uint8, shape: [image.height, image.width, 3], bytes: image.pixels),
+                try WireTensor(name: "label", dtype: .uint8, shape: [label.height, label.width], bytes: label.values),
+            ])
+    }
+
+    /// Versions, and the hash of a fixed decode and resize: loaders that disagree on it would change the run's bits.
+    public static func fingerprint() throws -> Fingerprint {
+        let pattern = SharedBytes((0..<64 * 48 * 3).map { UInt8(truncatingIfNeeded: ($0 * 7919) >> 3) })
+        let image = try Image(width: 64, height: 48, pixels: pattern)
+        let decoded = try JPEG.decode(SharedBytes(try JPEG.encode(image, quality: 90)), name: "fingerprint")
+        let label = try LabelMap(width: 64, height: 48, values: SharedBytes([UInt8](repeating: 0, count: 64 * 48)))
+        var settings = AugmentationSettings()
+        settings.crop = [40, 56]
+        let sample = try augment(
+            decoded, label, settings: settings, seed: 1, padding: RGB8(0, 0, 0))
+        return Fingerprint.compute(versions: [:]) { hash in
+            hash.update(decoded.pixels)
+            hash.update(sample.image.pixels)
+        }
+    }
+}
+
+/// The datasets that tickets named so far, each listed once.
+///
+/// `@unchecked Sendable`: the lock guards the only mutable state.
+final class DatasetCache: @unchecked Sendable {
+    private let lock = NSLock()
+    private var opened: [(settings: DatasetSettings, files: [SampleFiles], mapping: LabelMapping)] = []
+
+    /// The files of one image of the settings' split.
+    ///
+    /// - Throws: `UserError` where the ticket's index is outside the split: the loader sees another dataset than compute.
+    func files(_ image: Int, of settings: DatasetSettings) throws -> (SampleFiles, LabelMapping) {
+        lock.lock()
+        defer { lock.unlock() }
+        let known: (settings: DatasetSettings, files: [SampleFiles], mapping: LabelMapping)
+        if let found = opened.first(where: { $0.settings == settings }) {
+            known = found
+        } else {
+            let index = try Dataset.open(settings)
+            known = (settings, try index.samples(of: settings.split), index.labelMapping)
+            opened.append(known)
+        }
+        guard known.files.indices.contains(image) else {
+            throw UserError(
+                "image \(image) of \(settings.root), split '\(settings.split)', which has \(known.files.count) here: "
+                    + "do all hosts see the same files?")
+        }
+        return (known.files[image], known.mapping)
+    }
+}

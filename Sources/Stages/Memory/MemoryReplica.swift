@@ -1,0 +1,96 @@
+import Basics
+import Contrast
+import Foundation
+import StageKit
+import Wire
+
+/// The memory's vectors as a follower of the log keeps them: copies of what the bank decided.
+///
+/// A value; `memory` may be taken out and read for as long as one likes, at the price that the next record copies the
+/// parts that it writes.
+public struct MemoryReplica: LogReplica, Sendable {
+    public private(set) var memory: Memory
+    private var restoring: Restoring?
+
+    /// - Parameter shape: what the log's memory must be of; anything else is refused.
+    public init(shape: MemoryShape) { memory = Memory(shape: shape) }
+
+    public mutating func beginRestore(parts: Int) throws {
+        // The old vectors go before the new ones come, or both would lie in memory.
+        memory = Memory(shape: memory.shape)
+        restoring = Restoring(shape: memory.shape)
+    }
+
+    public mutating func restore(_ part: LogPayload, index: Int) throws {
+        let part = try MemorySnapshotPart(part)
+        guard let restoring else { throw WireError.malformed("a part of a snapshot that was not begun") }
+        if part.kind == .memory { try restoring.append(part.bytes) }
+    }
+
+    public mutating func endRestore(at sequence: SequenceNumber) throws {
+        guard let restoring else { throw WireError.malformed("the end of a snapshot that was not begun") }
+        self.restoring = nil
+        memory = try restoring.finish()
+    }
+
+    public mutating func apply(_ physical: LogPayload, at sequence: SequenceNumber) throws {
+        try apply(MemoryWrites(physical, at: sequence, dimension: memory.shape.dimension))
+    }
+
+    mutating func apply(_ record: MemoryWrites) throws {
+        try record.rows.withUnsafeBufferPointer {
+            try memory.apply(record.writes, rows: $0, dimension: record.dimension)
+        }
+    }
+
+    /// `@unchecked Sendable`: only the replica that made it uses it, and a replica is used by one thread at a time.
+    private final class Restoring: @unchecked Sendable {
+        private var reader: MemorySnapshotReader?
+
+        init(shape: MemoryShape) { reader = MemorySnapshotReader(shape: shape) }
+
+        func append(_ bytes: SharedBytes) throws { try bytes.withUnsafeBytes { try reader?.append($0) } }
+
+        func finish() throws -> Memory {
+            guard let reader = reader.take() else { throw WireError.malformed("a snapshot was ended twice") }
+            return try reader.finish()
+        }
+    }
+}
+
+/// One part of the memory's snapshot: body `{"kind":"ledger"}` or `{"kind":"memory"}`, array `bytes` uint8 of at most
+/// 8 MiB. All ledger parts come first; joined they are `MemoryLedger.encoded()`, the others `MemorySnapshot`'s bytes.
+public struct MemorySnapshotPart {
+    public enum Kind: String, Codable, Sendable { case ledger, memory }
+
+    /// Small enough that a lost part costs little, large enough that asking for it costs less.
+    public static let maxBytes = 8 << 20
+
+    public var kind: Kind
+    public var bytes: SharedBytes
+
+    private struct Body: Codable { var kind: Kind }
+
+    public init(_ kind: Kind, _ bytes: SharedBytes) {
+        self.kind = kind
+        self.bytes = bytes
+    }
+
+    public init(_ payload: LogPayload) throws {
+        guard let body = try? JSONDecoder().decode(Body.self, from: payload.body) else {
+            throw WireError.malformed("a part of the memory's snapshot is neither 'ledger' nor 'memory'")
+        }
+        let tensor = try payload.tensor("bytes")
+        guard tensor.dtype == .uint8, tensor.shape.count == 1, tensor.bytes.count <= Self.maxBytes else {
+            throw WireError.malformed(
+                "a snapshot part of \(tensor.dtype.rawValue) \(tensor.shape); expected uint8, at most \(Self.maxBytes)")
+        }
+        self.init(body.kind, tensor.bytes)
+    }
+
+    public func encode() throws -> LogPayload {
+        LogPayload(
+            body: try Body(kind: kind).wireJSON(),
+            tensors: [try WireTensor(name: "bytes", dtype: .uint8, shape: [bytes.count], bytes: bytes)])
+    }
+}

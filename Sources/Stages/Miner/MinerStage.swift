@@ -1,0 +1,90 @@
+import Basics
+import Configuration
+import Contrast
+import Foundation
+import MemoryKit
+import StageKit
+import Wire
+
+/// What `picoflow-miner` does: follows the bank's log and serves mining tickets, one class's anchors each.
+public enum MinerStage {
+    /// Serves until the supervisor says stop, or until every consumer drains it.
+    public static func run(_ runtime: StageRuntime) throws {
+        let configuration = runtime.configuration
+        let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
+        let follower = try LogFollower(
+            connect: configuration.endpoint(.memory), as: runtime.sender, replica: try MemoryReplica(shape: configuration.memoryShape()),
+            context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
+        let worker = try PoolWorker(
+            consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
+            // One class in work and the next at hand.
+            credit: 2, context: runtime.context, onEvent: events)
+        runtime.stop.onStop { reason in
+            if reason == .drain { worker.drain() } else { worker.stop() }
+        }
+        runtime.report(.running)
+        let miner = Miner(threads: configuration.threads)
+        try worker.run { ticket, context in
+            try mine(ticket, context: context, follower: follower, miner: miner)
+        }
+        follower.close()
+    }
+
+    /// How long a replica may take to reach a ticket's sequence. Longer than any snapshot takes; a bank that is gone
+    /// ends the run through the supervisor long before.
+    private static let patience = Duration.seconds(600)
+
+    private static func mine(
+        _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>, miner: Miner
+    ) throws -> TicketOutput {
+        let wanted = try JSONDecoder().decode(MiningTicket.self, from: ticket.body)
+        guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
+            anchors.shape.count == 2
+        else { throw UserError("mining ticket \(ticket.id) has no float32 [A, D] tensor 'anchors'") }
+        context.onCancel { follower.cancel() }
+        let input = MiningInput(
+            classID: ClassID(wanted.class), anchors: anchors.bytes.array(), dimension: anchors.shape[1],
+            temperature: wanted.temperature, sampler: wanted.sampler, synthesis: wanted.synthesis, seed: wanted.seed)
+        // Inside the read: a memory taken out of the replica would be copied at the next record.
+        let output = try follower.read(at: wanted.memory, epoch: context.epoch, timeout: patience) {
+            try miner.mine(input, memory: $0.memory)
+        }
+        let count = Double(max(1, output.contributing))
+        return TicketOutput(
+            body: try MiningReport(
+                loss: output.lossSum, contributing: output.contributing, skipped: output.skipped,
+                positiveSimilarity: output.positiveSimilarity / count,
+                negativeSimilarity: output.negativeSimilarity / count
+            ).wireJSON(),
+            tensors: [try WireTensor(name: "gradient", shape: anchors.shape, floats: output.gradient)])
+    }
+
+    /// OpenBLAS's kernel, and the hash of a fixed similarity product and its exponentials.
+    public static func fingerprint() throws -> Fingerprint {
+        var random = KeyedRandom(seed: 1, purpose: "fingerprint")
+        let shape = try MemoryShape(classes: 2, dimension: 64, pixelCapacity: 40, regionCapacity: 1, images: 1)
+        var memory = Memory(shape: shape)
+        let rows = unitRows(80, dimension: 64, &random)
+        let writes = (0..<80).map { SlotWrite(classID: ClassID($0 / 40), part: .pixels, slot: $0 % 40, row: $0) }
+        try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: 64) }
+        var sampler = SamplerSettings()
+        sampler.strategy = .hardest
+        let output = try Miner(threads: 1).mine(
+            MiningInput(
+                classID: 0, anchors: unitRows(4, dimension: 64, &random), dimension: 64, temperature: 0.1,
+                sampler: sampler, synthesis: SynthesisSettings(), seed: 1),
+            memory: memory)
+        return Fingerprint.compute(versions: ["openblas": openBLASDescription()]) { hash in
+            output.gradient.withUnsafeBytes { hash.update($0) }
+            hash.update(output.lossSum.bitPattern)
+        }
+    }
+
+    private static func unitRows(_ count: Int, dimension: Int, _ random: inout KeyedRandom) -> [Float] {
+        (0..<count).flatMap { _ -> [Float] in
+            let row = (0..<dimension).map { _ in random.uniform(-1, 1) }
+            let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            return row.map { $0 / length }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import Basics
+import Foundation
+
+/// A complete checkpoint of a run: a folder `checkpoints/step-NNNNNN` with its manifest, which is written last.
+public struct Checkpoint: Equatable, Sendable {
+    public var step: UInt64
+    public var path: String
+
+    public static let manifest = "manifest.json"
+
+    /// The folder of a step's checkpoint, `step-000500`.
+    public static func folderName(step: UInt64) -> String {
+        let digits = String(step)
+        return "step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+    }
+
+    /// The complete checkpoints in a folder, oldest first. What a crash left half-written is passed over.
+    public static func list(in folder: String) -> [Checkpoint] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.compactMap { name -> Checkpoint? in
+            guard name.hasPrefix("step-"), let step = UInt64(name.dropFirst(5)), folderName(step: step) == name else {
+                return nil
+            }
+            let path = folder + "/" + name
+            guard let bytes = FileManager.default.contents(atPath: path + "/" + manifest),
+                (try? JSONSerialization.jsonObject(with: bytes)) is [String: Any]
+            else { return nil }
+            return Checkpoint(step: step, path: path)
+        }.sorted { $0.step < $1.step }
+    }
+}
+
+extension RunDirectory {
+    /// Oldest first.
+    public var checkpoints: [Checkpoint] { Checkpoint.list(in: checkpointsPath) }
+
+    public var newestCheckpoint: Checkpoint? { checkpoints.last }
+}

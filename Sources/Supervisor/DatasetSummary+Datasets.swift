@@ -1,0 +1,46 @@
+import Basics
+import Configuration
+import Datasets
+import Foundation
+import StageKit
+
+extension DatasetSummary {
+    /// Opens a recipe's dataset, so that what is wrong with it is said before anything starts.
+    ///
+    /// - Throws: `UserError` that names the folder or file.
+    public init(opening settings: DatasetSettings) throws {
+        let index = try Dataset.open(settings)
+        let images = try index.samples(of: settings.split).count
+        guard images > 0 else { throw UserError("\(index.root): split '\(settings.split)' has no images to train on") }
+        self.init(
+            classes: index.classNames, palette: index.palette.map { [$0.red, $0.green, $0.blue] }, images: images)
+    }
+
+    /// Reads what a run saved.
+    ///
+    /// - Throws: `UserError` that names the file.
+    public init(contentsOf path: String) throws {
+        guard let data = FileManager.default.contents(atPath: path) else { throw UserError("cannot read \(path)") }
+        do {
+            self = try JSONDecoder().decode(DatasetSummary.self, from: data)
+        } catch {
+            throw UserError("\(path) is no dataset summary; is it from another version?")
+        }
+    }
+
+    func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        try DurableFile.write(String(decoding: encoder.encode(self), as: UTF8.self), to: path)
+    }
+
+    /// - Throws: `UserError` where the dataset is no longer the one that the run was started with.
+    func checkUnchanged(since old: DatasetSummary, root: String) throws {
+        if images != old.images {
+            throw UserError("\(root): the training split has \(images) images, the run was started with \(old.images)")
+        }
+        if classes != old.classes {
+            throw UserError("\(root): the classes are no longer those that the run was started with")
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import Configuration
+import StageKit
+import Wire
+
+/// What measures a finished run: the consumer of the evaluators' pool. The supervisor starts and watches the evaluator
+/// processes meanwhile, so an implementation binds `session.endpoint`, issues tickets and adds up the results.
+public protocol FinalEvaluation: Sendable {
+    /// Called once, on a thread of its own.
+    ///
+    /// - Throws: what ends the run as failed, or anything after `session.stop` was set.
+    func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary
+}
+
+/// What an evaluation works with.
+public struct EvaluationSession: Sendable {
+    public var recipe: Recipe
+    /// The checkpoint folder that holds `model.safetensors`.
+    public var checkpoint: String
+    /// Absolute path of the run directory.
+    public var runDirectory: String
+    /// Where the consumer binds; the evaluators dial it.
+    public var endpoint: Endpoint
+    public var sender: Sender
+    public var context: Context
+    public var epoch: Epoch
+    public var pool: Configuration.PoolSettings
+    /// Set when nobody wants the result any more; an implementation that waits registers a wakeup or callback.
+    public var stop: StopToken
+    /// Images done and to do, for the progress display.
+    public var progress: @Sendable (_ done: Int, _ total: Int) -> Void
+    /// Worker losses the supervisor knows of, as `StageRuntime.onWorkerLoss`. Set it before issuing tickets.
+    public var onWorkerLoss: @Sendable (_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) -> Void
+}
+
+public struct EvaluationSummary: Sendable, Equatable {
+    /// Printed at the end: per-class IoU and mIoU, for readers.
+    public var table: String
+    /// The same for programs, one JSON object; saved beside the checkpoint by whoever wants it.
+    public var json: String
+
+    public init(table: String, json: String) {
+        self.table = table
+        self.json = json
+    }
+}

@@ -1,0 +1,148 @@
+import Basics
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// What happened to a run that a replay or a resume must know. One JSON object per line of `journal.jsonl`.
+public enum JournalEntry: Codable, Equatable, Sendable {
+    /// A start of compute: everything after it belongs to this epoch. Durable before any process is started under it.
+    case epoch(EpochStart)
+    /// The first fingerprint of a kind; later workers of the kind must have the same.
+    case fingerprint(kind: StageKind, Fingerprint)
+    /// An unreadable sample was replaced by an all-ignore one.
+    case sampleSkipped(String, step: UInt64?)
+    case ended(String)
+
+    public struct EpochStart: Codable, Equatable, Sendable {
+        public var epoch: Epoch
+        /// UTC; for readers only.
+        public var time: String
+        /// The checkpoint's step that it starts from; nil at the beginning.
+        public var from: UInt64?
+        /// Compute's thread count: it changes the last bits.
+        public var computeThreads: Int
+        /// Compute ranks: they change the last bits.
+        public var ranks: Int
+
+        public init(epoch: Epoch, time: String, from: UInt64?, computeThreads: Int, ranks: Int = 1) {
+            self.epoch = epoch
+            self.time = time
+            self.from = from
+            self.computeThreads = computeThreads
+            self.ranks = ranks
+        }
+    }
+
+    private enum CodingKeys: String, CodingKey { case entry, start, kind, fingerprint, message, step }
+
+    public init(from decoder: Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        switch try values.decode(String.self, forKey: .entry) {
+        case "epoch": self = .epoch(try values.decode(EpochStart.self, forKey: .start))
+        case "fingerprint":
+            self = .fingerprint(
+                kind: try values.decode(StageKind.self, forKey: .kind),
+                try values.decode(Fingerprint.self, forKey: .fingerprint))
+        case "sample-skipped":
+            self = .sampleSkipped(
+                try values.decode(String.self, forKey: .message), step: try values.decodeIfPresent(UInt64.self, forKey: .step))
+        case "ended": self = .ended(try values.decode(String.self, forKey: .message))
+        case let other:
+            throw DecodingError.dataCorruptedError(
+                forKey: .entry, in: values, debugDescription: "unknown entry '\(other)'")
+        }
+    }
+
+    public func encode(to encoder: Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .epoch(let start):
+            try values.encode("epoch", forKey: .entry)
+            try values.encode(start, forKey: .start)
+        case .fingerprint(let kind, let fingerprint):
+            try values.encode("fingerprint", forKey: .entry)
+            try values.encode(kind, forKey: .kind)
+            try values.encode(fingerprint, forKey: .fingerprint)
+        case .sampleSkipped(let message, let step):
+            try values.encode("sample-skipped", forKey: .entry)
+            try values.encode(message, forKey: .message)
+            try values.encodeIfPresent(step, forKey: .step)
+        case .ended(let message):
+            try values.encode("ended", forKey: .entry)
+            try values.encode(message, forKey: .message)
+        }
+    }
+}
+
+/// The run's journal, open for appending. Belongs to one thread.
+public final class Journal {
+    /// All entries so far, in order.
+    public private(set) var entries: [JournalEntry]
+    private let descriptor: Int32
+    private let path: String
+
+    /// Opens or makes the journal. A torn last line, left by a crash in the middle of a write, is cut off: nothing was
+    /// started under an entry that was not synced.
+    ///
+    /// - Throws: `UserError` with path and line for any other line that is no entry.
+    public init(path: String) throws {
+        self.path = path
+        let bytes = FileManager.default.contents(atPath: path) ?? Data()
+        let (entries, length) = try Journal.parse(bytes, path: path)
+        self.entries = entries
+        descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
+        if length < bytes.count {
+            guard ftruncate(descriptor, length) == 0 else { throw DurableFile.systemError("cannot shorten", path) }
+        }
+        try DurableFile.syncFolder(of: path)
+    }
+
+    deinit { close(descriptor) }
+
+    /// Appends an entry; when this returns it survives a power cut.
+    public func append(_ entry: JournalEntry) throws {
+        var line = try entry.wireJSON()
+        line.append(UInt8(ascii: "\n"))
+        try line.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+        guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", path) }
+        entries.append(entry)
+    }
+
+    /// The newest epoch; nil before the first.
+    public var epochs: [JournalEntry.EpochStart] {
+        entries.compactMap { if case .epoch(let start) = $0 { start } else { nil } }
+    }
+
+    /// The epoch that the next start takes.
+    public var nextEpoch: Epoch { Epoch((epochs.map(\.epoch.rawValue).max() ?? 0) + 1) }
+
+    /// The run's fingerprint of each kind.
+    public var fingerprints: [StageKind: Fingerprint] {
+        var found: [StageKind: Fingerprint] = [:]
+        for case .fingerprint(let kind, let fingerprint) in entries where found[kind] == nil { found[kind] = fingerprint }
+        return found
+    }
+
+    /// Reads the entries of a journal that somebody else may be writing.
+    public static func read(path: String) throws -> [JournalEntry] {
+        guard let bytes = FileManager.default.contents(atPath: path) else { throw UserError("cannot read \(path)") }
+        return try parse(bytes, path: path).entries
+    }
+
+    /// - Returns: the entries and the bytes they take up.
+    private static func parse(_ bytes: Data, path: String) throws -> (entries: [JournalEntry], length: Int) {
+        var entries: [JournalEntry] = []
+        var start = bytes.startIndex
+        while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            do {
+                entries.append(try JSONDecoder().decode(JournalEntry.self, from: bytes[start..<end]))
+            } catch {
+                throw UserError("\(path):\(entries.count + 1): this line is no journal entry; the file was changed or is damaged")
+            }
+            start = end + 1
+        }
+        return (entries, start - bytes.startIndex)
+    }
+}

@@ -1,0 +1,160 @@
+import Basics
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// A launch from its files to its end: lock, journal, sockets, supervision, and cleaning up after it.
+public struct Launch {
+    public struct Options: Sendable {
+        /// Lets a resume run compute with another number of threads, which changes the last bits.
+        public var allowsDifferentThreads = false
+        public var timing: SupervisionTiming?
+
+        public init(allowsDifferentThreads: Bool = false, timing: SupervisionTiming? = nil) {
+            self.allowsDifferentThreads = allowsDifferentThreads
+            self.timing = timing
+        }
+    }
+
+    public let directory: RunDirectory
+    public let recipe: Recipe
+    public let dataset: DatasetSummary
+    public let topology: Topology
+    private let resume: Checkpoint?
+    private let journal: Journal
+    private let options: Options
+
+    /// Sets up a new run.
+    ///
+    /// - Parameters:
+    ///   - path: the run directory, which must not exist or be empty.
+    ///   - topology: checked against the recipe; open thread counts are filled in.
+    public static func new(
+        at path: String, recipe: Recipe, topology: Topology, options: Options = .init(),
+        environment: SupervisorRunner.Environment
+    ) throws -> Launch {
+        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        let dataset = try DatasetSummary(opening: recipe.dataset)
+        // Before anything is written: a run that cannot start leaves no directory.
+        try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
+        let directory = try RunDirectory.create(path)
+        try directory.save(recipe: recipe.yaml(), topology: topology.yaml(), dataset: dataset)
+        let journal = try Journal(path: directory.journalPath)
+        return Launch(
+            directory: directory, recipe: recipe, dataset: dataset, topology: topology, resume: nil, journal: journal, options: options)
+    }
+
+    /// Goes on with a run from its newest complete checkpoint, or from the start where it has none.
+    ///
+    /// - Parameter replicas: `loader=3`, …, over the run's own topology; such counts change no results.
+    public static func resume(
+        _ path: String, replicas: [String] = [], options: Options = .init(), environment: SupervisorRunner.Environment
+    ) throws -> Launch {
+        let directory = try RunDirectory.resume(path)
+        let recipe = try Recipe.resolve(path: directory.recipePath)
+        let dataset = try DatasetSummary(opening: recipe.dataset)
+        try dataset.checkUnchanged(
+            since: DatasetSummary(contentsOf: directory.datasetPath), root: recipe.dataset.root)
+        let topology = try Topology.resolve(path: directory.topologyPath, replicas: replicas, recipe: recipe)
+            .withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
+        let journal = try Journal(path: directory.journalPath)
+        let threads = topology.stage(of: .compute)?.threads ?? 1
+        if let last = journal.epochs.last, last.computeThreads != threads, !options.allowsDifferentThreads {
+            throw UserError(
+                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; --allow-different-threads accepts that")
+        }
+        if let record = ProcessRecord.read(from: directory.processesPath) { _ = try record.killLeftovers() }
+        return Launch(
+            directory: directory, recipe: recipe, dataset: dataset, topology: topology, resume: directory.newestCheckpoint, journal: journal,
+            options: options)
+    }
+
+    /// The step that the run goes on from; 0 at the beginning.
+    public var startStep: UInt64 { resume?.step ?? 0 }
+
+    /// Whether the newest checkpoint is the last one, so that only the evaluation is left.
+    public var isTrained: Bool { startStep >= UInt64(recipe.schedule.iterations) }
+
+    /// Runs all processes to the end.
+    ///
+    /// - Parameter evaluation: measures the finished run; nil leaves that out.
+    public func run(
+        evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment, display: any ProgressDisplay
+    ) throws -> RunOutcome {
+        if isTrained, evaluation == nil {
+            return .finished(step: startStep, checkpoint: resume?.path, evaluation: nil)
+        }
+        let epoch = journal.nextEpoch
+        // Durable before any process is started under it.
+        try journal.append(
+            .epoch(
+                JournalEntry.EpochStart(
+                    epoch: epoch, time: StageLogHandler.timestamp(), from: resume?.step,
+                    computeThreads: topology.stage(of: .compute)?.threads ?? 1)))
+        let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
+        try sockets.make()
+        defer { sockets.remove() }
+        let plan = LaunchPlan(
+            recipe: recipe, dataset: dataset, topology: topology, goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
+            runDirectory: directory.path, epoch: epoch, resume: resume, endpoints: try sockets.endpoints(),
+            fingerprints: journal.fingerprints)
+        let runner = SupervisorRunner(
+            plan: plan,
+            files: SupervisorRunner.RunFiles(
+                directory: directory.path, journal: journal, processes: directory.processesPath),
+            control: try sockets.control, evaluation: evaluation, environment: environment, display: display,
+            timing: options.timing)
+        let outcome = try runner.run()
+        try journal.append(.ended(outcome.summary))
+        return outcome
+    }
+}
+
+extension RunOutcome {
+    /// One line for the journal and the terminal.
+    public var summary: String {
+        switch self {
+        case .finished(let step, let checkpoint, _):
+            "finished" + (step.map { " at step \($0)" } ?? "") + (checkpoint.map { ", \($0)" } ?? "")
+        case .stopped(let step, let checkpoint):
+            "stopped" + (checkpoint.map { ", checkpoint of step \(step ?? 0) in \($0)" } ?? " before the first checkpoint")
+        case .failed(let message): "failed: \(message)"
+        }
+    }
+}
+
+/// An evaluation beside or after a run: evaluator processes and their consumer, without training.
+public enum EvaluationRun {
+    /// Evaluates a checkpoint of a run, also of one that is being trained.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: a folder with `model.safetensors`.
+    ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
+    public static func run(
+        runDirectory path: String, checkpoint: String, recipe: Recipe, topology: Topology, evaluation: any FinalEvaluation,
+        environment: SupervisorRunner.Environment, display: any ProgressDisplay
+    ) throws -> EvaluationSummary {
+        let path = try RunDirectory.absolute(path)
+        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        let sockets = SocketsFolder(run: path, suffix: " evaluation \(getpid())", environment: environment.variables)
+        try sockets.make()
+        defer { sockets.remove() }
+        // Its own folder of logs: the run's own evaluators may be at work.
+        let files = path + "/evaluation"
+        try FileManager.default.createDirectory(atPath: files + "/logs", withIntermediateDirectories: true)
+        let plan = LaunchPlan(
+            recipe: recipe, dataset: try DatasetSummary(opening: recipe.dataset), topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
+            epoch: Epoch(1), endpoints: try sockets.endpoints())
+        try StageCommand.check(plan.evaluationStages, folder: environment.executables)
+        let runner = SupervisorRunner(
+            plan: plan, files: SupervisorRunner.RunFiles(directory: files, journal: nil, processes: nil),
+            control: try sockets.control, evaluation: evaluation, environment: environment, display: display)
+        switch try runner.run() {
+        case .finished(_, _, let summary?): return summary
+        case .finished, .stopped: throw UserError("the evaluation was stopped")
+        case .failed(let message): throw UserError(message)
+        }
+    }
+}

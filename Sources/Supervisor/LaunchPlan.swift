@@ -1,0 +1,78 @@
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// What is to be run: recipe, topology, and where its processes meet. Everything the supervisor decides follows from it.
+public struct LaunchPlan: Sendable {
+    public enum Goal: Sendable, Equatable {
+        /// Train, then evaluate where a final evaluation is given.
+        case train
+        /// Evaluate a checkpoint that is there.
+        case evaluate(checkpoint: String)
+    }
+
+    public var recipe: Recipe
+    public var dataset: DatasetSummary
+    /// With all thread counts filled in.
+    public var topology: Topology
+    public var goal: Goal
+    /// Absolute.
+    public var runDirectory: String
+    public var epoch: Epoch
+    public var resume: Checkpoint?
+    public var endpoints: [String: [Endpoint]]
+    /// The run's fingerprints so far, from the journal.
+    public var fingerprints: [StageKind: Fingerprint]
+
+    public init(
+        recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String, epoch: Epoch,
+        resume: Checkpoint? = nil, endpoints: [String: [Endpoint]], fingerprints: [StageKind: Fingerprint] = [:]
+    ) {
+        self.recipe = recipe
+        self.dataset = dataset
+        self.topology = topology
+        self.goal = goal
+        self.runDirectory = runDirectory
+        self.epoch = epoch
+        self.resume = resume
+        self.endpoints = endpoints
+        self.fingerprints = fingerprints
+    }
+
+    public var runName: String { (runDirectory as NSString).lastPathComponent }
+
+    /// The stages of training in starting order: the bank first, as compute opens its log; workers last.
+    var trainingStages: [StageSettings] {
+        let order: [StageKind] = [.bank, .compute, .loader, .miner]
+        return order.flatMap { kind in topology.stages(for: recipe).filter { $0.kind == kind } }
+    }
+
+    /// The topology's evaluators, or one beside a topology that names none.
+    var evaluationStages: [StageSettings] {
+        let named = topology.stages.filter { $0.kind == .evaluator }
+        guard named.isEmpty else { return named }
+        var evaluator = StageSettings()
+        evaluator.name = StageKind.evaluator.rawValue
+        evaluator.kind = .evaluator
+        let compute = topology.stage(of: .compute)
+        evaluator.threads = compute?.threads
+        if let compute { evaluator.device = compute.device }
+        return [evaluator]
+    }
+
+    func settings(of replica: Replica) -> StageSettings? {
+        (trainingStages + evaluationStages).first { $0.name == replica.stage }
+    }
+
+    /// What a replica is told after its HELLO.
+    func configuration(for replica: Replica) -> StageConfiguration? {
+        guard let settings = settings(of: replica) else { return nil }
+        return StageConfiguration(
+            recipe: recipe, dataset: dataset, threads: settings.threads ?? 1, device: settings.device(ofReplica: replica.id - 1),
+            pool: topology.pool,
+            replicas: Dictionary(
+                (trainingStages + evaluationStages).map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first }),
+            endpoints: endpoints, runDirectory: runDirectory, epoch: epoch, resume: resume?.path)
+    }
+}

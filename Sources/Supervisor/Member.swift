@@ -1,0 +1,109 @@
+import Configuration
+import StageKit
+import Wire
+
+/// What the supervisor knows of one replica.
+struct Member: Sendable {
+    enum Life: Sendable, Equatable {
+        /// Not started yet, or over for good.
+        case idle
+        /// Asked to start; no process yet.
+        case spawning
+        /// The process is there; its HELLO is due by then.
+        case starting(until: Duration)
+        /// Configured.
+        case working
+        /// The process is gone; its last words may still come.
+        case gone(ProcessEnd, lastLine: String?, until: Duration)
+        /// A worker that will be started again.
+        case waiting(until: Duration)
+    }
+
+    let replica: Replica
+    let kind: StageKind
+    var life = Life.idle
+    var pid: Int32?
+    var host: String?
+    var peer: PeerID?
+    var incarnation: Incarnation?
+    var lastHeard = Duration.zero
+    var configuredAt: Duration?
+    var heartbeat = Heartbeat(state: .starting)
+    var restarts = 0
+    /// Failures in a row.
+    var failures = 0
+    /// Given up, or ended as it should.
+    var isOver = false
+    /// Why it failed, in its own words or the supervisor's; said before its exit.
+    var failure: String?
+    var saidBye = false
+    /// Compute: it reached the last iteration.
+    var hasFinished = false
+    /// It was told to end, or is being killed for the run's end; its exit is no failure.
+    var isStopping = false
+    /// The supervisor killed it because it hung.
+    var isKilled = false
+    var terminateAt: Duration?
+    var killAt: Duration?
+
+    init(replica: Replica, kind: StageKind) {
+        self.replica = replica
+        self.kind = kind
+    }
+
+    /// A process runs, as far as anybody knows.
+    var isAlive: Bool {
+        switch life {
+        case .spawning, .starting, .working: true
+        case .idle, .gone, .waiting: false
+        }
+    }
+
+    /// Nothing more is to come of it.
+    var isQuiet: Bool {
+        switch life {
+        case .idle: true
+        case .spawning, .starting, .working, .gone, .waiting: false
+        }
+    }
+
+    var isWorking: Bool { life == .working }
+
+    /// When something about it is due.
+    var deadline: Duration? {
+        var deadlines = [terminateAt, killAt].compactMap { $0 }
+        switch life {
+        case .starting(let until), .gone(_, _, let until), .waiting(let until): deadlines.append(until)
+        case .idle, .spawning, .working: break
+        }
+        return deadlines.min()
+    }
+
+    mutating func forgetProcess() {
+        life = .idle
+        pid = nil
+        peer = nil
+        incarnation = nil
+        configuredAt = nil
+        failure = nil
+        saidBye = false
+        isStopping = false
+        isKilled = false
+        terminateAt = nil
+        killAt = nil
+    }
+
+    func status() -> StatusReport.Stage {
+        let state: StageState =
+            switch life {
+            case .idle: isOver ? .exited : .starting
+            case .spawning, .starting: .starting
+            case .working: isStopping ? .stopping : heartbeat.state
+            case .gone: .exited
+            case .waiting: .restarting
+            }
+        return StatusReport.Stage(
+            stage: replica.stage, id: replica.id, pid: isAlive ? pid : nil, host: host, state: state,
+            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics)
+    }
+}

@@ -1,0 +1,161 @@
+import Basics
+import Foundation
+import StageKit
+import Synchronization
+
+/// The run's child processes on this machine: starts them, signals them, and says when one has ended.
+///
+/// `@unchecked Sendable`: the table lies behind its mutex; `onExit` is constant and Sendable.
+public final class ProcessTable: @unchecked Sendable {
+    public struct Exit: Sendable {
+        public var replica: Replica
+        public var pid: Int32
+        public var end: ProcessEnd
+    }
+
+    /// One process of the table, as `processes.json` remembers it.
+    struct Entry: Codable, Equatable {
+        var stage: String
+        var id: Int
+        var pid: Int32
+        /// Clock ticks after boot when it started: with the pid, it names one process for ever.
+        var started: UInt64
+    }
+
+    private let alive = Mutex<[Replica: Entry]>([:])
+    private let onExit: @Sendable (Exit) -> Void
+
+    /// - Parameter onExit: called once per process, on a thread of its own.
+    public init(onExit: @escaping @Sendable (Exit) -> Void) { self.onExit = onExit }
+
+    /// Starts a program in a process group of its own, so that a terminal's Ctrl-C does not reach it.
+    ///
+    /// - Parameters:
+    ///   - command: path and arguments.
+    ///   - environment: all of it.
+    ///   - log: file that standard output and error are appended to; standard input is empty.
+    /// - Returns: the process id.
+    public func spawn(
+        _ replica: Replica, command: [String], environment: [String: String], log: String
+    ) throws -> Int32 {
+        guard let program = command.first else { throw UserError("the command of \(replica) is empty") }
+        let logDescriptor = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard logDescriptor >= 0 else { throw DurableFile.systemError("cannot open", log) }
+        defer { close(logDescriptor) }
+
+        var files = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&files)
+        defer { posix_spawn_file_actions_destroy(&files) }
+        posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&files, logDescriptor, 1)
+        posix_spawn_file_actions_adddup2(&files, logDescriptor, 2)
+        // Nothing else is inherited: all descriptors here are opened close-on-exec.
+
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        var all = sigset_t()
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(
+            &attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+
+        var arguments = command.map { strdup($0) } + [nil]
+        var variables = environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for text in arguments + variables { free(text) } }
+        var pid: pid_t = 0
+        // A bare name is looked up in PATH, as a third-party stage's command may be.
+        let error = posix_spawnp(&pid, program, &files, &attributes, &arguments, &variables)
+        guard error == 0 else { throw UserError("cannot start \(program): \(String(cString: strerror(error)))") }
+        let entry = Entry(stage: replica.stage, id: replica.id, pid: pid, started: ProcessTable.startTime(of: pid) ?? 0)
+        alive.withLock { $0[replica] = entry }
+        reap(replica, pid)
+        return pid
+    }
+
+    /// Signals a replica's process; nothing happens where it has ended.
+    public func signal(_ replica: Replica, _ number: Int32) {
+        // Under the lock the process is not reaped, so its id is not another's yet.
+        alive.withLock { alive in
+            if let entry = alive[replica] { _ = kill(entry.pid, number) }
+        }
+    }
+
+    var entries: [Entry] { alive.withLock { alive in alive.keys.sorted().map { alive[$0]! } } }
+
+    /// Waits for the process on a thread of its own: no polling, and nobody else's children are touched.
+    private func reap(_ replica: Replica, _ pid: Int32) {
+        let thread = Thread { [self] in
+            var information = siginfo_t()
+            while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
+            var status: Int32 = 0
+            alive.withLock { alive in
+                while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+                if alive[replica]?.pid == pid { alive[replica] = nil }
+            }
+            let end: ProcessEnd = status & 0x7f == 0 ? .code((status >> 8) & 0xff) : .signal(status & 0x7f)
+            onExit(Exit(replica: replica, pid: pid, end: end))
+        }
+        thread.stackSize = 64 << 10
+        thread.start()
+    }
+
+    /// Field 22 of `/proc/PID/stat`; nil where there is no such process.
+    static func startTime(of pid: Int32) -> UInt64? {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
+            // The program's name, in brackets, may hold anything.
+            let bracket = text.lastIndex(of: ")")
+        else { return nil }
+        let fields = text[text.index(after: bracket)...].split(separator: " ")
+        // A zombie is dead already.
+        guard fields.count > 19, fields[0] != "Z" else { return nil }
+        return UInt64(fields[19])
+    }
+}
+
+/// `processes.json`: who works on a run, for whoever finds the run after its supervisor died.
+struct ProcessRecord: Codable, Equatable {
+    var host: String
+    var supervisor: Int32
+    /// Where the supervisor listens.
+    var control: String
+    var processes: [ProcessTable.Entry]
+
+    func write(to path: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+        try encoder.encode(self).withUnsafeBytes { try DurableFile.write($0, to: path) }
+    }
+
+    static func read(from path: String) -> ProcessRecord? {
+        FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(ProcessRecord.self, from: $0) }
+    }
+
+    /// Kills what a dead supervisor's run left on this machine and waits until it is gone.
+    ///
+    /// - Returns: names of those killed.
+    /// - Throws: `UserError` where one cannot be killed, or where they may live on another machine.
+    func killLeftovers() throws -> [String] {
+        guard host == ProcessInfo.processInfo.hostName else {
+            throw UserError(
+                "the run was last supervised on \(host); go on there, or remove processes.json from the run directory once nothing of it runs there")
+        }
+        let left = processes.filter { $0.started != 0 && ProcessTable.startTime(of: $0.pid) == $0.started }
+        for process in left { kill(process.pid, SIGKILL) }
+        // A killed process with much memory takes a moment to go.
+        let deadline = ContinuousClock.now + .seconds(10)
+        for process in left {
+            while ProcessTable.startTime(of: process.pid) == process.started {
+                guard ContinuousClock.now < deadline else {
+                    throw UserError("process \(process.pid) (\(process.stage)-\(process.id)) of the run's last start cannot be killed")
+                }
+                usleep(20_000)
+            }
+        }
+        return left.map { "\($0.stage)-\($0.id)" }
+    }
+}

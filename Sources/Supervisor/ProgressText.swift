@@ -1,0 +1,80 @@
+import Foundation
+import StageKit
+
+/// A run's state in words: pure functions of the report.
+enum ProgressText {
+    /// One line: `step 120/550 ce 0.931 contrast 9.24 lr 0.0412 11.2 images/s eta 5:12 waits: samples 2%, gradients 10%`.
+    static func line(_ report: StatusReport, evaluated: (done: Int, total: Int)?) -> String {
+        if let evaluated, report.phase == .evaluating { return "evaluating \(evaluated.done)/\(evaluated.total) images" }
+        guard let metrics = report.metrics else { return "\(report.phase.rawValue): \(stages(report))" }
+        return "\(steps(report))  \(losses(metrics))  \(speed(report))  waits: \(waits(metrics))"
+    }
+
+    /// The lines of the terminal's block.
+    static func block(_ report: StatusReport, evaluated: (done: Int, total: Int)?) -> [String] {
+        var lines = ["\(report.run)  \(report.phase.rawValue)" + (report.checkpoint.map { "  checkpoint \($0)" } ?? "")]
+        if let metrics = report.metrics {
+            lines.append("  \(bar(Double(report.step) / Double(max(1, report.iterations)))) \(steps(report))  \(speed(report))")
+            lines.append("  \(losses(metrics))")
+            lines.append("  of a step's \(number(metrics.milliseconds, 0)) ms compute waits for \(waits(metrics))")
+        }
+        if let evaluated, report.phase == .evaluating {
+            lines.append("  \(bar(Double(evaluated.done) / Double(max(1, evaluated.total)))) evaluated \(evaluated.done)/\(evaluated.total)")
+        }
+        lines.append("  \(stages(report))")
+        return lines
+    }
+
+    /// Every stage with what it does or waits for; replicas in the same state together.
+    static func stages(_ report: StatusReport) -> String {
+        var parts: [(stage: String, state: String, count: Int)] = []
+        for stage in report.stages {
+            let state = stage.waitingOn.map { "waits for \($0)" } ?? stage.state.rawValue
+            if let index = parts.firstIndex(where: { $0.stage == stage.stage && $0.state == state }) {
+                parts[index].count += 1
+            } else {
+                parts.append((stage.stage, state, 1))
+            }
+        }
+        return parts.map { "\($0.count > 1 ? "\($0.count) " : "")\($0.stage): \($0.state)" }.joined(separator: " · ")
+    }
+
+    static func steps(_ report: StatusReport) -> String { "step \(report.step)/\(report.iterations)" }
+
+    static func losses(_ metrics: StepMetrics) -> String {
+        let contrast = metrics.nce.map { "  contrast \(number($0, 3))" } ?? ""
+        return "ce \(number(metrics.ce, 3))\(contrast)  lr \(number(metrics.lr, 5))"
+    }
+
+    static func speed(_ report: StatusReport) -> String {
+        let rate = report.imagesPerSecond.map { "\(number($0, 1)) images/s" } ?? "- images/s"
+        return rate + (report.etaSeconds.map { "  eta \(time($0))" } ?? "")
+    }
+
+    /// Shares of the step that compute stood still.
+    static func waits(_ metrics: StepMetrics) -> String {
+        guard metrics.milliseconds > 0 else { return "samples -, gradients -" }
+        let samples = 100 * metrics.waitedForSamples / metrics.milliseconds
+        let gradients = 100 * metrics.waitedForGradients / metrics.milliseconds
+        return "samples \(number(samples, 0))%, gradients \(number(gradients, 0))%"
+    }
+
+    /// `5:12`, `1:02:03`, `3 d 04:00:00`.
+    static func time(_ seconds: Double) -> String {
+        guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "-" }
+        let total = Int(seconds.rounded())
+        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        let (hours, minutes, rest) = (total / 3600, total / 60 % 60, total % 60)
+        if hours >= 24 { return "\(hours / 24) d \(two(hours % 24)):\(two(minutes)):\(two(rest))" }
+        return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
+    }
+
+    private static func bar(_ fraction: Double) -> String {
+        let filled = Int((min(1, max(0, fraction)) * 20).rounded(.down))
+        return "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: 20 - filled) + "]"
+    }
+
+    private static func number(_ value: Double, _ digits: Int) -> String {
+        value.isFinite ? String(format: "%.\(digits)f", value) : "nan"
+    }
+}

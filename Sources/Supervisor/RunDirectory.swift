@@ -1,0 +1,114 @@
+import Basics
+import Foundation
+import StageKit
+
+/// A run on disk, `runs/NAME/`: what was asked for, what happened, what came out.
+///
+/// ```
+/// recipe.yaml topology.yaml   resolved, as `--resume` reads them
+/// journal.jsonl               epochs and all else that a replay must obey
+/// metrics.jsonl               one line per step, written by compute
+/// checkpoints/step-NNNNNN/    complete where manifest.json is there
+/// logs/STAGE-N.log            what each process said
+/// processes.json              who runs now, for a supervisor that takes over after a crash
+/// supervisor.lock             held while a supervisor lives
+/// ```
+///
+/// An instance holds the lock as long as it lives.
+public final class RunDirectory {
+    /// Absolute, without symbolic links: the same run has one path, whoever asks.
+    public let path: String
+    private let lock: RunLock
+
+    public var name: String { (path as NSString).lastPathComponent }
+    public var recipePath: String { path + "/recipe.yaml" }
+    public var topologyPath: String { path + "/topology.yaml" }
+    public var datasetPath: String { path + "/dataset.json" }
+    public var journalPath: String { path + "/journal.jsonl" }
+    public var metricsPath: String { path + "/metrics.jsonl" }
+    public var logsPath: String { path + "/logs" }
+    public var checkpointsPath: String { path + "/checkpoints" }
+    var processesPath: String { path + "/processes.json" }
+
+    private init(path: String, lock: RunLock) {
+        self.path = path
+        self.lock = lock
+    }
+
+    /// Makes the directory of a new run and locks it.
+    ///
+    /// - Throws: `UserError` where it holds a run already (with what to do), where another supervisor has it (with who),
+    ///   or where it cannot be made.
+    public static func create(_ path: String) throws -> RunDirectory {
+        if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty {
+            // In use is the better news: a live run is not to be resumed either.
+            if RunLock.isHeld(path) { _ = try RunLock(directory: path) }
+            guard contents == ["supervisor.lock"] else {
+                throw UserError(
+                    "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(path)', or name another directory by --run")
+            }
+        }
+        try makeFolder(path)
+        let directory = RunDirectory(path: try absolute(path), lock: try RunLock(directory: path))
+        try makeFolder(directory.logsPath)
+        try makeFolder(directory.checkpointsPath)
+        return directory
+    }
+
+    /// Locks the directory of a run that was started before.
+    public static func resume(_ path: String) throws -> RunDirectory {
+        let path = try absolute(path)
+        for file in ["recipe.yaml", "topology.yaml", "journal.jsonl"] {
+            guard FileManager.default.fileExists(atPath: path + "/" + file) else {
+                throw UserError("\(path) is no run directory: it has no \(file)")
+            }
+        }
+        let directory = RunDirectory(path: path, lock: try RunLock(directory: path))
+        try makeFolder(directory.logsPath)
+        try makeFolder(directory.checkpointsPath)
+        return directory
+    }
+
+    /// Writes what was resolved, so that a resume trains the same.
+    public func save(recipe: String, topology: String, dataset: DatasetSummary) throws {
+        try DurableFile.write(recipe, to: recipePath)
+        try DurableFile.write(topology, to: topologyPath)
+        try dataset.write(to: datasetPath)
+    }
+
+    public func logPath(of replica: CustomStringConvertible) -> String { "\(logsPath)/\(replica).log" }
+
+    /// Where a run's directory really is.
+    ///
+    /// - Throws: `UserError` where there is none.
+    public static func absolute(_ path: String) throws -> String {
+        guard let resolved = realpath(path, nil) else { throw DurableFile.systemError("cannot find run directory", path) }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    /// Whether a supervisor is at work on the run.
+    public static func isLive(_ path: String) -> Bool { RunLock.isHeld(path) }
+
+    /// The run under `folder` that was started last among those at work now.
+    public static func newestLive(in folder: String) -> String? {
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+        let live = names.map { folder + "/" + $0 }.filter { isLive($0) }
+        return live.max { started($0) < started($1) }
+    }
+
+    /// When the lock's file was last written, that is when its holder started, in nanoseconds since 1970.
+    private static func started(_ path: String) -> Int {
+        var status = stat()
+        guard stat(path + "/supervisor.lock", &status) == 0 else { return 0 }
+        return status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
+    }
+
+    private static func makeFolder(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw UserError("cannot make folder \(path): \((error as NSError).localizedDescription)")
+        }
+    }
+}

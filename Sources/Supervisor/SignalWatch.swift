@@ -1,0 +1,51 @@
+import Foundation
+import Synchronization
+import Wire
+
+/// Turns SIGINT, SIGTERM and SIGHUP into wakeups of the supervisor's loop.
+///
+/// One per process at a time: signals are the process's.
+final class SignalWatch {
+    /// Written by the handler, read by the loop; a word-sized atomic is safe in a handler.
+    private static let count = Atomic<Int>(0)
+    private static let descriptor = Atomic<Int32>(-1)
+    private static let watched = [SIGINT, SIGTERM, SIGHUP]
+    private var taken = 0
+    private var old: [(Int32, sigaction)] = []
+    private let wakeup: Wakeup
+
+    init(wakeup: Wakeup) {
+        self.wakeup = wakeup
+        SignalWatch.count.store(0, ordering: .sequentiallyConsistent)
+        SignalWatch.descriptor.store(wakeup.descriptor, ordering: .sequentiallyConsistent)
+        for number in SignalWatch.watched {
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { _ in
+                let saved = errno
+                SignalWatch.count.add(1, ordering: .sequentiallyConsistent)
+                var one: UInt64 = 1
+                _ = write(SignalWatch.descriptor.load(ordering: .sequentiallyConsistent), &one, 8)
+                errno = saved
+            }
+            action.sa_flags = SA_RESTART
+            var previous = sigaction()
+            sigaction(number, &action, &previous)
+            old.append((number, previous))
+        }
+    }
+
+    /// Signals since the last call.
+    func take() -> Int {
+        let all = SignalWatch.count.load(ordering: .sequentiallyConsistent)
+        defer { taken = all }
+        return all - taken
+    }
+
+    deinit {
+        for (number, action) in old {
+            var action = action
+            sigaction(number, &action, nil)
+        }
+        SignalWatch.descriptor.store(-1, ordering: .sequentiallyConsistent)
+    }
+}

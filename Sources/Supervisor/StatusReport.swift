@@ -1,0 +1,54 @@
+import Foundation
+import StageKit
+import Wire
+
+/// A run at one moment: what `picoflow status` prints and the progress display shows.
+public struct StatusReport: Codable, Sendable, Equatable {
+    public enum Phase: String, Codable, Sendable {
+        case starting, training, evaluating, stopping
+        /// No supervisor is at work on the run.
+        case ended
+    }
+
+    public struct Stage: Codable, Sendable, Equatable {
+        public var stage: String
+        public var id: Int
+        /// Nil before it has one and after it died.
+        public var pid: Int32?
+        public var host: String?
+        public var state: StageState
+        public var waitingOn: String?
+        /// How often it was started again.
+        public var restarts: Int
+        public var metrics: [String: Double]
+    }
+
+    public var run: String
+    public var runDirectory: String
+    public var epoch: UInt64
+    public var phase: Phase
+    public var stages: [Stage]
+    public var step: UInt64
+    public var iterations: Int
+    public var imagesPerSecond: Double?
+    public var etaSeconds: Double?
+    /// The newest step's numbers.
+    public var metrics: StepMetrics?
+    /// Step of the newest checkpoint that this supervisor heard of.
+    public var checkpoint: UInt64?
+
+    /// What a run directory without a supervisor says of its run.
+    ///
+    /// - Throws: `UserError` where it is no run directory.
+    public static func ofEndedRun(_ path: String, iterations: Int) throws -> StatusReport {
+        let directory = try RunDirectory.absolute(path)
+        let entries = try Journal.read(path: directory + "/journal.jsonl")
+        var epoch: UInt64 = 0
+        for case .epoch(let start) in entries { epoch = start.epoch.rawValue }
+        let last = (try? MetricsFile.read(path: directory + "/metrics.jsonl"))?.last
+        return StatusReport(
+            run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended, stages: [],
+            step: last?.step ?? 0, iterations: iterations, imagesPerSecond: nil, etaSeconds: nil, metrics: last,
+            checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step)
+    }
+}

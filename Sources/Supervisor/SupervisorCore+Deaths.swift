@@ -1,0 +1,74 @@
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// Ends of processes: who is replaced, and whose loss ends the run.
+extension SupervisorCore {
+    mutating func exited(
+        _ replica: Replica, _ pid: Int32, _ end: ProcessEnd, _ line: String?, _ now: Duration,
+        _ actions: inout [SupervisorAction]
+    ) {
+        guard let index = index(of: replica), members[index].pid == pid, members[index].isAlive else { return }
+        members[index].life = .gone(end, lastLine: line, until: now + timing.lastWords)
+        // Who was killed has no last words, and who said goodbye has said them.
+        if case .signal = end { conclude(index, now, &actions) }
+    }
+
+    /// The process is gone and what it had to say is here.
+    mutating func conclude(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        let member = members[index]
+        guard case .gone(let end, let line, _) = member.life else { return }
+        let replica = member.replica
+        let why = member.failure ?? describe(end, line, of: replica)
+        let wasHealthy = member.configuredAt.map { now - $0 >= timing.healthy } ?? false
+        members[index].forgetProcess()
+        reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
+        if member.isStopping || member.hasFinished {
+            members[index].isOver = true
+            // Whoever asks twice wants no checkpoint.
+            if !member.hasFinished, member.kind == .compute, end != .code(0), interrupts < 2 {
+                fail("\(replica) failed while it was stopped: \(why)", now, &actions)
+            }
+            return
+        }
+        guard member.kind.isWorker else {
+            members[index].isOver = true
+            return fail("\(replica) failed first: \(end == .code(0) && member.failure == nil ? "it ended before its work was done" : why)", now, &actions)
+        }
+        guard ending == nil else { return members[index].isOver = true }
+        members[index].failures = wasHealthy ? 1 : member.failures + 1
+        guard members[index].failures < timing.failures else {
+            members[index].isOver = true
+            let others = members.filter { $0.replica.stage == replica.stage && !$0.isOver }
+            let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
+            guard others.isEmpty else {
+                return actions.append(.log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
+            }
+            return fail(message, now, &actions)
+        }
+        let delay = min(timing.longestBackoff, timing.backoff * (1 << (members[index].failures - 1)))
+        members[index].life = .waiting(until: now + delay)
+        actions.append(.log(.warning, "\(replica): \(why); starting it again"))
+    }
+
+    func describe(_ end: ProcessEnd, _ line: String?, of replica: Replica) -> String {
+        "it \(end)" + (line.map { "; its last line: \($0)" } ?? "") + " (\(plan.runDirectory)/logs/\(replica).log)"
+    }
+
+    /// Consumers reissue at once what a dead worker held. A death by the supervisor's own hand blames no ticket.
+    func reportLoss(of member: Member, expected: Bool, _ actions: inout [SupervisorAction]) {
+        guard member.kind.isWorker, member.configuredAt != nil else { return }
+        let name = member.replica.description
+        if member.kind == .evaluator {
+            if isEvaluating { actions.append(.evaluationWorkerLost(name, expected: expected)) }
+            return
+        }
+        for compute in members where compute.kind == .compute && compute.isWorking {
+            if let peer = compute.peer {
+                actions.append(.send(.command(Command(expected ? .expectLoss : .workerLost, worker: name)), to: peer))
+                if expected { actions.append(.send(.command(Command(.workerLost, worker: name)), to: peer)) }
+            }
+        }
+    }
+}

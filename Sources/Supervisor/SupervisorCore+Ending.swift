@@ -1,0 +1,78 @@
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// How a run ends: by itself, as asked, or because something failed.
+extension SupervisorCore {
+    mutating func interrupt(_ now: Duration, _ actions: inout [SupervisorAction]) {
+        interrupts += 1
+        switch interrupts {
+        case 1 where ending == nil:
+            actions.append(.log(.info, "stopping: compute finishes its step and writes a checkpoint; again to stop at once"))
+            beginEnding(.asked, now, &actions)
+        case 1: break
+        case 2:
+            actions.append(.log(.warning, "stopping at once, without a checkpoint"))
+            for index in members.indices where members[index].isAlive { stop(index, within: .zero, now, &actions) }
+        default:
+            for index in members.indices where members[index].isAlive {
+                members[index].isStopping = true
+                actions.append(.signal(members[index].replica, SIGKILL))
+            }
+        }
+    }
+
+    mutating func evaluationEnded(_ outcome: EvaluationOutcome, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        guard isEvaluating else { return }
+        isEvaluating = false
+        switch outcome {
+        case .succeeded(let summary): evaluation = summary
+        // After a stop or a failure it had to fail.
+        case .failed(let why): if ending == nil { fail("the final evaluation failed: \(why)", now, &actions) }
+        }
+    }
+
+    /// Ends the run as failed, unless it is ending already: the first failure is the cause.
+    mutating func fail(_ message: String, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        if case .failed = ending { return actions.append(.log(.warning, "then \(message)")) }
+        actions.append(.log(.error, message))
+        let wasEnding = ending != nil
+        ending = .failed(message)
+        guard wasEnding else { return beginEnding(.failed(message), now, &actions) }
+        // What compute's last checkpoint needs may be gone: no point in long patience.
+        for index in members.indices {
+            members[index].terminateAt = members[index].terminateAt.map { min($0, now + timing.stop) }
+        }
+    }
+
+    mutating func beginEnding(_ ending: Ending, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        self.ending = ending
+        phase = .stopping
+        if isEvaluating { actions.append(.cancelEvaluation) }
+        for index in members.indices { if case .waiting = members[index].life { over(index) } }
+        var patience = timing.stop
+        if case .asked = ending { patience = timing.computeStop }
+        for index in members.indices where members[index].kind == .compute && members[index].isAlive {
+            stop(index, within: patience, now, &actions)
+        }
+    }
+
+    mutating func over(_ index: Int) {
+        members[index].forgetProcess()
+        members[index].isOver = true
+    }
+
+    /// Tells a process to end and when it will be made to. Who has no configuration yet has nothing to lose.
+    mutating func stop(_ index: Int, within patience: Duration, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        members[index].isStopping = true
+        if members[index].isWorking, patience > .zero, let peer = members[index].peer {
+            actions.append(.send(.command(Command(.stop)), to: peer))
+            members[index].terminateAt = now + patience
+        } else {
+            actions.append(.signal(members[index].replica, SIGTERM))
+            members[index].terminateAt = nil
+            members[index].killAt = now + timing.kill
+        }
+    }
+}

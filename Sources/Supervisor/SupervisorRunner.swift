@@ -1,0 +1,231 @@
+import Basics
+import Configuration
+import Foundation
+import StageKit
+import Synchronization
+import Wire
+
+/// The shell around `SupervisorCore`: sockets, clock, processes, journal and signals, on one thread.
+public final class SupervisorRunner {
+    /// What the outside world supplies.
+    public struct Environment: Sendable {
+        /// Where the stage executables are.
+        public var executables: String
+        public var variables: [String: String]
+        /// False in tests: signals are the process's.
+        public var watchesSignals = true
+
+        public init(executables: String, variables: [String: String], watchesSignals: Bool = true) {
+            self.executables = executables
+            self.variables = variables
+            self.watchesSignals = watchesSignals
+        }
+
+        /// The stages beside our own executable, our own variables.
+        public static func ofThisProcess() throws -> Environment {
+            Environment(executables: try StageCommand.ownFolder(), variables: ProcessInfo.processInfo.environment)
+        }
+    }
+
+    /// What other threads tell the loop.
+    private enum Outside: Sendable {
+        case exit(ProcessTable.Exit)
+        case evaluation(EvaluationOutcome)
+        case evaluated(done: Int, total: Int)
+    }
+
+    private var core: SupervisorCore
+    private let files: RunFiles
+    private let control: Endpoint
+    private let evaluation: (any FinalEvaluation)?
+    private let environment: Environment
+    private let display: any ProgressDisplay
+    private let context = Context()
+    private let inbox: Inbox
+    private let processes: ProcessTable
+    private let evaluationStop = StopToken()
+    private let lossListener = LossListener()
+    private var evaluated: (done: Int, total: Int)?
+
+    /// The files of a run that a supervisor writes.
+    public struct RunFiles {
+        public var directory: String
+        /// Nil where nothing of it belongs into a journal: an evaluation beside a run.
+        public var journal: Journal?
+        /// Where the processes are listed; nil lists them nowhere.
+        public var processes: String?
+
+        public init(directory: String, journal: Journal?, processes: String?) {
+            self.directory = directory
+            self.journal = journal
+            self.processes = processes
+        }
+
+        func log(of replica: Replica) -> String { "\(directory)/logs/\(replica).log" }
+    }
+
+    public init(
+        plan: LaunchPlan, files: RunFiles, control: Endpoint, evaluation: (any FinalEvaluation)?, environment: Environment,
+        display: any ProgressDisplay, timing: SupervisionTiming? = nil
+    ) {
+        core = SupervisorCore(plan: plan, timing: timing, hasEvaluation: evaluation != nil)
+        self.files = files
+        self.control = control
+        self.evaluation = evaluation
+        self.environment = environment
+        self.display = display
+        let inbox = Inbox()
+        self.inbox = inbox
+        processes = ProcessTable { inbox.put(.exit($0)) }
+    }
+
+    /// Runs until all processes are gone.
+    ///
+    /// - Throws: what keeps the supervisor itself from working, a full disk for instance, after killing all processes.
+    public func run() throws -> RunOutcome {
+        do {
+            let outcome = try loop()
+            try files.processes.map { path in
+                if unlink(path) != 0, errno != ENOENT { throw DurableFile.systemError("cannot remove", path) }
+            }
+            return outcome
+        } catch {
+            evaluationStop.request(.stop)
+            for entry in processes.entries { processes.signal(Replica(entry.stage, entry.id), SIGKILL) }
+            throw error
+        }
+    }
+
+    private func loop() throws -> RunOutcome {
+        let sender = Sender(run: core.plan.runName, name: "supervisor")
+        let display = self.display
+        let server = try ControlServer(
+            bind: control, context: context, sender: sender, epoch: core.plan.epoch, onNote: { display.log(.warning, $0) })
+        let signals = environment.watchesSignals ? SignalWatch(wakeup: inbox.wakeup) : nil
+        // Stands still while the machine sleeps, so that a closed lid is no death.
+        let clock = SuspendingClock()
+        let start = clock.now
+        var queue: ArraySlice<SupervisorEvent> = [.start]
+        while true {
+            let now = start.duration(to: clock.now)
+            // Messages before exits: a stage's last words come before its death.
+            while let received = try server.receive() {
+                queue.append(.message(received.message, from: received.peer, incarnation: received.incarnation))
+            }
+            for outside in inbox.take() {
+                switch outside {
+                case .exit(let exit):
+                    let log = files.log(of: exit.replica)
+                    queue.append(.exited(exit.replica, pid: exit.pid, exit.end, lastLine: LogTail.lastLine(of: log)))
+                case .evaluation(let outcome): queue.append(.evaluationEnded(outcome))
+                case .evaluated(let done, let total): evaluated = (done, total)
+                }
+            }
+            for _ in 0..<(signals?.take() ?? 0) { queue.append(.interrupt) }
+            queue.append(.tick)
+            while let event = queue.popFirst() {
+                for action in core.handle(event, now: now) {
+                    if case .end(let outcome) = action {
+                        display.end(core.report())
+                        return outcome
+                    }
+                    try perform(action, server, sender).map { queue.append($0) }
+                }
+            }
+            display.show(core.report(), evaluated: evaluated, now: now)
+            let wait = core.nextDeadline.map { $0 - start.duration(to: clock.now) } ?? .seconds(1)
+            // A second at most, for the display.
+            let milliseconds = min(1000, max(0, Int(wait / .milliseconds(1)) + 1))
+            _ = Poller.wait([server.socket], wakeup: inbox.wakeup, milliseconds: milliseconds)
+        }
+    }
+
+    /// - Returns: an event that follows at once.
+    private func perform(_ action: SupervisorAction, _ server: ControlServer, _ sender: Sender) throws -> SupervisorEvent? {
+        switch action {
+        case .spawn(let replica): return try spawn(replica)
+        case .send(let outbound, let peer): try server.send(outbound, to: peer)
+        case .signal(let replica, let number): processes.signal(replica, number)
+        case .journal(let entry): try files.journal?.append(entry)
+        case .log(let level, let text): display.log(level, text)
+        case .startEvaluation(let checkpoint): startEvaluation(checkpoint, sender)
+        case .cancelEvaluation:
+            evaluationStop.request(.stop)
+            // Its thread may take its time; nobody waits for it.
+            return .evaluationEnded(.failed("cancelled"))
+        case .evaluationWorkerLost(let name, let expected): lossListener.tell(name, expected)
+        case .end: break
+        }
+        return nil
+    }
+
+    private func spawn(_ replica: Replica) throws -> SupervisorEvent {
+        guard let settings = core.plan.settings(of: replica) else {
+            return .spawnFailed(replica, "the topology has no stage of this name")
+        }
+        let command = StageCommand(
+            replica, settings: settings, control: control, run: core.plan.runName,
+            grace: core.plan.topology.supervisor.grace, folder: environment.executables, inherited: environment.variables)
+        let pid: Int32
+        do {
+            pid = try processes.spawn(
+                replica, command: command.command, environment: command.environment, log: files.log(of: replica))
+        } catch {
+            return .spawnFailed(replica, "\(error)")
+        }
+        try files.processes.map {
+            try ProcessRecord(
+                host: ProcessInfo.processInfo.hostName, supervisor: getpid(), control: control.address,
+                processes: processes.entries
+            ).write(to: $0)
+        }
+        return .spawned(replica, pid: pid)
+    }
+
+    private func startEvaluation(_ checkpoint: String, _ sender: Sender) {
+        guard let evaluation, let endpoint = core.plan.endpoints[LinkName.evaluation.rawValue]?.first else {
+            return inbox.put(.evaluation(.failed("no evaluation is set up")))
+        }
+        let inbox = self.inbox
+        let listener = lossListener
+        let session = EvaluationSession(
+            recipe: core.plan.recipe, checkpoint: checkpoint, runDirectory: core.plan.runDirectory, endpoint: endpoint,
+            sender: Sender(run: core.plan.runName, name: "evaluation"), context: context, epoch: core.plan.epoch,
+            pool: core.plan.topology.pool, stop: evaluationStop,
+            progress: { inbox.put(.evaluated(done: $0, total: $1)) }, onWorkerLoss: { listener.set($0) })
+        let thread = Thread {
+            do {
+                inbox.put(.evaluation(.succeeded(try evaluation.evaluate(session))))
+            } catch {
+                inbox.put(.evaluation(.failed(StageMain.oneLine(error))))
+            }
+        }
+        thread.name = "evaluation"
+        thread.start()
+    }
+
+    /// What other threads leave for the loop.
+    private final class Inbox: Sendable {
+        let wakeup = Wakeup()
+        private let waiting = Mutex<[Outside]>([])
+
+        func put(_ outside: Outside) {
+            waiting.withLock { $0.append(outside) }
+            wakeup.signal()
+        }
+
+        func take() -> [Outside] {
+            waiting.withLock { waiting in
+                defer { waiting = [] }
+                return waiting
+            }
+        }
+    }
+
+    /// The evaluation's closure for worker losses, whichever thread sets it.
+    private final class LossListener: Sendable {
+        private let body = Mutex<(@Sendable (String, Bool) -> Void)?>(nil)
+        func set(_ body: @escaping @Sendable (String, Bool) -> Void) { self.body.withLock { $0 = body } }
+        func tell(_ worker: String, _ expected: Bool) { body.withLock { $0 }?(worker, expected) }
+    }
+}

@@ -1,0 +1,179 @@
+import Basics
+import Foundation
+
+/// A miner's end of the log: a replica that is brought to exactly the sequence that a ticket names.
+///
+/// `@unchecked Sendable`: the replica is touched by the I/O thread only while an `advance` waits, and by its caller
+/// only while none does (`turn` admits one caller at a time); the mailbox's lock orders the two. All else is constant.
+public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Sendable {
+    private enum Command: Sendable {
+        case advance(LogFollowerCore.Goal, token: UInt64)
+        /// Of the current wait, or of the one with that token only.
+        case cancel(token: UInt64?)
+    }
+
+    private struct State {
+        var token: UInt64 = 0
+        var outcome: (token: UInt64, result: Result<Void, LogError>)?
+        var badFrames = 0
+        var isClosed = false
+        var hasEnded = false
+        var started: Result<Void, any Error>?
+    }
+
+    /// Where the I/O thread finds the replica without keeping the follower alive.
+    private final class Holder {
+        var replica: Replica
+        init(_ replica: Replica) { self.replica = replica }
+    }
+
+    private let mailbox: LogMailbox<Command, State>
+    private let holder: Holder
+    private let turn = NSLock()
+
+    /// - Parameters:
+    ///   - replica: any state; it starts from a snapshot.
+    ///   - onNote: gets one line per notable event, on the I/O thread.
+    /// - Throws: `WireError.socket`. A bank that is not there yet is no error: it is waited for.
+    public init(
+        connect endpoint: Endpoint, as sender: Sender, replica: Replica, context: Context,
+        settings: LogSettings = LogSettings(), onNote: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws {
+        let mailbox = LogMailbox<Command, State>(State())
+        let holder = Holder(replica)
+        self.mailbox = mailbox
+        self.holder = holder
+        nonisolated(unsafe) let shared = holder
+        LogThread.start("log-follower") {
+            let outcome = Result {
+                try Self.serve(endpoint, sender, context, settings, shared, mailbox: mailbox, onNote: onNote)
+            }
+            mailbox.locked { state in
+                if case .failure(let error) = outcome {
+                    state.started = state.started ?? .failure(error)
+                    onNote("the follower ended: \(error)")
+                }
+                state.isClosed = true
+                state.hasEnded = true
+            }
+        }
+        try mailbox.wait(nil) { try $0.started?.get() }
+    }
+
+    deinit {
+        mailbox.locked { $0.isClosed = true }
+        mailbox.wakeup.signal()
+    }
+
+    private static func serve(
+        _ endpoint: Endpoint, _ sender: Sender, _ context: Context, _ settings: LogSettings, _ holder: Holder,
+        mailbox: LogMailbox<Command, State>, onNote: (String) -> Void
+    ) throws {
+        let clock = LogClock()
+        let link = try LogDealer(endpoint, sender: sender, context: context, limits: settings.limits)
+        mailbox.locked { $0.started = .success(()) }
+        var core = LogFollowerCore(settings: settings)
+        var current: UInt64?
+        func settle(_ result: Result<Void, LogError>) {
+            guard let token = current else { return }
+            current = nil
+            mailbox.locked { $0.outcome = (token, result) }
+        }
+        func carryOut(_ actions: [LogFollowerCore.Action]) throws {
+            for action in actions {
+                do {
+                    switch action {
+                    case .beginRestore(let parts): try holder.replica.beginRestore(parts: parts)
+                    case .restore(let part, let index): try holder.replica.restore(part, index: index)
+                    case .endRestore(let sequence): try holder.replica.endRestore(at: sequence)
+                    case .apply(let sequence, let record): try holder.replica.apply(record, at: sequence)
+                    case .send(let type, let body): try link.send(type, epoch: core.epoch, body: body)
+                    case .reached: settle(.success(()))
+                    case .failed(let error): settle(.failure(error))
+                    case .note(let text): onNote(text)
+                    }
+                } catch {
+                    if case .send = action { throw error }
+                    return try carryOut(core.handle(.replicaFailed("\(error)"), now: clock.now))
+                }
+            }
+        }
+        while !mailbox.locked({ $0.isClosed }) {
+            link.wait(mailbox.wakeup, until: core.nextDeadline, now: clock.now)
+            for command in mailbox.takeCommands() {
+                switch command {
+                case .advance(let goal, let token):
+                    current = token
+                    try carryOut(core.handle(.advance(goal), now: clock.now))
+                case .cancel(let token):
+                    guard current != nil, token == nil || token == current else { continue }
+                    try carryOut(core.handle(.cancel, now: clock.now))
+                    settle(.failure(.cancelled))
+                }
+            }
+            for _ in 0..<LogThread.burst {
+                guard let received = try link.receive() else { break }
+                switch received {
+                case .success(let message): try carryOut(core.handle(.received(message), now: clock.now))
+                case .failure(let error): try carryOut(core.handle(.malformed("\(error)"), now: clock.now))
+                }
+            }
+            try carryOut(core.handle(.tick, now: clock.now))
+            mailbox.locked { $0.badFrames = core.badFrames }
+        }
+    }
+
+    /// Brings the replica to exactly `sequence`, never beyond.
+    ///
+    /// Forwards it applies records, waiting for those that do not exist yet; backwards it starts again from a
+    /// snapshot, which the bank can serve for the last 8 sequences at least.
+    ///
+    /// - Throws: `LogError.staleEpoch` where the log is at a newer epoch, `.refused(.gone…)` where the bank no longer
+    ///   keeps what is asked for, `.timeout`, `.cancelled`, `.replica` where the replica threw, `.closed`.
+    public func advance(to sequence: SequenceNumber, epoch: Epoch, timeout: Duration) throws {
+        turn.lock()
+        defer { turn.unlock() }
+        try advanceInTurn(to: sequence, epoch: epoch, timeout: timeout)
+    }
+
+    /// Advances, then reads the replica while nothing changes it. One caller at a time; others wait.
+    public func read<R>(
+        at sequence: SequenceNumber, epoch: Epoch, timeout: Duration, _ body: (Replica) throws -> R
+    ) throws -> R {
+        turn.lock()
+        defer { turn.unlock() }
+        try advanceInTurn(to: sequence, epoch: epoch, timeout: timeout)
+        return try body(holder.replica)
+    }
+
+    private func advanceInTurn(to sequence: SequenceNumber, epoch: Epoch, timeout: Duration) throws {
+        let token = mailbox.locked { state in
+            state.token += 1
+            return state.token
+        }
+        func outcome(_ state: inout State) throws -> Result<Void, LogError>? {
+            if let outcome = state.outcome, outcome.token == token { return outcome.result }
+            if state.hasEnded { throw LogError.closed }
+            return nil
+        }
+        mailbox.post(.advance(LogFollowerCore.Goal(epoch: epoch, sequence: sequence), token: token))
+        if let result = try mailbox.wait(timeout, until: outcome) { return try result.get() }
+        // The I/O thread must have let go of the replica before anybody else reads it.
+        mailbox.post(.cancel(token: token))
+        if case .success = try mailbox.wait(nil, until: outcome) { return }
+        throw LogError.timeout("record \(sequence) of epoch \(epoch)")
+    }
+
+    /// Bad frames that were dropped.
+    public var badFrames: Int { mailbox.locked { $0.badFrames } }
+
+    /// Wakes whoever waits in `advance` with `LogError.cancelled`; the follower stays usable.
+    public func cancel() { mailbox.post(.cancel(token: nil)) }
+
+    /// Ends the thread and closes the socket.
+    public func close() {
+        mailbox.locked { $0.isClosed = true }
+        mailbox.wakeup.signal()
+        mailbox.wait(nil) { $0.hasEnded ? () : nil }
+    }
+}

@@ -1,0 +1,322 @@
+import Basics
+import DequeModule
+import Foundation
+
+/// The follower's side of the log, without sockets: events in, actions out.
+///
+/// The replica is touched only while somebody asks to advance, and never beyond the sequence asked for. Between two
+/// such calls only records are fetched ahead, a bounded number.
+struct LogFollowerCore {
+    struct Goal: Equatable, Sendable {
+        var epoch: Epoch
+        var sequence: SequenceNumber
+    }
+
+    enum Event {
+        case advance(Goal)
+        /// Nobody waits for the goal any longer.
+        case cancel
+        case received(Message)
+        case malformed(String)
+        /// The replica threw when the last action was carried out.
+        case replicaFailed(String)
+        case tick
+    }
+
+    enum Action {
+        case send(LogMessageType, Data)
+        case beginRestore(parts: Int)
+        case restore(LogPayload, index: Int)
+        case endRestore(SequenceNumber)
+        case apply(SequenceNumber, LogPayload)
+        case reached(Goal)
+        case failed(LogError)
+        case note(String)
+    }
+
+    private enum Awaited: Equatable {
+        case snapshot(newest: SequenceNumber)
+        case part(Int)
+        case records(remaining: Int)
+    }
+
+    private struct Transfer {
+        var snapshot: LogSnapshot
+        var received = 0
+        var digest = SHA256()
+    }
+
+    private struct Record {
+        var sequence: SequenceNumber
+        var hash: LogHash
+        var payload: LogPayload
+    }
+
+    /// The newest epoch heard of or asked for; what is held is of this one.
+    private(set) var epoch = Epoch(0)
+    private(set) var badFrames = 0
+    private(set) var goal: Goal?
+    /// Where the replica is; nil while it has no state.
+    private(set) var position: SequenceNumber?
+    /// The hash at the end of the buffer, or of the replica where that is empty.
+    private var hash = LogHash.empty
+    /// Fetched and not applied: position + 1, position + 2, …
+    private var buffer: Deque<Record> = []
+    private var transfer: Transfer?
+    private var awaited: Awaited?
+    private var request: UInt64 = 0
+    private var bank: Incarnation?
+    private var formerBanks: Deque<Incarnation> = []
+    private var pings: UInt64 = 0
+    private var requestBeforePing: UInt64 = 0
+    private var lastSign = Duration.zero
+    private let settings: LogSettings
+
+    init(settings: LogSettings) { self.settings = settings }
+
+    /// When `tick` is next due; nil while nothing is awaited.
+    var nextDeadline: Duration? { awaited == nil ? nil : lastSign + settings.heartbeat }
+
+    /// How many records are held unapplied.
+    var buffered: Int { buffer.count }
+
+    mutating func handle(_ event: Event, now: Duration) -> [Action] {
+        var actions: [Action] = []
+        if awaited == nil { lastSign = now }
+        switch event {
+        case .advance(let goal):
+            advance(goal, &actions)
+        case .cancel:
+            goal = nil
+        case .received(let message):
+            do {
+                try receive(message, now: now, &actions)
+            } catch {
+                drop("\(error)", &actions)
+            }
+        case .malformed(let why):
+            drop(why, &actions)
+        case .replicaFailed(let why):
+            // The goal may already count as reached: the actions behind the failed one were not carried out.
+            reset()
+            goal = nil
+            actions.append(.failed(.replica(why)))
+        case .tick:
+            guard awaited != nil, now >= lastSign + settings.heartbeat else { break }
+            lastSign = now
+            pings += 1
+            requestBeforePing = request
+            send(.ping, LogPing(ping: pings), &actions)
+        }
+        return actions
+    }
+
+    private mutating func drop(_ why: String, _ actions: inout [Action]) {
+        badFrames += 1
+        actions.append(.note("dropped a bad frame of the bank: \(why)"))
+    }
+
+    private mutating func fail(_ error: LogError, _ actions: inout [Action]) {
+        guard goal != nil else { return }
+        goal = nil
+        actions.append(.failed(error))
+    }
+
+    /// Forgets the replica's state and all that was under way towards it.
+    private mutating func reset() {
+        position = nil
+        transfer = nil
+        buffer = []
+        hash = .empty
+        awaited = nil
+    }
+
+    // MARK: Towards the goal
+
+    private mutating func advance(_ goal: Goal, _ actions: inout [Action]) {
+        self.goal = goal
+        guard goal.epoch >= epoch else {
+            return fail(.staleEpoch(goal.epoch, current: epoch), &actions)
+        }
+        if goal.epoch > epoch {
+            epoch = goal.epoch
+            reset()
+        }
+        // Back in time: only a snapshot leads there.
+        if let position, position > goal.sequence { reset() }
+        if let transfer, transfer.snapshot.sequence > goal.sequence { reset() }
+        if case .snapshot(let newest) = awaited, newest > goal.sequence { awaited = nil }
+        step(&actions)
+    }
+
+    /// Applies what may be applied and asks for what is missing.
+    private mutating func step(_ actions: inout [Action]) {
+        if let goal, goal.epoch == epoch {
+            while let first = buffer.first, first.sequence <= goal.sequence {
+                buffer.removeFirst()
+                actions.append(.apply(first.sequence, first.payload))
+                position = first.sequence
+            }
+            if position == goal.sequence {
+                self.goal = nil
+                actions.append(.reached(goal))
+            }
+        }
+        guard awaited == nil else { return }
+        if let transfer {
+            // Parts go straight into the replica, so they wait for somebody who asks.
+            if goal != nil { askPart(transfer, &actions) }
+        } else if let position {
+            let room = settings.prefetch - buffer.count
+            guard room > 0 else { return }
+            awaited = .records(remaining: room)
+            request += 1
+            let from = SequenceNumber(position.rawValue + UInt64(buffer.count) + 1)
+            send(.records, LogRecords(request: request, from: from, count: room), &actions)
+        } else if let goal {
+            awaited = .snapshot(newest: goal.sequence)
+            request += 1
+            send(.follow, LogFollow(request: request, newest: goal.sequence), &actions)
+        }
+    }
+
+    private mutating func askPart(_ transfer: Transfer, _ actions: inout [Action]) {
+        awaited = .part(transfer.received)
+        request += 1
+        send(
+            .part, LogPart(request: request, sequence: transfer.snapshot.sequence, index: transfer.received), &actions)
+    }
+
+    private func send(_ type: LogMessageType, _ body: some Encodable, _ actions: inout [Action]) {
+        // Encoding integers and strings cannot fail.
+        guard let data = try? body.wireJSON() else { return }
+        actions.append(.send(type, data))
+    }
+
+    // MARK: Receiving
+
+    private mutating func receive(_ message: Message, now: Duration, _ actions: inout [Action]) throws {
+        let type = try message.logType()
+        let sender = message.header.incarnation
+        guard !formerBanks.contains(sender) else { return }
+        if sender != bank {
+            if let bank {
+                actions.append(.note("the bank was restarted; following it anew"))
+                formerBanks.append(bank)
+                if formerBanks.count > 16 { formerBanks.removeFirst() }
+                reset()
+            }
+            bank = sender
+        }
+        guard message.header.epoch >= epoch else {
+            // A bank that has not come to this epoch yet keeps the question; it does answer pings.
+            if type == .pong { try pong(message, now: now, &actions) }
+            return step(&actions)
+        }
+        if message.header.epoch > epoch {
+            epoch = message.header.epoch
+            reset()
+            if let goal, goal.epoch < epoch { fail(.staleEpoch(goal.epoch, current: epoch), &actions) }
+        }
+        lastSign = now
+        switch type {
+        case .snapshot: try snapshot(message, &actions)
+        case .snapshotPart: try part(message, &actions)
+        case .record: try record(message, &actions)
+        case .pong: try pong(message, now: now, &actions)
+        case .refused: try refused(message, &actions)
+        case .open, .append, .checkpoint, .retain, .follow, .part, .records, .ping, .opened, .acknowledged, .checkpointed,
+            .retained:
+            throw WireError.malformed("'\(type.rawValue)' is nothing that a follower receives")
+        }
+        step(&actions)
+    }
+
+    private mutating func snapshot(_ message: Message, _ actions: inout [Action]) throws {
+        let body = try message.decodeBody(LogSnapshot.self)
+        guard case .snapshot(let newest) = awaited, body.request == request else { return }
+        guard body.sequence <= newest, body.hash.isWellFormed, body.parts >= 0, body.bytes >= 0 else {
+            throw WireError.malformed("a snapshot at \(body.sequence) with \(body.parts) parts")
+        }
+        awaited = nil
+        // It comes too late for a goal that was given up, and parts are only taken towards one.
+        guard goal != nil else { return }
+        transfer = Transfer(snapshot: body)
+        actions.append(.beginRestore(parts: body.parts))
+        finishTransfer(&actions)
+    }
+
+    private mutating func part(_ message: Message, _ actions: inout [Action]) throws {
+        let body = try message.decodeBody(LogSnapshotPart.self)
+        guard case .part(let index) = awaited, body.request == request, body.index == index,
+            var transfer, transfer.snapshot.sequence == body.sequence
+        else { return }
+        awaited = nil
+        // Given up meanwhile: it is asked for again by the next who wants to advance.
+        guard goal != nil else { return }
+        let payload = message.logPayload(body.payload)
+        for piece in try payload.encodedPieces() { transfer.digest.update(piece) }
+        transfer.received += 1
+        self.transfer = transfer
+        actions.append(.restore(payload, index: index))
+        finishTransfer(&actions)
+    }
+
+    private mutating func finishTransfer(_ actions: inout [Action]) {
+        guard let transfer, transfer.received == transfer.snapshot.parts else { return }
+        guard transfer.digest.hex() == transfer.snapshot.digest else {
+            drop("the snapshot at \(transfer.snapshot.sequence) does not match its SHA-256", &actions)
+            return reset()
+        }
+        self.transfer = nil
+        position = transfer.snapshot.sequence
+        hash = transfer.snapshot.hash
+        actions.append(.endRestore(transfer.snapshot.sequence))
+    }
+
+    private mutating func record(_ message: Message, _ actions: inout [Action]) throws {
+        let body = try message.decodeBody(LogRecordBody.self)
+        guard case .records(let remaining) = awaited, body.request == request, let position,
+            body.sequence.rawValue == position.rawValue + UInt64(buffer.count) + 1
+        else { return }
+        let payload = message.logPayload(body.payload)
+        let expected = hash.extended(by: try payload.encodedPieces())
+        guard expected == body.hash else {
+            // Either the bytes or the history they belong to are others than ours.
+            drop("record \(body.sequence) does not continue what is held; starting from a snapshot", &actions)
+            return reset()
+        }
+        hash = expected
+        buffer.append(Record(sequence: body.sequence, hash: expected, payload: payload))
+        awaited = remaining > 1 ? .records(remaining: remaining - 1) : nil
+    }
+
+    private mutating func pong(_ message: Message, now: Duration, _ actions: inout [Action]) throws {
+        let body = try message.decodeBody(LogPong.self)
+        guard body.ping == pings, awaited != nil else { return }
+        lastSign = now
+        // Only what was asked before the ping can be known to be lost by its answer.
+        guard request == requestBeforePing else { return }
+        var isWaiting = body.request == request && body.parked
+        if case .records = awaited, let position {
+            isWaiting = isWaiting && body.next?.rawValue == position.rawValue + UInt64(buffer.count) + 1
+        }
+        // The caller's next step asks again.
+        if !isWaiting { awaited = nil }
+    }
+
+    private mutating func refused(_ message: Message, _ actions: inout [Action]) throws {
+        let body = try message.decodeBody(LogRefusal.self)
+        guard awaited != nil, body.request == request else { return }
+        switch (body.code, awaited) {
+        case (.gone, .snapshot):
+            awaited = nil
+            fail(.refused(body.code, body.message), &actions)
+        case (.gone, _), (.epoch, _):
+            // What it follows is no longer there; start over.
+            reset()
+        default:
+            throw WireError.malformed("refusal '\(body.code.rawValue)' is nothing that a follower gets")
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import Basics
+import Configuration
+import Datasets
+import Foundation
+
+/// `picoflow data …`: what concerns datasets and starts nothing.
+struct DataCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "data", abstract: "Check a dataset, or make a synthetic one.",
+        subcommands: [Check.self, Synthesize.self])
+
+    /// `picoflow data check RECIPE`: reads every file before a run depends on it.
+    struct Check: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "check",
+            abstract: "Read every image and label map of a recipe's dataset and report what is wrong.",
+            discussion: "Exits with 1 where it found problems.")
+
+        @Argument(help: ArgumentHelp("The recipe whose dataset is read.", valueName: "recipe"))
+        var recipe: String
+        @OptionGroup var set: OverrideOptions
+        @Flag(help: "Print the whole report as JSON.")
+        var json = false
+
+        func run() throws {
+            let settings = try Recipe.resolve(path: recipe, overrides: set.overrides).dataset
+            let report = try DataCheck.run(settings, progress: Progress("checked", quiet: json).show)
+            print(try json ? jsonText(report) : report.text())
+            if report.hasProblems { throw ExitCode.failure }
+        }
+    }
+
+    /// `picoflow data synthesize DIR`
+    struct Synthesize: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "synthesize",
+            abstract: "Draw a deterministic dataset of small street scenes into a new folder.")
+
+        @Argument(help: ArgumentHelp("A new or empty folder.", valueName: "dir"))
+        var folder: String
+        @Option(help: "Equal seeds draw equal files.")
+        var seed: UInt64 = 0
+        @Option(help: "Width of the images in pixels.")
+        var width = Synthesizer.Options().width
+        @Option(help: "Height of the images in pixels.")
+        var height = Synthesizer.Options().height
+        @Option(help: "Images to train on.")
+        var train = Synthesizer.Options().train
+        @Option(help: "Images to evaluate on.")
+        var val = Synthesizer.Options().val
+
+        func run() throws {
+            var options = Synthesizer.Options()
+            options.seed = seed
+            options.width = width
+            options.height = height
+            options.train = train
+            options.val = val
+            print(try Synthesizer.write(to: folder, options: options, progress: Progress("drew").show).text)
+        }
+    }
+}
+
+/// A counter on standard error, in place, where that is a terminal.
+struct Progress {
+    private let verb: String
+    private let isShown: Bool
+
+    init(_ verb: String, quiet: Bool = false) {
+        self.verb = verb
+        isShown = !quiet && isatty(STDERR_FILENO) != 0
+    }
+
+    func show(_ done: Int, of total: Int) {
+        guard isShown else { return }
+        FileHandle.standardError.write(Data("\r\(verb) \(done) of \(total)\(done == total ? "\n" : "")".utf8))
+    }
+}
+
+/// A value as JSON for other programs: keys sorted, so that equal values are equal texts.
+func jsonText(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+}

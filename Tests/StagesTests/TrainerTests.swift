@@ -1,0 +1,130 @@
+import Basics
+import Configuration
+import Contrast
+import Models
+import Tensors
+import Testing
+import Wire
+
+@testable import ComputeStage
+
+/// The parts of a step against what plain autograd says of the whole.
+@Suite(.serialized) struct TrainerTests {
+    private static func recipe(contrast: Bool = true) -> Recipe {
+        var recipe = Recipe()
+        recipe.seed = 5
+        recipe.contrast.enabled = contrast
+        recipe.contrast.lambda = 0.5
+        recipe.model.embedding = 16
+        recipe.model.dropout = 0
+        recipe.model.atrousRates = [1, 2, 3]
+        recipe.augmentation.crop = [32, 48]
+        recipe.schedule.batch = 2
+        recipe.schedule.iterations = 10
+        recipe.schedule.warmup = 1
+        return recipe
+    }
+
+    /// Two images of noise; labels in blocks, every seventh pixel ignored unless told otherwise.
+    private static func batch(labels: ((Int) -> UInt8)? = nil) throws -> Batch {
+        let samples = try (0..<2).map { row in
+            var random = KeyedRandom(seed: 9, purpose: "test", index: UInt64(row))
+            let pixels = (0..<32 * 48 * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            let values = (0..<32 * 48).map { labels?($0) ?? ($0 % 7 == 0 ? 255 : UInt8(($0 / 200 + row) % 4)) }
+            return (
+                image: row,
+                result: TicketResult(
+                    id: TicketID(UInt64(row)), body: .init(),
+                    tensors: [
+                        try WireTensor(name: "image", dtype: .uint8, shape: [32, 48, 3], bytes: SharedBytes(pixels)),
+                        try WireTensor(name: "label", dtype: .uint8, shape: [32, 48], bytes: SharedBytes(values)),
+                    ], worker: "loader-1")
+            )
+        }
+        return try Batch(samples, height: 32, width: 48)
+    }
+
+    @Test func cutAtTheFeaturesChangesNoGradient() throws {
+        let batch = try Self.batch()
+        let anchors = [0, 3, 4]
+        let gradient = (0..<3 * 16).map { Float($0 % 5) / 10 - 0.2 }
+
+        let cut = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        let pass = try cut.forward(batch, learnsEmbedding: true)
+        let loss = try cut.backwardFromScores(pass, batch: batch)
+        try cut.backwardFromAnchors(pass, at: anchors, gradient)
+        try cut.backwardThroughBackbone(pass)
+
+        let whole = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        let features = try whole.network.features(batch.input(whole.network.inputNormalization, device: .cpu))
+        let scores = try whole.network.scores(features).main
+        let targets = try batch.targets(device: .cpu)
+        let ce = try whole.network.resized(scores, to: Size2D(32, 48)).crossEntropy(targets, ignoring: 255)
+        let rows = try whole.network.embedding(features).permute([0, 2, 3, 1]).reshape([-1, 16])
+        let picked = try rows.indexSelect(dim: 0, Tensor(anchors.map(Int64.init)))
+        let pull = try (picked * Tensor(gradient, shape: [3, 16])).sum() * 0.5
+        try (ce + pull).backward()
+
+        #expect(abs(loss - (try ce.item())) < 1e-5)
+        for (name, parameter) in whole.network.namedParameters() {
+            let expected: [Float] = try #require(try parameter.grad).array()
+            let found: [Float] = try #require(try cut.network.namedParameters()[name]?.grad).array()
+            let scale = expected.map(abs).max() ?? 0
+            for (a, b) in zip(expected, found) { #expect(abs(a - b) <= 1e-3 * scale + 1e-6, "\(name)") }
+        }
+    }
+
+    @Test func warmUpLeavesTheProjectionHeadAlone() throws {
+        let trainer = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        let batch = try Self.batch()
+        func weights(_ prefix: String) throws -> [[Float]] {
+            try trainer.network.namedParameters().filter { $0.name.hasPrefix(prefix) }.map { try $0.tensor.array() }
+        }
+        let projection = try weights("projection.")
+        let classifier = try weights("classifier.")
+        #expect(!projection.isEmpty)
+        let pass = try trainer.forward(batch, learnsEmbedding: false)
+        _ = try trainer.backwardFromScores(pass, batch: batch)
+        try trainer.backwardThroughBackbone(pass)
+        _ = try trainer.update(step: 1, embedding: false)
+        #expect(try weights("projection.") == projection)
+        #expect(try weights("classifier.") != classifier)
+    }
+
+    @Test func imagesThatAreAllIgnoredTrainNothingAndBreakNothing() throws {
+        let trainer = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        let batch = try Self.batch { _ in 255 }
+        let pass = try trainer.forward(batch, learnsEmbedding: true)
+        #expect(try trainer.backwardFromScores(pass, batch: batch) == 0)
+        try trainer.backwardThroughBackbone(pass)
+        _ = try trainer.update(step: 2, embedding: true)
+        let grid = try EmbeddingGrid(
+            embedding: pass.embedding!, scores: pass.scores.main, alignCorners: false, labels: batch.labels)
+        let anchors = try AnchorSelection.select(
+            labels: grid.labels, predictions: grid.predictions, settings: trainer.recipe.contrast, seed: 1, step: 2)
+        #expect(anchors.isEmpty)
+    }
+
+    @Test func stateGoesOnBitForBit() throws {
+        let batch = try Self.batch()
+        func step(_ trainer: Trainer, _ number: UInt64) throws {
+            try Torch.seed(number)
+            let pass = try trainer.forward(batch, learnsEmbedding: true)
+            _ = try trainer.backwardFromScores(pass, batch: batch)
+            try trainer.backwardThroughBackbone(pass)
+            _ = try trainer.update(step: number, embedding: true)
+        }
+        let folder = "\(TemporaryFolder.path())"
+        let straight = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        for number in 1...2 as ClosedRange<UInt64> { try step(straight, number) }
+        let saved = try Checkpoint.write(step: 2, trainer: straight, runDirectory: folder, memory: nil)
+        try step(straight, 3)
+
+        let resumed = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        #expect(try Checkpoint.load(saved, into: resumed).step == 2)
+        try step(resumed, 3)
+        for (name, tensor) in straight.modelState() {
+            #expect(try tensor.isEqual(to: resumed.modelState()[name]!), "\(name)")
+        }
+    }
+}
