@@ -1,4 +1,6 @@
 import Basics
+import Configuration
+import NN
 import Tensors
 
 /// Writes a trained network as PyTorch loads it: the checkpoint's weights without the projection head.
@@ -19,5 +21,33 @@ public enum ExportJob {
         try Safetensors.write(exported, metadata: ["format": "pt"], to: path)
         return "\(path): \(exported.count) tensors, \(exported.elementCount) values"
             + (state.count > exported.count ? "; projection head left out" : "")
+    }
+}
+
+extension ExportJob {
+    /// Writes what an exported network must compute: a fixed `input` `[1, 3, 129, 97]` (odd sizes, so that padding and
+    /// resizing show) and the `logits` at its size, for `tools/check-export` to compare PyTorch's with.
+    ///
+    /// The file's metadata say how the network was built.
+    ///
+    /// - Throws: `UserError` that names the checkpoint's file where it does not fit the settings.
+    public static func writeReference(_ settings: ModelSettings, checkpoint: String, to path: String) throws -> String {
+        let source = Network.weightsFile(checkpoint)
+        guard let classes = try SafetensorsFile(path: source).description(of: "classifier.4.weight")?.shape.first else {
+            throw UserError("\(source): holds no classifier ('classifier.4.weight')")
+        }
+        let network = try Network.trained(settings, classes: classes, checkpoint: checkpoint)
+        let shape = [1, 3, 129, 97]
+        var random = KeyedRandom(seed: 0, purpose: "export reference")
+        let input = try Tensor((0..<shape.reduce(1, *)).map { _ in random.uniform(-2, 2) }, shape: shape)
+        let logits = try withoutGradient { try network(input) }
+        try Safetensors.write(
+            NamedTensors([("input", input), ("logits", logits)]),
+            metadata: [
+                "backbone": settings.backbone.rawValue, "head": settings.head.rawValue, "classes": "\(classes)",
+                "outputStride": "\(settings.outputStride)",
+                "atrousRates": settings.atrousRates.map(String.init).joined(separator: ","),
+            ], to: path)
+        return "\(path): input \(shape) and logits \(logits.shape)"
     }
 }

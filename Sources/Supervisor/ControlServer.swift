@@ -7,7 +7,7 @@ import Wire
 final class ControlServer {
     struct Received {
         var message: ControlInbound
-        var peer: PeerID
+        var peer: ControlPeer
         var incarnation: Incarnation
     }
 
@@ -18,7 +18,7 @@ final class ControlServer {
     private let sender: Sender
     private let epoch: Epoch
     private var sequence: UInt64 = 0
-    private var badMessages: [PeerID: Int] = [:]
+    private var badMessages: [ControlPeer: Int] = [:]
     private let onNote: (String) -> Void
 
     /// - Parameter onNote: told of dropped messages, one line each.
@@ -34,7 +34,7 @@ final class ControlServer {
     func receive() throws -> Received? {
         while let frames = try socket.receive() {
             guard let first = frames.first else { continue }
-            let peer = PeerID(first.data)
+            let peer = ControlPeer(first.data)
             guard badMessages[peer, default: 0] < ControlServer.badMessageLimit else { continue }
             do {
                 let message = try Message(frames: Array(frames.dropFirst()), run: sender.run, limits: .control)
@@ -51,7 +51,7 @@ final class ControlServer {
     }
 
     /// Peers that are gone miss it: their silence is noticed elsewhere.
-    func send(_ outbound: ControlOutbound, to peer: PeerID) throws {
+    func send(_ outbound: ControlOutbound, to peer: ControlPeer) throws {
         sequence += 1
         let (type, body): (ControlType, Data) =
             switch outbound {

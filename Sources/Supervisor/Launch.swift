@@ -19,7 +19,6 @@ public struct Launch {
 
     public let directory: RunDirectory
     public let recipe: Recipe
-    public let dataset: DatasetSummary
     public let topology: Topology
     private let resume: Checkpoint?
     private let journal: Journal
@@ -35,14 +34,13 @@ public struct Launch {
         environment: SupervisorRunner.Environment
     ) throws -> Launch {
         let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
-        let dataset = try DatasetSummary(opening: recipe.dataset)
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         let directory = try RunDirectory.create(path)
-        try directory.save(recipe: recipe.yaml(), topology: topology.yaml(), dataset: dataset)
+        try directory.save(recipe: recipe.yaml(), topology: topology.yaml())
         let journal = try Journal(path: directory.journalPath)
         return Launch(
-            directory: directory, recipe: recipe, dataset: dataset, topology: topology, resume: nil, journal: journal, options: options)
+            directory: directory, recipe: recipe, topology: topology, resume: nil, journal: journal, options: options)
     }
 
     /// Goes on with a run from its newest complete checkpoint, or from the start where it has none.
@@ -53,9 +51,6 @@ public struct Launch {
     ) throws -> Launch {
         let directory = try RunDirectory.resume(path)
         let recipe = try Recipe.resolve(path: directory.recipePath)
-        let dataset = try DatasetSummary(opening: recipe.dataset)
-        try dataset.checkUnchanged(
-            since: DatasetSummary(contentsOf: directory.datasetPath), root: recipe.dataset.root)
         let topology = try Topology.resolve(path: directory.topologyPath, replicas: replicas, recipe: recipe)
             .withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
@@ -67,7 +62,7 @@ public struct Launch {
         }
         if let record = ProcessRecord.read(from: directory.processesPath) { _ = try record.killLeftovers() }
         return Launch(
-            directory: directory, recipe: recipe, dataset: dataset, topology: topology, resume: directory.newestCheckpoint, journal: journal,
+            directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint, journal: journal,
             options: options)
     }
 
@@ -79,13 +74,16 @@ public struct Launch {
 
     /// Runs all processes to the end.
     ///
-    /// - Parameter evaluation: measures the finished run; nil leaves that out.
+    /// - Parameters:
+    ///   - dataset: the recipe's, looked at by the caller.
+    ///   - evaluation: measures the finished run; nil leaves that out.
     public func run(
-        evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment, display: any ProgressDisplay
+        dataset: DatasetSummary, evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> RunOutcome {
         if isTrained, evaluation == nil {
             return .finished(step: startStep, checkpoint: resume?.path, evaluation: nil)
         }
+        try directory.record(dataset, root: recipe.dataset.root)
         let epoch = journal.nextEpoch
         // Durable before any process is started under it.
         try journal.append(
@@ -133,7 +131,7 @@ public enum EvaluationRun {
     ///   - checkpoint: a folder with `model.safetensors`.
     ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
     public static func run(
-        runDirectory path: String, checkpoint: String, recipe: Recipe, topology: Topology, evaluation: any FinalEvaluation,
+        runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology, evaluation: any FinalEvaluation,
         environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> EvaluationSummary {
         let path = try RunDirectory.absolute(path)
@@ -145,7 +143,7 @@ public enum EvaluationRun {
         let files = path + "/evaluation"
         try FileManager.default.createDirectory(atPath: files + "/logs", withIntermediateDirectories: true)
         let plan = LaunchPlan(
-            recipe: recipe, dataset: try DatasetSummary(opening: recipe.dataset), topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
+            recipe: recipe, dataset: dataset, topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
             epoch: Epoch(1), endpoints: try sockets.endpoints())
         try StageCommand.check(plan.evaluationStages, folder: environment.executables)
         let runner = SupervisorRunner(

@@ -24,7 +24,7 @@ struct Member: Sendable {
     var life = Life.idle
     var pid: Int32?
     var host: String?
-    var peer: PeerID?
+    var peer: ControlPeer?
     var incarnation: Incarnation?
     var lastHeard = Duration.zero
     var configuredAt: Duration?

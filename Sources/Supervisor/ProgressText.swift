@@ -78,3 +78,21 @@ enum ProgressText {
         value.isFinite ? String(format: "%.\(digits)f", value) : "nan"
     }
 }
+
+extension StatusReport {
+    /// For a person: the progress block and a table of the processes.
+    public var text: String {
+        let rows = stages.map { stage in
+            [
+                "\(stage.stage)-\(stage.id)", stage.pid.map { "\($0)" } ?? "-", stage.host ?? "-",
+                stage.waitingOn.map { "waits for \($0)" } ?? stage.state.rawValue,
+                stage.restarts > 0 ? "restarted \(stage.restarts)x" : "",
+            ]
+        }
+        let widths = (0..<5).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        let table = rows.map { row in
+            "  " + zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
+        }
+        return (ProgressText.block(self, evaluated: nil).dropLast() + table).joined(separator: "\n")
+    }
+}

@@ -70,10 +70,17 @@ public final class RunDirectory {
     }
 
     /// Writes what was resolved, so that a resume trains the same.
-    public func save(recipe: String, topology: String, dataset: DatasetSummary) throws {
+    public func save(recipe: String, topology: String) throws {
         try DurableFile.write(recipe, to: recipePath)
         try DurableFile.write(topology, to: topologyPath)
-        try dataset.write(to: datasetPath)
+    }
+
+    /// Writes what the dataset is; where it was written before, checks that it still is so.
+    ///
+    /// - Throws: `UserError` where the dataset is no longer the one that the run was started with.
+    public func record(_ dataset: DatasetSummary, root: String) throws {
+        guard FileManager.default.fileExists(atPath: datasetPath) else { return try dataset.write(to: datasetPath) }
+        try dataset.checkUnchanged(since: DatasetSummary(contentsOf: datasetPath), root: root)
     }
 
     public func logPath(of replica: CustomStringConvertible) -> String { "\(logsPath)/\(replica).log" }

@@ -10,7 +10,13 @@ public final class RunLock {
         let path = RunLock.path(directory)
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+        // `picoflow status` may be looking at the lock this very moment.
+        var isMine = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+        for _ in 0..<3 where !isMine {
+            usleep(50_000)
+            isMine = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+        }
+        guard isMine else {
             close(descriptor)
             let holder = RunLock.holder(of: directory).map { " by \($0)" } ?? ""
             throw UserError(

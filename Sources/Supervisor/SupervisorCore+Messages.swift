@@ -6,7 +6,7 @@ import Wire
 /// What stages and clients say.
 extension SupervisorCore {
     mutating func receive(
-        _ message: ControlInbound, _ peer: PeerID, _ incarnation: Incarnation, _ now: Duration,
+        _ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
         _ actions: inout [SupervisorAction]
     ) {
         switch message {
@@ -35,7 +35,7 @@ extension SupervisorCore {
     }
 
     mutating func hello(
-        _ hello: Hello, _ peer: PeerID, _ incarnation: Incarnation, _ now: Duration, _ actions: inout [SupervisorAction]
+        _ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration, _ actions: inout [SupervisorAction]
     ) {
         guard let index = index(of: hello.replica), members[index].isAlive, members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.

@@ -3,7 +3,7 @@ import StageKit
 import Wire
 
 /// A peer of the control socket: its routing id.
-public struct PeerID: Hashable, Sendable {
+public struct ControlPeer: Hashable, Sendable {
     public var bytes: Data
     public init(_ bytes: Data) { self.bytes = bytes }
 }
@@ -43,7 +43,7 @@ public enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
 /// What happens to the supervisor.
 public enum SupervisorEvent: Sendable, Equatable {
     case start
-    case message(ControlInbound, from: PeerID, incarnation: Incarnation)
+    case message(ControlInbound, from: ControlPeer, incarnation: Incarnation)
     case spawned(Replica, pid: Int32)
     case spawnFailed(Replica, String)
     /// - lastLine: the newest line of its log, where it has one.
@@ -57,7 +57,7 @@ public enum SupervisorEvent: Sendable, Equatable {
 /// What the supervisor does.
 public enum SupervisorAction: Sendable, Equatable {
     case spawn(Replica)
-    case send(ControlOutbound, to: PeerID)
+    case send(ControlOutbound, to: ControlPeer)
     case signal(Replica, Int32)
     case journal(JournalEntry)
     case log(LogLevel, String)

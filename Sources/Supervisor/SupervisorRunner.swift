@@ -189,7 +189,7 @@ public final class SupervisorRunner {
         let inbox = self.inbox
         let listener = lossListener
         let session = EvaluationSession(
-            recipe: core.plan.recipe, checkpoint: checkpoint, runDirectory: core.plan.runDirectory, endpoint: endpoint,
+            recipe: core.plan.recipe, dataset: core.plan.dataset, checkpoint: checkpoint, runDirectory: core.plan.runDirectory, endpoint: endpoint,
             sender: Sender(run: core.plan.runName, name: "evaluation"), context: context, epoch: core.plan.epoch,
             pool: core.plan.topology.pool, stop: evaluationStop,
             progress: { inbox.put(.evaluated(done: $0, total: $1)) }, onWorkerLoss: { listener.set($0) })

@@ -2,6 +2,7 @@ import ArgumentParser
 import Basics
 import Configuration
 import Foundation
+import StageKit
 import Supervisor
 
 /// `picoflow eval`: measures a run's network on a split, by evaluator processes.
@@ -34,8 +35,9 @@ struct EvalCommand: ParsableCommand {
         let recipe = try Recipe.resolve(path: run + "/recipe.yaml", overrides: set.overrides)
         let topology = try Topology.resolve(path: run + "/topology.yaml", replicas: stage.replicas, recipe: recipe)
         let summary = try EvaluationRun.run(
-            runDirectory: run, checkpoint: checkpoint, recipe: recipe, topology: topology,
-            evaluation: PoolEvaluation(split: split), environment: .ofThisProcess(),
+            runDirectory: run, checkpoint: checkpoint, recipe: recipe,
+            dataset: DatasetSummary(opening: recipe.dataset), topology: topology, evaluation: PoolEvaluation(split: split),
+            environment: .ofThisProcess(),
             display: isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : QuietDisplay())
         print(json ? summary.json : summary.table)
     }

@@ -8,7 +8,10 @@ struct PicoFlow: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "picoflow",
         abstract: "Trains segmentation networks by cross-image pixel contrast, as a dataflow of processes.",
-        subcommands: [RecipeCommand.self, ValidateCommand.self, DataCommand.self, EvalCommand.self, PredictCommand.self, ExportCommand.self])
+        subcommands: [
+            LaunchCommand.self, StatusCommand.self, StopCommand.self, EvalCommand.self, PredictCommand.self,
+            ExportCommand.self, RecipeCommand.self, ValidateCommand.self, DataCommand.self,
+        ])
 
     /// Runs the command that the arguments name.
     ///

@@ -185,8 +185,11 @@ import Wire
         let images = (0..<2).map { "\(files.path)/data/val/scene\($0).png" }
         var lines: [String] = []
         // The run knows its classes even where the dataset has gone.
-        try ClassTable(classes: (0..<11).map { ClassInfo(name: "kind\($0)", color: Palette.camvid[$0]) })
-            .write(toRun: files.run)
+        let summary = DatasetSummary(
+            classes: (0..<11).map { "kind\($0)" }, palette: Palette.camvid.map { [$0.red, $0.green, $0.blue] },
+            images: 2)
+        try DurableFile.write(
+            String(decoding: JSONEncoder().encode(summary), as: UTF8.self), to: files.run + "/dataset.json")
         try PredictJob.run(
             PredictJob.Options(arguments: ["--run", files.run, "--out", files.path + "/out"] + images)
         ) { lines.append($0) }
@@ -217,6 +220,9 @@ import Wire
         #expect(message(common + ["a/x.png", "b/x.jpg"]).contains("would both be written to"))
         #expect(message(common + [files.path + "/absent.png"]).contains("absent.png"))
         #expect(message(["--run", files.path + "/other", "--out", "o", "a.png"]).contains(files.path + "/other"))
+        try DurableFile.write("{}", to: files.run + "/dataset.json")
+        #expect(message(common + ["a.png"]).contains("dataset.json: is no description of a dataset"))
+        try FileManager.default.removeItem(atPath: files.run + "/dataset.json")
         try FileManager.default.removeItem(atPath: files.checkpoint + "/manifest.json")
         #expect(message(common + ["a.png"]) == "\(files.run)/checkpoints: holds no complete checkpoint")
     }
@@ -224,8 +230,10 @@ import Wire
     @Test func exportTakesTheNewestCheckpoint() throws {
         let files = try Files()
         let target = files.path + "/network.safetensors"
-        let line = try EvaluatorMain.export(["--run", files.run, "--to", target])
+        let reference = files.path + "/reference.safetensors"
+        let line = try EvaluatorMain.export(["--run", files.run, "--to", target, "--reference", reference])
         #expect(line.hasPrefix(target))
+        #expect(try SafetensorsFile(path: reference).description(of: "logits")?.shape == [1, 11, 129, 97])
         #expect(try Safetensors.read(target).names.allSatisfy { !$0.hasPrefix("projection.") })
     }
 

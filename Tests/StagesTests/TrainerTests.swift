@@ -3,6 +3,7 @@ import Configuration
 import Contrast
 import Models
 import Tensors
+import TestSupport
 import Testing
 import Wire
 
@@ -66,12 +67,16 @@ import Wire
         try (ce + pull).backward()
 
         #expect(abs(loss - (try ce.item())) < 1e-5)
+        // Rounding is judged against the whole gradient: some of its parts cancel to almost nothing.
+        var difference = 0.0
+        var total = 0.0
         for (name, parameter) in whole.network.namedParameters() {
             let expected: [Float] = try #require(try parameter.grad).array()
             let found: [Float] = try #require(try cut.network.namedParameters()[name]?.grad).array()
-            let scale = expected.map(abs).max() ?? 0
-            for (a, b) in zip(expected, found) { #expect(abs(a - b) <= 1e-3 * scale + 1e-6, "\(name)") }
+            difference += zip(expected, found).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+            total += expected.reduce(0) { $0 + Double($1 * $1) }
         }
+        #expect((difference / total).squareRoot() < 1e-5)
     }
 
     @Test func warmUpLeavesTheProjectionHeadAlone() throws {
@@ -114,10 +119,10 @@ import Wire
             try trainer.backwardThroughBackbone(pass)
             _ = try trainer.update(step: number, embedding: true)
         }
-        let folder = "\(TemporaryFolder.path())"
+        let folder = try TemporaryFolder()
         let straight = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
         for number in 1...2 as ClosedRange<UInt64> { try step(straight, number) }
-        let saved = try Checkpoint.write(step: 2, trainer: straight, runDirectory: folder, memory: nil)
+        let saved = try Checkpoint.write(step: 2, trainer: straight, runDirectory: folder.path, memory: nil)
         try step(straight, 3)
 
         let resumed = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)

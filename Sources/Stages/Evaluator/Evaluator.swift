@@ -25,7 +25,7 @@ public struct Evaluator {
         let worker = try PoolWorker(
             consumers: runtime.configuration.endpoints(.evaluation), as: runtime.sender,
             fingerprint: runtime.fingerprint.digest, credit: Self.credit, context: runtime.context,
-            onEvent: { logger.info("\($0)") })
+            settings: runtime.configuration.poolSettings, onEvent: { logger.info("\($0)") })
         runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
 
         let counter = Counter()

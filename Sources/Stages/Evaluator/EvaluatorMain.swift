@@ -1,4 +1,5 @@
 import Basics
+import Configuration
 import Foundation
 import Models
 import StageKit
@@ -13,7 +14,7 @@ import Tensors
 /// ```
 /// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
 /// picoflow-evaluator predict --run DIR --out DIR [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
-/// picoflow-evaluator export --to FILE (--run DIR | --checkpoint DIR)
+/// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--reference FILE]
 /// ```
 public enum EvaluatorMain {
     public static func run(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) -> Never {
@@ -39,12 +40,17 @@ public enum EvaluatorMain {
         exit(0)
     }
 
+    /// `--reference` also writes an input and its logits, which `tools/check-export` compares PyTorch's with.
     static func export(_ arguments: [String]) throws -> String {
-        let words = try JobArguments(arguments, options: ["--run", "--checkpoint", "--to"])
+        let words = try JobArguments(arguments, options: ["--run", "--checkpoint", "--to", "--reference"])
         guard words.rest.isEmpty else { throw UserError("export takes no '\(words.rest[0])'") }
+        let run = try words.required("--run")
         let to = try words.required("--to")
-        let checkpoint = try words["--checkpoint"] ?? RunCheckpoints.newest(inRun: words.required("--run"))
-        return try ExportJob.run(checkpoint: checkpoint, to: to)
+        let checkpoint = try words["--checkpoint"] ?? RunCheckpoints.newest(inRun: run)
+        let line = try ExportJob.run(checkpoint: checkpoint, to: to)
+        guard let reference = words["--reference"] else { return line }
+        let recipe = try Recipe.resolve(path: run + "/recipe.yaml")
+        return try line + "\n" + ExportJob.writeReference(recipe.model, checkpoint: checkpoint, to: reference)
     }
 }
 
@@ -61,7 +67,7 @@ extension PredictJob.Options {
             guard let count = Int(text), count > 0 else { throw UserError("--threads \(text) is no positive number") }
             threads = count
         }
-        if let text = words["--device"] { device = try Device(parsing: text) }
+        if let text = words["--device"] { device = try Tensors.Device(parsing: text) }
     }
 }
 

@@ -4,6 +4,7 @@ import Datasets
 import Foundation
 import Imaging
 import Models
+import StageKit
 import Tensors
 
 /// Labels images with a run's network and writes them as overlays: `picoflow predict` runs it once, without a pool.
@@ -38,7 +39,7 @@ public enum PredictJob {
         try Torch.checkDevice(options.device)
 
         let recipe = try Recipe.resolve(path: options.run + "/recipe.yaml")
-        let classes = try ClassTable.read(fromRun: options.run)?.classes ?? Dataset.open(recipe.dataset).classes
+        let classes = try classes(ofRun: options.run, recipe)
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
         let inference = try Inference(network: network, settings: recipe.evaluate, device: options.device)
@@ -56,6 +57,20 @@ public enum PredictJob {
             let overlay = try picture.overlaid(with: labels, palette: palette)
             try ImageFile.write(PNG.encode(overlay), to: target)
             report("\(target): \(shares(of: labels, classes.map(\.name)))")
+        }
+    }
+
+    /// What the run noted of its dataset in `dataset.json`, which may have gone since; the dataset itself otherwise.
+    private static func classes(ofRun directory: String, _ recipe: Recipe) throws -> [ClassInfo] {
+        let path = directory + "/dataset.json"
+        guard let data = FileManager.default.contents(atPath: path) else {
+            return try Dataset.open(recipe.dataset).classes
+        }
+        guard let summary = try? JSONDecoder().decode(DatasetSummary.self, from: data),
+            summary.palette.count == summary.classes.count, summary.palette.allSatisfy({ $0.count == 3 })
+        else { throw UserError("\(path): is no description of a dataset as a run writes it") }
+        return zip(summary.classes, summary.palette).map { name, color in
+            ClassInfo(name: name, color: RGB8(color[0], color[1], color[2]))
         }
     }
 

@@ -25,10 +25,18 @@ public enum StageMain {
     public static func run(
         _ kind: StageKind, fingerprint: () throws -> Fingerprint, _ body: (StageRuntime) throws -> Void
     ) -> Never {
+        run(kind, arguments: Array(CommandLine.arguments.dropFirst()), fingerprint: fingerprint, body)
+    }
+
+    /// The same with a command line that is not the process's.
+    static func run(
+        _ kind: StageKind, arguments words: [String], fingerprint: () throws -> Fingerprint,
+        _ body: (StageRuntime) throws -> Void
+    ) -> Never {
         for ignored in [SIGINT, SIGHUP, SIGPIPE] { signal(ignored, SIG_IGN) }
         let arguments: StageLink.Arguments
         do {
-            arguments = try StageLink.Arguments(Array(CommandLine.arguments.dropFirst()), kind: kind)
+            arguments = try StageLink.Arguments(words, kind: kind)
         } catch {
             FileHandle.standardError.write(Data("\(kind.executable): \(error)\n".utf8))
             end(2)

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Basics
+import Configuration
+import Foundation
+import StageKit
+import Supervisor
+
+/// `picoflow launch`: trains a recipe on a topology, from the first process to the table at the end.
+struct LaunchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "launch",
+        abstract: "Train a recipe: start all stages, watch them, evaluate at the end.",
+        discussion: """
+            picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml
+            picoflow launch --resume runs/quick-pico-1
+
+            Ctrl-C stops after the step in hand, with a checkpoint; a second Ctrl-C stops at once.
+            """)
+
+    @Argument(help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"))
+    var topology: String?
+
+    @Option(name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+    var recipe: String?
+
+    @OptionGroup var set: OverrideOptions
+    @OptionGroup var stage: StageOptions
+
+    @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory; runs/RECIPE-N where missing.", valueName: "dir"))
+    var directory: String?
+
+    @Option(name: .customLong("resume"), help: ArgumentHelp("Go on with this run from its newest checkpoint.", valueName: "dir"))
+    var resume: String?
+
+    @Flag(help: "Let a resumed run compute with another number of threads, which changes the last bits of the weights.")
+    var allowDifferentThreads = false
+
+    @Flag(help: "Print warnings, errors and the result only.")
+    var quiet = false
+
+    func validate() throws {
+        if resume != nil {
+            guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
+                throw ValidationError("A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet and --allow-different-threads only.")
+            }
+        } else {
+            guard topology != nil, recipe != nil else { throw ValidationError("Give a topology and --recipe, or --resume.") }
+        }
+    }
+
+    func run() throws {
+        let environment = try SupervisorRunner.Environment.ofThisProcess()
+        let (launch, dataset) = try prepare(environment)
+        let display: any ProgressDisplay =
+            if quiet { QuietDisplay() } else if isatty(STDERR_FILENO) == 1 { TerminalDisplay() } else { LineDisplay() }
+        display.log(.info, "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
+        let outcome = try launch.run(
+            dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
+        switch outcome {
+        case .finished(_, _, let evaluation):
+            print(outcome.summary)
+            if let evaluation {
+                try evaluation.save(inRun: launch.directory.path)
+                print(evaluation.table)
+            }
+        case .stopped:
+            print(outcome.summary)
+            print("go on with: picoflow launch --resume \(launch.directory.path)")
+        case .failed(let message):
+            throw UserError(message)
+        }
+    }
+
+    /// Reads and checks everything before anything is written or started.
+    private func prepare(_ environment: SupervisorRunner.Environment) throws -> (Launch, DatasetSummary) {
+        let options = Launch.Options(allowsDifferentThreads: allowDifferentThreads)
+        if let resume {
+            let launch = try Launch.resume(resume, replicas: stage.replicas, options: options, environment: environment)
+            return (launch, try DatasetSummary(opening: launch.recipe.dataset))
+        }
+        guard let recipePath = recipe, let topologyPath = topology else { throw UserError("give a topology and --recipe") }
+        let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
+        let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
+        let dataset = try DatasetSummary(opening: recipe.dataset)
+        let path = directory ?? "runs/" + RunName.next(
+            recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
+        let launch = try Launch.new(
+            at: path, recipe: recipe, topology: topology, options: options, environment: environment)
+        return (launch, dataset)
+    }
+}

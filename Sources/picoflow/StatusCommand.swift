@@ -1,0 +1,47 @@
+import ArgumentParser
+import Basics
+import Configuration
+import Foundation
+import Supervisor
+
+/// `--run DIR`, or the newest run under `runs/` that is at work.
+struct LiveRunOptions: ParsableArguments {
+    @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory; the newest live one under runs/ where missing.", valueName: "dir"))
+    var directory: String?
+
+    func resolve() throws -> String {
+        if let directory { return directory }
+        guard let newest = RunDirectory.newestLive(in: "runs") else {
+            throw UserError("no run under runs/ is at work; name one by --run")
+        }
+        return newest
+    }
+}
+
+/// `picoflow status`: what a run and each of its processes do now.
+struct StatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what a run does now.")
+
+    @OptionGroup var live: LiveRunOptions
+
+    @Flag(help: "Print one JSON object.")
+    var json = false
+
+    func run() throws {
+        let report = try report(of: live.resolve())
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+        } else {
+            print(report.text)
+        }
+    }
+
+    private func report(of path: String) throws -> StatusReport {
+        if RunDirectory.isLive(path) { return try ControlClient(run: path).ask(.status) }
+        let iterations = (try? Recipe.resolve(path: path + "/recipe.yaml"))?.schedule.iterations ?? 0
+        return try StatusReport.ofEndedRun(path, iterations: iterations)
+    }
+}

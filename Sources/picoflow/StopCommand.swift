@@ -1,0 +1,25 @@
+import ArgumentParser
+import Basics
+import Foundation
+import Supervisor
+
+/// `picoflow stop`: ends a run as Ctrl-C does, with a checkpoint, and waits for that.
+struct StopCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "stop", abstract: "Stop a run after its step in hand, with a checkpoint.")
+
+    @OptionGroup var live: LiveRunOptions
+
+    @Flag(help: "Do not wait for the run's end.")
+    var noWait = false
+
+    func run() throws {
+        let path = try live.resolve()
+        _ = try ControlClient(run: path).ask(.stop)
+        if noWait { return print("\(path) is stopping") }
+        // The supervisor bounds each stage's time to end, so this ends too.
+        while RunDirectory.isLive(path) { usleep(100_000) }
+        let report = try StatusReport.ofEndedRun(path, iterations: 0)
+        print("\(path) stopped" + (report.checkpoint.map { " with a checkpoint at step \($0)" } ?? " without a checkpoint"))
+    }
+}

@@ -1,0 +1,124 @@
+import Configuration
+import Foundation
+import StageKit
+import TestSupport
+import Wire
+
+@testable import Supervisor
+
+/// A core with a manual clock and stages that say what the test tells them to.
+final class FakeRun {
+    var core: SupervisorCore
+    var clock = ManualClock()
+    /// All actions so far.
+    var actions: [SupervisorAction] = []
+    private var nextPid: Int32 = 100
+    private(set) var pids: [Replica: Int32] = [:]
+
+    init(
+        hasEvaluation: Bool = false, goal: LaunchPlan.Goal = .train, loaders: Int = 2,
+        determinism: Determinism = .strict, fingerprints: [StageKind: Fingerprint] = [:]
+    ) throws {
+        core = SupervisorCore(
+            plan: try FakeRun.plan(goal: goal, loaders: loaders, determinism: determinism, fingerprints: fingerprints),
+            hasEvaluation: hasEvaluation)
+    }
+
+    static func plan(
+        goal: LaunchPlan.Goal = .train, loaders: Int = 2, determinism: Determinism = .strict,
+        fingerprints: [StageKind: Fingerprint] = [:], directory: String = "/runs/fake"
+    ) throws -> LaunchPlan {
+        var recipe = Recipe()
+        recipe.determinism = determinism
+        recipe.schedule.iterations = 10
+        recipe.schedule.batch = 4
+        return LaunchPlan(
+            recipe: recipe, dataset: dataset, topology: topology(loaders: loaders), goal: goal, runDirectory: directory, epoch: Epoch(1),
+            endpoints: [LinkName.evaluation.rawValue: [try Endpoint("ipc:///tmp/none")]], fingerprints: fingerprints)
+    }
+
+    static let dataset = DatasetSummary(classes: ["a", "b"], palette: [[0, 0, 0], [1, 1, 1]], images: 3)
+
+    static func topology(loaders: Int) -> Topology {
+        var topology = Topology()
+        for (kind, count) in [(StageKind.loader, loaders), (.compute, 1), (.bank, 1), (.miner, 1), (.evaluator, 1)] {
+            var stage = StageSettings()
+            stage.name = kind.rawValue
+            stage.kind = kind
+            stage.replicas = count
+            stage.threads = 1
+            topology.stages.append(stage)
+        }
+        return topology
+    }
+
+    /// Handles an event; processes start at once, and hello at once where `answering`.
+    @discardableResult
+    func handle(_ event: SupervisorEvent, answering: Bool = true) -> [SupervisorAction] {
+        let new = core.handle(event, now: clock.now)
+        actions += new
+        var all = new
+        for case .spawn(let replica) in new {
+            nextPid += 1
+            pids[replica] = nextPid
+            all += handle(.spawned(replica, pid: nextPid), answering: answering)
+            if answering { all += hello(replica) }
+        }
+        return all
+    }
+
+    @discardableResult
+    func hello(_ replica: Replica, fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same")) -> [SupervisorAction] {
+        let kind = StageKind(rawValue: replica.stage)!
+        let hello = Hello(
+            stage: replica.stage, id: replica.id, kind: kind, pid: pids[replica] ?? 0, host: "here", fingerprint: fingerprint)
+        return handle(.message(.hello(hello), from: peer(replica), incarnation: incarnation(replica)))
+    }
+
+    @discardableResult
+    func say(_ message: ControlInbound, as replica: Replica) -> [SupervisorAction] {
+        handle(.message(message, from: peer(replica), incarnation: incarnation(replica)))
+    }
+
+    @discardableResult
+    func exit(_ replica: Replica, _ end: ProcessEnd, line: String? = nil) -> [SupervisorAction] {
+        handle(.exited(replica, pid: pids[replica]!, end, lastLine: line))
+    }
+
+    /// Time passes in steps of a second, during which everybody but `silent` lives on.
+    @discardableResult
+    func pass(_ seconds: Int, silent: Set<Replica> = []) -> [SupervisorAction] {
+        var all: [SupervisorAction] = []
+        for _ in 0..<seconds {
+            clock.advance(.seconds(1))
+            for member in core.members where member.isWorking && !silent.contains(member.replica) {
+                all += say(.heartbeat(Heartbeat(state: .running)), as: member.replica)
+            }
+            all += handle(.tick)
+        }
+        return all
+    }
+
+    /// Each process has its own routing id and incarnation.
+    func peer(_ replica: Replica) -> ControlPeer { ControlPeer(Data("\(replica)/\(pids[replica] ?? 0)".utf8)) }
+    func incarnation(_ replica: Replica) -> Incarnation { Incarnation(rawValue: "\(pids[replica] ?? 0)") }
+}
+
+extension Replica {
+    static let compute = Replica("compute", 1)
+    static let bank = Replica("bank", 1)
+    static let miner = Replica("miner", 1)
+    static let evaluator = Replica("evaluator", 1)
+    static func loader(_ id: Int) -> Replica { Replica("loader", id) }
+}
+
+extension [SupervisorAction] {
+    var spawned: [Replica] { compactMap { if case .spawn(let replica) = $0 { replica } else { nil } } }
+    var outcome: RunOutcome? { compactMap { if case .end(let outcome) = $0 { outcome } else { nil } }.last }
+    var signals: [String] { compactMap { if case .signal(let replica, let number) = $0 { "\(replica) \(number)" } else { nil } } }
+    func commands(to peer: ControlPeer) -> [Command] {
+        compactMap { if case .send(.command(let command), to: peer) = $0 { command } else { nil } }
+    }
+    var failure: String? { if case .failed(let message) = outcome { message } else { nil } }
+    var logged: String { compactMap { if case .log(_, let text) = $0 { text } else { nil } }.joined(separator: "\n") }
+}

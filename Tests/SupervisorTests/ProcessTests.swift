@@ -1,0 +1,106 @@
+import Configuration
+import Foundation
+import StageKit
+import Synchronization
+import TestSupport
+import Testing
+import Wire
+
+@testable import Supervisor
+
+/// Real processes, shell scripts most of them.
+@Suite struct ProcessTests {
+    let folder = try! TemporaryFolder("process")
+
+    private final class Exits: Sendable {
+        private let all = Mutex<[ProcessTable.Exit]>([])
+        func add(_ exit: ProcessTable.Exit) { all.withLock { $0.append(exit) } }
+        var ends: [ProcessEnd] { all.withLock { $0.map(\.end) } }
+    }
+
+    private func spawn(_ script: String, _ exits: Exits, environment: [String: String] = ["PATH": "/usr/bin:/bin"]) throws
+        -> (table: ProcessTable, pid: Int32)
+    {
+        let table = ProcessTable { exits.add($0) }
+        let pid = try table.spawn(
+            .loader(1), command: ["/bin/sh", "-c", script], environment: environment, log: folder("log"))
+        return (table, pid)
+    }
+
+    @Test func exitCodeAndOutputArrive() throws {
+        let exits = Exits()
+        _ = try spawn("echo out; echo $COLOUR >&2; exit 7", exits, environment: ["COLOUR": "blue"])
+        #expect(waitUntil { !exits.ends.isEmpty })
+        #expect(exits.ends == [.code(7)])
+        #expect(folder.read("log") == "out\nblue\n")
+        #expect(LogTail.lastLine(of: folder("log")) == "blue")
+    }
+
+    @Test func signalsReachALivingProcessOnly() throws {
+        let exits = Exits()
+        let (table, _) = try spawn("sleep 100", exits)
+        table.signal(.loader(2), SIGKILL)
+        #expect(table.entries.count == 1)
+        table.signal(.loader(1), SIGTERM)
+        #expect(waitUntil { !exits.ends.isEmpty })
+        #expect(exits.ends == [.signal(SIGTERM)])
+        #expect(table.entries.isEmpty)
+        table.signal(.loader(1), SIGKILL)
+    }
+
+    @Test func processLeadsItsOwnGroupSoThatCtrlCDoesNotReachIt() throws {
+        let exits = Exits()
+        let (table, pid) = try spawn("sleep 100", exits)
+        #expect(getpgid(pid) == pid)
+        table.signal(.loader(1), SIGKILL)
+        #expect(waitUntil { !exits.ends.isEmpty })
+    }
+
+    @Test func missingProgramIsAnErrorWithItsName() {
+        let table = ProcessTable { _ in }
+        #expect {
+            _ = try table.spawn(.loader(1), command: [folder("absent")], environment: [:], log: folder("log"))
+        } throws: { "\($0)".contains("cannot start \(folder("absent")): No such file") }
+    }
+
+    @Test func leftoversOfADeadSupervisorAreKilledButNobodyElse() throws {
+        let exits = Exits()
+        let (table, _) = try spawn("sleep 100", exits)
+        let other = Exits()
+        let (bystander, _) = try spawn("sleep 100", other)
+        var entries = table.entries
+        var reused = bystander.entries[0]
+        // The id of a process that ended, used again by another since.
+        reused.started -= 1
+        entries.append(reused)
+        let record = ProcessRecord(
+            host: ProcessInfo.processInfo.hostName, supervisor: 1, control: "ipc:///tmp/x", processes: entries)
+        try record.write(to: folder("processes.json"))
+        #expect(try ProcessRecord.read(from: folder("processes.json"))?.killLeftovers() == ["loader-1"])
+        #expect(waitUntil { exits.ends == [.signal(SIGKILL)] })
+        #expect(other.ends.isEmpty)
+        bystander.signal(.loader(1), SIGKILL)
+        #expect(waitUntil { !other.ends.isEmpty })
+    }
+
+    @Test func leftoversOfAnotherHostAreAnError() {
+        let record = ProcessRecord(host: "elsewhere", supervisor: 1, control: "", processes: [])
+        #expect { _ = try record.killLeftovers() } throws: { "\($0)".contains("elsewhere") }
+    }
+
+    @Test func commandCarriesThreadsAndRespectsTheUsersPolicy() throws {
+        var settings = StageSettings()
+        settings.kind = .compute
+        settings.threads = 3
+        let command = StageCommand(
+            .compute, settings: settings, control: try Endpoint("ipc:///tmp/c"), run: "r", grace: .milliseconds(1500),
+            folder: "/opt", inherited: ["GOMP_SPINCOUNT": "5", "OMP_NUM_THREADS": "9", "HOME": "/h"])
+        #expect(command.command == [
+            "/opt/picoflow-compute", "--control", "ipc:///tmp/c", "--run", "r", "--stage", "compute", "--id", "1", "--grace", "1500",
+        ])
+        #expect(command.environment == [
+            "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3",
+            "MKL_NUM_THREADS": "3", "HOME": "/h",
+        ])
+    }
+}

@@ -1,0 +1,162 @@
+import Basics
+import Configuration
+import Foundation
+import StageKit
+import TestSupport
+import Testing
+import Wire
+
+@testable import Supervisor
+
+@Suite struct RunDirectoryTests {
+    let folder = try! TemporaryFolder("run")
+
+    private func message(_ body: () throws -> Void) -> String {
+        do {
+            try body()
+            return "(nothing thrown)"
+        } catch { return "\(error)" }
+    }
+
+    @Test func newRunHasItsFoldersAndFiles() throws {
+        let run = try RunDirectory.create(folder("runs/a"))
+        try run.save(recipe: "seed: 1\n", topology: "stages: {}\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: run.path).sorted()
+            == ["checkpoints", "logs", "recipe.yaml", "supervisor.lock", "topology.yaml"])
+        #expect(run.name == "a")
+    }
+
+    @Test func directoryInUseNamesItsHolder() throws {
+        let run = try RunDirectory.create(folder("a"))
+        #expect(RunDirectory.isLive(run.path))
+        let text = message { _ = try RunDirectory.create(run.path) }
+        #expect(text.contains("is in use by process \(getpid())"))
+    }
+
+    @Test func lockEndsWithItsHolder() throws {
+        var run: RunDirectory? = try RunDirectory.create(folder("a"))
+        let path = try #require(run?.path)
+        run = nil
+        #expect(!RunDirectory.isLive(path))
+    }
+
+    @Test func oldRunIsRefusedWithWhatToDo() throws {
+        _ = try RunDirectory.create(folder("a"))
+        let text = message { _ = try RunDirectory.create(folder("a")) }
+        #expect(text.contains("--resume \(folder("a"))"))
+    }
+
+    @Test func emptyDirectoryIsTaken() throws {
+        try FileManager.default.createDirectory(atPath: folder("a"), withIntermediateDirectories: false)
+        _ = try RunDirectory.create(folder("a"))
+    }
+
+    @Test func resumeOfSomethingElseSaysWhatIsMissing() throws {
+        #expect(message { _ = try RunDirectory.resume(folder.path) }.contains("it has no recipe.yaml"))
+        #expect(message { _ = try RunDirectory.resume(folder("absent")) }.contains("cannot find run directory"))
+    }
+
+    @Test func newestCheckpointIsTheNewestWithAManifest() throws {
+        let run = try RunDirectory.create(folder("a"))
+        for (name, manifest) in [
+            ("step-000100", "{}"), ("step-001000", "{\"step\": 1000}"), ("step-000900", "{}"), ("step-002000", nil),
+            ("step-003000", "{\"step\":"), ("step-4000", "{}"), ("step-005000.partial", "{}"),
+        ] as [(String, String?)] {
+            let path = run.checkpointsPath + "/" + name
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+            if let manifest { try DurableFile.write(manifest, to: path + "/manifest.json") }
+        }
+        #expect(run.checkpoints.map(\.step) == [100, 900, 1000])
+        #expect(run.newestCheckpoint?.path == run.checkpointsPath + "/step-001000")
+    }
+
+    @Test func folderNamesSortBeyondSixDigits() {
+        #expect(Checkpoint.folderName(step: 7) == "step-000007")
+        #expect(Checkpoint.folderName(step: 12_345_678) == "step-12345678")
+    }
+
+    @Test func newestLiveRunIsTheOneStartedLast() throws {
+        let first = try RunDirectory.create(folder("runs/b"))
+        let second = try RunDirectory.create(folder("runs/a"))
+        var times = [timeval(tv_sec: 1, tv_usec: 0), timeval(tv_sec: 1, tv_usec: 0)]
+        utimes(first.path + "/supervisor.lock", &times)
+        #expect(RunDirectory.newestLive(in: folder("runs")) == folder("runs/a"))
+        withExtendedLifetime((first, second)) {}
+        #expect(RunDirectory.newestLive(in: folder("none")) == nil)
+    }
+
+    // MARK: Sockets
+
+    @Test func socketsFolderIsPrivateShortAndCleaned() throws {
+        let deep = folder.path + "/" + String(repeating: "x", count: 200)
+        let sockets = SocketsFolder(run: deep, environment: ["XDG_RUNTIME_DIR": folder.path])
+        try sockets.make()
+        try Data().write(to: URL(fileURLWithPath: sockets.path + "/stale"))
+        chmod(sockets.path, 0o755)
+        try sockets.make()
+        var status = stat()
+        #expect(lstat(sockets.path, &status) == 0 && status.st_mode & 0o777 == 0o700)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: sockets.path).isEmpty)
+        #expect(try sockets.endpoints().count == LinkName.allCases.count)
+        sockets.remove()
+        #expect(!FileManager.default.fileExists(atPath: sockets.path))
+    }
+
+    @Test func longRuntimeFolderFallsBackToTmp() {
+        let long = "/" + String(repeating: "r", count: 100)
+        #expect(SocketsFolder(run: "/r", environment: ["XDG_RUNTIME_DIR": long]).path.hasPrefix("/tmp/picoflow-"))
+    }
+
+    @Test func somethingElseInThePlaceOfTheSocketsIsNotTouched() throws {
+        let sockets = SocketsFolder(run: "/r", environment: ["XDG_RUNTIME_DIR": folder.path])
+        try DurableFile.write("mine", to: sockets.path)
+        #expect(message { try sockets.make() }.contains("is in the way"))
+    }
+}
+
+@Suite struct JournalTests {
+    let folder = try! TemporaryFolder("journal")
+
+    private func start(_ epoch: UInt64) -> JournalEntry {
+        .epoch(JournalEntry.EpochStart(epoch: Epoch(epoch), time: "t", from: epoch > 1 ? 500 : nil, computeThreads: 2))
+    }
+
+    @Test func entriesComeBackInOrder() throws {
+        let entries = [
+            start(1), .fingerprint(kind: .loader, Fingerprint(versions: ["a": "1"], hash: "h")),
+            .sampleSkipped("x.jpg", step: 3), .sampleSkipped("y.jpg", step: nil), .ended("stopped"), start(2),
+        ]
+        let journal = try Journal(path: folder("j"))
+        for entry in entries { try journal.append(entry) }
+        #expect(try Journal.read(path: folder("j")) == entries)
+        let again = try Journal(path: folder("j"))
+        #expect(again.entries == entries)
+        #expect(again.nextEpoch == Epoch(3))
+        #expect(again.fingerprints[.loader]?.hash == "h")
+    }
+
+    @Test func tornLastLineIsCutOffAtEveryByte() throws {
+        let journal = try Journal(path: folder("j"))
+        try journal.append(start(1))
+        let whole = try Data(contentsOf: URL(fileURLWithPath: folder("j")))
+        try journal.append(start(2))
+        let both = try Data(contentsOf: URL(fileURLWithPath: folder("j")))
+        for length in whole.count..<both.count {
+            try both.prefix(length).write(to: URL(fileURLWithPath: folder("torn")))
+            let torn = try Journal(path: folder("torn"))
+            #expect(torn.entries == [start(1)])
+            try torn.append(start(7))
+            #expect(try Journal.read(path: folder("torn")) == [start(1), start(7)])
+        }
+    }
+
+    @Test func brokenLineInTheMiddleIsAnErrorWithItsNumber() throws {
+        let journal = try Journal(path: folder("j"))
+        try journal.append(start(1))
+        let line = try #require(folder.read("j"))
+        try folder.write(line + "{\"entry\":\"epo\n" + line, to: "bad")
+        #expect {
+            _ = try Journal(path: folder("bad"))
+        } throws: { "\($0)".hasPrefix("\(folder("bad")):2: ") }
+    }
+}
