@@ -142,6 +142,21 @@ import Testing
         #expect(text.contains("holds no trained network"))
     }
 
+    @Test func exportHasTheReferencesNamesAndShapes() throws {
+        let name = "deeplabv3_timm_mobilenetv2_100"
+        guard ParityFolder.cases?.contains(name) == true else {
+            return print("export names: skipped, \(ParityFolder.path) has no case \(name)")
+        }
+        let reference = try ParityFolder.decode(ParityCase.self, from: ParityFolder.data(name)).state
+        let folder = try Folder()
+        let network = try Network.initial(settings(), classes: 11, seed: 5, projecting: true)
+        try Safetensors.write(network.stateDict(), to: Network.weightsFile(folder.path))
+        _ = try ExportJob.run(checkpoint: folder.path, to: folder("out.safetensors"))
+        let exported = try Safetensors.read(folder("out.safetensors"))
+        #expect(Set(exported.names) == Set(reference.map(\.name)))
+        for entry in reference { #expect(exported[entry.name]?.shape == entry.shape, "\(entry.name)") }
+    }
+
     @Test func normalizationIsTheFormula() throws {
         let pixels = try Tensor([0, 128, 255, 10, 20, 30] as [UInt8], shape: [1, 1, 2, 3])
         let input = try InputNormalization.imageNet(pixels)

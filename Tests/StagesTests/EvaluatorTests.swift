@@ -203,6 +203,25 @@ import Wire
         }
     }
 
+    @Test func predictWritesLabelMapsButOverNoImage() throws {
+        let files = try Files()
+        let image = files.path + "/data/val/scene0.png"
+        func predict(_ labels: String) throws {
+            try PredictJob.run(
+                PredictJob.Options(
+                    arguments: ["--run", files.run, "--out", files.path + "/out", "--labels", labels, image])
+            ) { _ in }
+        }
+        try predict(files.path + "/labels")
+        let written = try ImageFile.readLabels(files.path + "/labels/scene0.png")
+        let network = try Network.trained(files.recipe.model, classes: 11, checkpoint: files.checkpoint)
+        let expected = try Inference(network: network, settings: files.recipe.evaluate).labels(
+            of: ImageFile.readImage(image))
+        #expect(classes(written) == classes(expected))
+        let error = #expect(throws: UserError.self) { try predict(files.path + "/data/../data/val") }
+        #expect(error?.description.contains("would be overwritten") == true)
+    }
+
     @Test func wrongPredictionRequestsAreExplained() throws {
         let files = try Files()
         func message(_ arguments: [String]) -> String {

@@ -13,7 +13,7 @@ import Tensors
 ///
 /// ```
 /// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
-/// picoflow-evaluator predict --run DIR --out DIR [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
+/// picoflow-evaluator predict --run DIR --out DIR [--labels DIR] [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
 /// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--reference FILE]
 /// ```
 public enum EvaluatorMain {
@@ -59,10 +59,12 @@ extension PredictJob.Options {
     ///
     /// - Throws: `UserError` for a missing, unknown or ill-formed one.
     public init(arguments: [String]) throws {
-        let words = try JobArguments(arguments, options: ["--run", "--checkpoint", "--out", "--threads", "--device"])
+        let words = try JobArguments(
+            arguments, options: ["--run", "--checkpoint", "--out", "--labels", "--threads", "--device"])
         try self.init(
             run: words.required("--run"), checkpoint: words["--checkpoint"], images: words.rest,
             out: words.required("--out"))
+        labels = words["--labels"]
         if let text = words["--threads"] {
             guard let count = Int(text), count > 0 else { throw UserError("--threads \(text) is no positive number") }
             threads = count

@@ -17,6 +17,8 @@ public enum PredictJob {
         public var images: [String]
         /// Folder for the overlays; made if missing.
         public var out: String
+        /// Folder for label maps as well; made if missing. None are written where nil.
+        public var labels: String?
         /// All processors where nil.
         public var threads: Int?
         public var device: Tensors.Device = .cpu
@@ -29,7 +31,7 @@ public enum PredictJob {
         }
     }
 
-    /// Writes `OUT/NAME-overlay.png` for each image.
+    /// Writes `OUT/NAME-overlay.png` for each image, and `LABELS/NAME.png`, a class's number per pixel, if asked for.
     ///
     /// - Parameter report: gets a line that explains the colours, then one per image as it is written.
     /// - Throws: `UserError` that names the file, folder or setting at fault. Overlays written before stay.
@@ -44,19 +46,16 @@ public enum PredictJob {
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
         let inference = try Inference(network: network, settings: recipe.evaluate, device: options.device)
 
-        do {
-            try FileManager.default.createDirectory(atPath: options.out, withIntermediateDirectories: true)
-        } catch {
-            throw UserError("cannot make the folder \(options.out): \((error as NSError).localizedDescription)")
-        }
+        for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
         report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))
         let palette = classes.map(\.color)
         for (image, target) in zip(options.images, targets) {
             let picture = try ImageFile.readImage(image)
             let labels = try inference.labels(of: picture)
             let overlay = try picture.overlaid(with: labels, palette: palette)
-            try ImageFile.write(PNG.encode(overlay), to: target)
-            report("\(target): \(shares(of: labels, classes.map(\.name)))")
+            try ImageFile.write(PNG.encode(overlay), to: target.overlay)
+            if let path = target.labels { try ImageFile.write(PNG.encode(labels), to: path) }
+            report("\(target.overlay): \(shares(of: labels, classes.map(\.name)))")
         }
     }
 
@@ -74,19 +73,41 @@ public enum PredictJob {
         }
     }
 
-    /// Where each image's overlay goes.
+    private struct Target {
+        var overlay: String
+        var labels: String?
+    }
+
+    /// Where each image's overlay and label map go.
     ///
-    /// - Throws: `UserError` where there is no image, or two would be written to the same file.
-    private static func targets(of options: Options) throws -> [String] {
+    /// - Throws: `UserError` where there is no image, two would be written to the same file, or one be overwritten.
+    private static func targets(of options: Options) throws -> [Target] {
         guard !options.images.isEmpty else { throw UserError("predict needs at least one image") }
+        let images = Set(options.images.map(absolute))
         var taken: [String: String] = [:]
         return try options.images.map { image in
             let name = ((image as NSString).lastPathComponent as NSString).deletingPathExtension
-            let target = "\(options.out)/\(name)-overlay.png"
-            if let other = taken.updateValue(image, forKey: target) {
-                throw UserError("\(other) and \(image) would both be written to \(target); predict them apart")
+            let target = Target(
+                overlay: "\(options.out)/\(name)-overlay.png", labels: options.labels.map { "\($0)/\(name).png" })
+            for path in [target.overlay] + (target.labels.map { [$0] } ?? []) {
+                if let other = taken.updateValue(image, forKey: absolute(path)) {
+                    throw UserError("\(other) and \(image) would both be written to \(path); predict them apart")
+                }
+                guard !images.contains(absolute(path)) else {
+                    throw UserError("\(path) is one of the images and would be overwritten; name another folder")
+                }
             }
             return target
+        }
+    }
+
+    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
+    private static func makeFolder(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw UserError("cannot make the folder \(path): \((error as NSError).localizedDescription)")
         }
     }
 
