@@ -38,7 +38,9 @@ import Wire
         var all: [[Float]] = []
         for c in 0..<3 {
             for part in MemoryPart.allCases {
-                for slot in 0..<memory.filled(ClassID(c), part) { all.append(memory.vector(ClassID(c), part, slot: slot)) }
+                for slot in 0..<memory.filled(ClassID(c), part) {
+                    all.append(memory.vector(ClassID(c), part, slot: slot))
+                }
                 all.append([])
             }
         }
@@ -53,7 +55,9 @@ import Wire
         return parts
     }
 
-    private func restored<State: LogReplica>(_ source: MemoryReducer, into empty: State, at sequence: UInt64) throws -> State {
+    private func restored<State: LogReplica>(_ source: MemoryReducer, into empty: State, at sequence: UInt64) throws
+        -> State
+    {
         var state = empty
         var parts: [LogPayload] = []
         try source.writeSnapshot { parts.append($0) }
@@ -95,7 +99,9 @@ import Wire
         let physical = try bank.reduce(logical, at: SequenceNumber(1))
         #expect(String(decoding: physical.body, as: UTF8.self) == #"{"step":1}"#)
         #expect(
-            try physical.tensor("writes").bytes.array(of: Int32.self) == [0, 0, 0, 0, -1, 2, 0, 0, 1, -1, 2, 1, 0, 2, 4])
+            try physical.tensor("writes").bytes.array(of: Int32.self) == [
+                0, 0, 0, 0, -1, 2, 0, 0, 1, -1, 2, 1, 0, 2, 4,
+            ])
         #expect(try physical.tensor("rows").bytes.array(of: Float.self) == record.rows)
         #expect(bank.ledger.regionSlot(2, image: 4) == 0)
     }
@@ -160,13 +166,15 @@ import Wire
             LogPayload(
                 body: Data(#"{"step":1}"#.utf8),
                 tensors: [
-                    try WireTensor(name: "writes", dtype: .int32, shape: [writes.count / 5, 5], bytes: SharedBytes(writes)),
+                    try WireTensor(
+                        name: "writes", dtype: .int32, shape: [writes.count / 5, 5], bytes: SharedBytes(writes)),
                     rows,
                 ])
         }
         var replica = MemoryReplica(shape: shape)
         let bad: [[Int32]] = [
-            [3, 0, 0, 0, -1], [-1, 0, 0, 0, -1], [256, 0, 0, 0, -1], [0, 2, 0, 0, -1], [0, 0, 1, 0, -1], [0, 0, -1, 0, -1],
+            [3, 0, 0, 0, -1], [-1, 0, 0, 0, -1], [256, 0, 0, 0, -1], [0, 2, 0, 0, -1], [0, 0, 1, 0, -1],
+            [0, 0, -1, 0, -1],
             [0, 0, 5, 0, -1], [0, 0, 0, 1, -1], [0, 0, 0, -1, -1], [0, 1, 0, 0, -1], [0, 0, 0, 0, 2],
         ]
         for writes in bad {
@@ -176,7 +184,9 @@ import Wire
         let fine = try physical([0, 0, 0, 0, -1], rows: rows)
         #expect(throws: (any Error).self) { try replica.apply(fine, at: SequenceNumber(2)) }
         let wide = try WireTensor(name: "rows", shape: [1, 5], floats: [1, 0, 0, 0, 0])
-        #expect(throws: (any Error).self) { try replica.apply(physical([0, 0, 0, 0, -1], rows: wide), at: SequenceNumber(1)) }
+        #expect(throws: (any Error).self) {
+            try replica.apply(physical([0, 0, 0, 0, -1], rows: wide), at: SequenceNumber(1))
+        }
         #expect(replica.memory.totalFilled == 0)
         try replica.apply(fine, at: SequenceNumber(1))
         #expect(replica.memory.vector(0, .pixels, slot: 0) == [1, 0, 0, 0])
@@ -190,7 +200,9 @@ import Wire
 
     @Test func refusesSnapshotsThatAreNotWhole() throws {
         var bank = MemoryReducer(shape: shape)
-        for step in 1...5 as ClosedRange<UInt64> { _ = try bank.reduce(record(step).encode(), at: SequenceNumber(step)) }
+        for step in 1...5 as ClosedRange<UInt64> {
+            _ = try bank.reduce(record(step).encode(), at: SequenceNumber(step))
+        }
         var parts: [LogPayload] = []
         try bank.writeSnapshot { parts.append($0) }
         #expect(parts.count == 2)
@@ -228,7 +240,9 @@ import Wire
             for step in 1...12 as ClosedRange<UInt64> {
                 try writer.append(SequenceNumber(step), record(step).encode())
                 _ = try model.reduce(record(step).encode(), at: SequenceNumber(step))
-                let memory = try follower.read(at: SequenceNumber(step), epoch: Epoch(1), timeout: patience) { $0.memory }
+                let memory = try follower.read(at: SequenceNumber(step), epoch: Epoch(1), timeout: patience) {
+                    $0.memory
+                }
                 #expect(contents(memory) == contents(model.memory), "step \(step)")
             }
             let checkpoint = try writer.checkpoint(SequenceNumber(12), into: folder, timeout: patience)

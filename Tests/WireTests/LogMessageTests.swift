@@ -60,7 +60,9 @@ import Testing
 
     @Test func pongWithoutAWaitingRecordHasNoNext() throws {
         let pong = LogPong(ping: 1, request: 0, parked: false, next: nil, sequence: SequenceNumber(0))
-        #expect(String(decoding: try pong.wireJSON(), as: UTF8.self) == #"{"parked":false,"ping":1,"request":0,"sequence":0}"#)
+        #expect(
+            String(decoding: try pong.wireJSON(), as: UTF8.self)
+                == #"{"parked":false,"ping":1,"request":0,"sequence":0}"#)
     }
 
     @Test func aRecordHasTheseFrames() throws {
@@ -115,7 +117,9 @@ import Testing
         let next = LogHash.empty.extended(by: [SharedBytes(Array("abc".utf8))])
         #expect(next.rawValue == SHA256.hex(String(repeating: "0", count: 64) + "abc"))
         #expect(next.isWellFormed)
-        for bad in ["", String(repeating: "0", count: 63), String(repeating: "A", count: 64), String(repeating: "g", count: 64)] {
+        for bad in [
+            "", String(repeating: "0", count: 63), String(repeating: "A", count: 64), String(repeating: "g", count: 64),
+        ] {
             #expect(!LogHash(rawValue: bad).isWellFormed)
         }
     }

@@ -69,10 +69,13 @@ import Testing
         _ = core.handle(.tick, now: start + .seconds(1))
         let other = Sender(run: "r", name: "bank-1")
         let pong = LogPong(ping: 1, request: 0, parked: false, next: nil, sequence: SequenceNumber(1))
-        #expect(sent(core.handle(.received(try message(.pong, from: other, pong)), now: start + .seconds(1))) == [.open])
+        #expect(
+            sent(core.handle(.received(try message(.pong, from: other, pong)), now: start + .seconds(1))) == [.open])
         var lost = core
         let back = LogOpened(request: 2, sequence: SequenceNumber(1), hash: .empty)
-        #expect(sent(core.handle(.received(try message(.opened, from: other, back)), now: start + .seconds(1))) == [.append])
+        #expect(
+            sent(core.handle(.received(try message(.opened, from: other, back)), now: start + .seconds(1))) == [.append]
+        )
         let short = LogOpened(request: 2, sequence: SequenceNumber(0), hash: .empty)
         let actions = lost.handle(.received(try message(.opened, from: other, short)), now: start + .seconds(1))
         guard case .failed(let error)? = actions.last else {
@@ -99,7 +102,8 @@ import Testing
             snapshots: [], settings: LogSettings())
         let peer = LogPeer(id: [1])
         let compute = Sender(run: "r", name: "compute-1")
-        func index(_ actions: [LogServerCore<Ring>.Action], _ isIt: (LogServerCore<Ring>.Action) -> Bool) throws -> Int {
+        func index(_ actions: [LogServerCore<Ring>.Action], _ isIt: (LogServerCore<Ring>.Action) -> Bool) throws -> Int
+        {
             let found = actions.firstIndex(where: isIt)
             return try #require(found)
         }
@@ -134,7 +138,8 @@ import Testing
         return try ring.reduce(Ring.logical(sequence), at: SequenceNumber(sequence))
     }
 
-    private func record(_ sequence: UInt64, request: UInt64, epoch: UInt64 = 1, hash: LogHash? = nil) throws -> Message {
+    private func record(_ sequence: UInt64, request: UInt64, epoch: UInt64 = 1, hash: LogHash? = nil) throws -> Message
+    {
         let payload = try physical(sequence)
         return try message(
             .record, epoch: epoch,
@@ -242,7 +247,8 @@ import Testing
         // It waits there for the record after one that never came.
         #expect(sent(core.handle(.received(try pong(2, request: 2, next: 2)), now: start + .seconds(2))) == [.records])
         #expect(sent(core.handle(.tick, now: start + .seconds(3))) == [.ping])
-        #expect(sent(core.handle(.received(try pong(3, request: 2, next: nil)), now: start + .seconds(3))) == [.records])
+        #expect(
+            sent(core.handle(.received(try pong(3, request: 2, next: nil)), now: start + .seconds(3))) == [.records])
     }
 
     @Test func followerGivesUpAReplicaThatThrew() throws {

@@ -22,7 +22,8 @@ import Testing
         let model = try Ring.model(5)
         let acknowledged = try bench.answers.filter { $0.message.header.type == "log.acknowledged" }
             .map { try $0.message.decodeBody(LogAcknowledged.self) }
-        #expect(acknowledged == (1...5).map { LogAcknowledged(sequence: SequenceNumber(UInt64($0)), hash: model[$0].hash) })
+        #expect(
+            acknowledged == (1...5).map { LogAcknowledged(sequence: SequenceNumber(UInt64($0)), hash: model[$0].hash) })
     }
 
     @Test func acknowledgesADuplicateAgainAndRefusesAnotherRecordInItsPlace() throws {
@@ -96,8 +97,10 @@ import Testing
             writer, compute, .checkpoint, epoch: 1,
             LogCheckpointRequest(request: 2, sequence: SequenceNumber(4), folder: saved))
         func offered(_ newest: UInt64) throws -> LogSnapshot? {
-            try bench.ask(follower, miner, .follow, epoch: 1, LogFollow(request: newest, newest: SequenceNumber(newest)))
-                .first?.decodeBody(LogSnapshot.self)
+            try bench.ask(
+                follower, miner, .follow, epoch: 1, LogFollow(request: newest, newest: SequenceNumber(newest))
+            )
+            .first?.decodeBody(LogSnapshot.self)
         }
         #expect(try offered(3)?.sequence == SequenceNumber(0))
         #expect(try offered(4)?.sequence == SequenceNumber(4))
@@ -116,7 +119,8 @@ import Testing
             writer, compute, .retain, epoch: 1, LogRetain(request: 3, sequence: SequenceNumber(4)))
         #expect(retained.first?.header.type == "log.retained")
         func follow(_ newest: UInt64) throws -> Message? {
-            try bench.ask(follower, miner, .follow, epoch: 1, LogFollow(request: 1, newest: SequenceNumber(newest))).first
+            try bench.ask(follower, miner, .follow, epoch: 1, LogFollow(request: 1, newest: SequenceNumber(newest)))
+                .first
         }
         for sequence in 5...11 {
             try bench.append(writer, compute, 1, UInt64(sequence))
@@ -143,7 +147,8 @@ import Testing
         let early = LogPeer(id: [3])
         #expect(
             try bench.ask(
-                early, Sender(run: "r", name: "miner-2"), .follow, epoch: 2, LogFollow(request: 1, newest: SequenceNumber(2))
+                early, Sender(run: "r", name: "miner-2"), .follow, epoch: 2,
+                LogFollow(request: 1, newest: SequenceNumber(2))
             ).isEmpty)
         let successor = Sender(run: "r", name: "compute-1")
         let all = try bench.ask(writer, successor, .open, epoch: 2, LogOpen(request: 1, sequence: SequenceNumber(2)))
@@ -169,7 +174,8 @@ import Testing
         let bodies: [(String, String)] = [
             ("log.append", "{}"), ("log.append", "[]"), ("log.append", "{\"sequence\":-1,\"payload\":\"\"}"),
             ("log.append", "{\"sequence\":1e300,\"payload\":\"\"}"), ("log.open", "{\"request\":\"1\",\"sequence\":0}"),
-            ("log.follow", "{\"request\":1}"), ("log.part", "{\"request\":1,\"sequence\":0,\"index\":9223372036854775808}"),
+            ("log.follow", "{\"request\":1}"),
+            ("log.part", "{\"request\":1,\"sequence\":0,\"index\":9223372036854775808}"),
             ("log.records", "{\"request\":1,\"from\":1,\"count\":0}"),
             ("log.records", "{\"request\":1,\"from\":1,\"count\":65}"),
             ("log.records", "{\"request\":1,\"from\":18446744073709551615,\"count\":1}"),
@@ -187,7 +193,8 @@ import Testing
     @Test func refusesAPartOfASnapshotThatWasNotOffered() throws {
         let bench = try LogBench(folder.path)
         try bench.fill(writer, compute, epoch: 1, through: 2)
-        let early = try bench.ask(follower, miner, .part, epoch: 1, LogPart(request: 1, sequence: SequenceNumber(0), index: 0))
+        let early = try bench.ask(
+            follower, miner, .part, epoch: 1, LogPart(request: 1, sequence: SequenceNumber(0), index: 0))
         #expect(try refusal(early) == .gone)
         try bench.ask(follower, miner, .follow, epoch: 1, LogFollow(request: 2, newest: SequenceNumber(2)))
         for index in [-1, 4, Int.max] {

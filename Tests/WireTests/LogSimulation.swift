@@ -205,7 +205,9 @@ final class LogSimulation {
         guard isOpen, appended < SequenceNumber(total), !checkpointing else { return }
         // Compute may run one step ahead of what is durable, and no further than the slowest miner's 8.
         let slowest = followers.filter { $0.startsAt <= now }.map { $0.reached ?? SequenceNumber(0) }.min()
-        guard appended.rawValue < acknowledged.rawValue + 3, appended.rawValue < (slowest?.rawValue ?? 0) + 8 else { return }
+        guard appended.rawValue < acknowledged.rawValue + 3, appended.rawValue < (slowest?.rawValue ?? 0) + 8 else {
+            return
+        }
         appended = appended.next
         try writerActs(writer.handle(.append(appended, Ring.logical(appended.rawValue)), now: now))
         if random.below(6) == 0 {
@@ -295,7 +297,8 @@ final class LogSimulation {
         while !isDone {
             steps += 1
             guard steps < 200_000 else {
-                Issue.record("seed \(seed): no end; acknowledged \(acknowledged), followers \(followers.map(\.reached))")
+                Issue.record(
+                    "seed \(seed): no end; acknowledged \(acknowledged), followers \(followers.map(\.reached))")
                 return
             }
             if random.below(150) == 0 { try disturb() }
@@ -359,7 +362,8 @@ final class LogSimulation {
     }
 
     @Test func theSimulationDoesWhatItClaims() throws {
-        var backwards = 0, restarts = 0
+        var backwards = 0
+        var restarts = 0
         for seed in 100..<110 {
             let simulation = try LogSimulation(seed: UInt64(seed), total: 40)
             try simulation.run()

@@ -47,7 +47,8 @@ import Testing
         let model = try Ring.model(30)
         let server = try server()
         let writer = try writer()
-        let fast = try follower(), late = try follower("miner-2")
+        let fast = try follower()
+        let late = try follower("miner-2")
         #expect(try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: patience) == .empty)
         for step in 1...30 {
             try writer.append(SequenceNumber(UInt64(step)), Ring.logical(UInt64(step)))
@@ -74,7 +75,9 @@ import Testing
             let first = try follower()
             #expect(try slots(first, at: 5) == model[5].slots)
             first.close()
-            #expect(throws: LogError.closed) { try first.advance(to: SequenceNumber(6), epoch: Epoch(1), timeout: patience) }
+            #expect(throws: LogError.closed) {
+                try first.advance(to: SequenceNumber(6), epoch: Epoch(1), timeout: patience)
+            }
         }
         let second = try follower()
         #expect(try slots(second, at: 4) == model[4].slots)
@@ -173,7 +176,9 @@ import Testing
         #expect(throws: LogError.outOfOrder(SequenceNumber(3), expected: SequenceNumber(2))) {
             try writer.append(SequenceNumber(3), Ring.logical(3))
         }
-        #expect(throws: LogError.self) { try writer.waitAcknowledged(SequenceNumber(1).next, timeout: .milliseconds(20)) }
+        #expect(throws: LogError.self) {
+            try writer.waitAcknowledged(SequenceNumber(1).next, timeout: .milliseconds(20))
+        }
         writer.close()
         #expect(throws: LogError.closed) { try writer.append(SequenceNumber(2), Ring.logical(2)) }
     }

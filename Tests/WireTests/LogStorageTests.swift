@@ -29,13 +29,17 @@ import Testing
     @Test func goesOnWhereTheLastDurableRecordIs() throws {
         _ = try written()
         let bench = try LogBench(folder.path)
-        #expect(bench.engine.position == .init(epoch: Epoch(7), sequence: SequenceNumber(5), hash: try Ring.model(5)[5].hash))
+        #expect(
+            bench.engine.position
+                == .init(epoch: Epoch(7), sequence: SequenceNumber(5), hash: try Ring.model(5)[5].hash))
         // The same start of compute may go on, and every record is still known.
         let answer = try bench.ask(writer, compute, .open, epoch: 7, LogOpen(request: 1, sequence: SequenceNumber(4)))
         #expect(answer.first?.header.type == "log.opened")
         #expect(try bench.append(writer, compute, 7, 2).first?.header.type == "log.acknowledged")
         #expect(bench.engine.statistics.duplicates == 1)
-        #expect(try bench.append(writer, compute, 7, 6).first?.decodeBody(LogAcknowledged.self).hash == Ring.model(6)[6].hash)
+        #expect(
+            try bench.append(writer, compute, 7, 6).first?.decodeBody(LogAcknowledged.self).hash
+                == Ring.model(6)[6].hash)
     }
 
     /// Whatever a crash leaves of the last record is cut off; the ones before it stay.
@@ -94,13 +98,17 @@ import Testing
         let copy = LogTestFolder()
         for length in 0..<bytes.count {
             try overwrite(copy.file("x"), Array(bytes[..<length]))
-            #expect(throws: LogError.self, "\(length) bytes") { try LogSnapshotFile(opening: copy.file("x"), verify: true) }
+            #expect(throws: LogError.self, "\(length) bytes") {
+                try LogSnapshotFile(opening: copy.file("x"), verify: true)
+            }
         }
         for index in bytes.indices where !(8..<80).contains(index) {
             var damaged = bytes
             damaged[index] ^= 1
             try overwrite(copy.file("x"), damaged)
-            #expect(throws: LogError.self, "byte \(index)") { try LogSnapshotFile(opening: copy.file("x"), verify: true) }
+            #expect(throws: LogError.self, "byte \(index)") {
+                try LogSnapshotFile(opening: copy.file("x"), verify: true)
+            }
         }
         do {
             _ = try LogBench(folder.file("other"), start: .snapshot(copy.file("x")))
@@ -114,13 +122,16 @@ import Testing
         _ = try written()
         let other = LogTestFolder()
         let bench = try LogBench(other.path, start: .snapshot(folder.file("bank.snapshot")), knownEpoch: Epoch(7))
-        #expect(bench.engine.position == .init(epoch: Epoch(7), sequence: SequenceNumber(3), hash: try Ring.model(3)[3].hash))
+        #expect(
+            bench.engine.position
+                == .init(epoch: Epoch(7), sequence: SequenceNumber(3), hash: try Ring.model(3)[3].hash))
         let successor = Sender(run: "r", name: "compute-1")
         try bench.fill(writer, successor, epoch: 8, from: 3, through: 5)
         #expect(bench.engine.position.hash == (try Ring.model(5)[5].hash))
         for name in ["snapshot-000000000003", "records-000000000003"] {
             #expect(
-                FileManager.default.contents(atPath: folder.file(name)) == FileManager.default.contents(atPath: other.file(name)))
+                FileManager.default.contents(atPath: folder.file(name))
+                    == FileManager.default.contents(atPath: other.file(name)))
         }
         // A start from a checkpoint forgets what came after it.
         let back = try LogBench(folder.path, start: .snapshot(folder.file("bank.snapshot")))
@@ -156,7 +167,8 @@ import Testing
         #expect(take(64) == Data(try Ring.model(1, capacity: 3)[1].hash.rawValue.utf8))
         var parts: [[UInt8]] = []
         for values in [[Int32(ring.next), ring.slots[0], ring.slots[1]], [ring.slots[2]]] {
-            let described = #"[{"bytes":\#(values.count * 4),"dtype":"int32","name":"slots","shape":[\#(values.count)]}]"#
+            let described =
+                #"[{"bytes":\#(values.count * 4),"dtype":"int32","name":"slots","shape":[\#(values.count)]}]"#
             var part = Data()
             part.append(contentsOf: [UInt8(described.utf8.count), 0, 0, 0])
             part.append(contentsOf: described.utf8)

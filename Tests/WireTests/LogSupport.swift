@@ -161,7 +161,9 @@ final class LogBench {
         let opened = try ask(
             peer, sender, .open, epoch: epoch, LogOpen(request: 1, sequence: SequenceNumber(from)))
         #expect(opened.first?.header.type == "log.opened")
-        for sequence in (from + 1)...max(last, from + 1) where sequence <= last { try append(peer, sender, epoch, sequence) }
+        for sequence in (from + 1)...max(last, from + 1) where sequence <= last {
+            try append(peer, sender, epoch, sequence)
+        }
     }
 
     @discardableResult
