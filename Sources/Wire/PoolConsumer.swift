@@ -43,6 +43,7 @@ public final class PoolConsumer: Sendable {
             core: core, socket: socket, mailbox: mailbox, maxFrames: limits.tensors + 3, onEvent: onEvent)
         let thread = Thread { runner.run() }
         thread.name = "pool \(sender.name)"
+        thread.stackSize = threadStackBytes
         thread.start()
     }
 
