@@ -27,7 +27,7 @@ struct LaunchCommand: ParsableCommand {
     @OptionGroup var stage: StageOptions
 
     @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory; runs/RECIPE-N where missing.", valueName: "dir"))
-    var run: String?
+    var directory: String?
 
     @Option(name: .customLong("resume"), help: ArgumentHelp("Go on with this run from its newest checkpoint.", valueName: "dir"))
     var resume: String?
@@ -40,7 +40,7 @@ struct LaunchCommand: ParsableCommand {
 
     func validate() throws {
         if resume != nil {
-            guard topology == nil, recipe == nil, run == nil, set.overrides.isEmpty else {
+            guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
                 throw ValidationError("A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet and --allow-different-threads only.")
             }
         } else {
@@ -51,7 +51,7 @@ struct LaunchCommand: ParsableCommand {
     func run() throws {
         let environment = try SupervisorRunner.Environment.ofThisProcess()
         let (launch, dataset) = try prepare(environment)
-        let display: any ProgressDisplay = quiet ? QuietDisplay() : isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay()
+        let display = self.display()
         display.log(.info, "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: nil, environment: environment, display: display)
@@ -67,6 +67,11 @@ struct LaunchCommand: ParsableCommand {
         }
     }
 
+    private func display() -> any ProgressDisplay {
+        if quiet { return QuietDisplay() }
+        return isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay() as any ProgressDisplay
+    }
+
     /// Reads and checks everything before anything is written or started.
     private func prepare(_ environment: SupervisorRunner.Environment) throws -> (Launch, DatasetSummary) {
         let options = Launch.Options(allowsDifferentThreads: allowDifferentThreads)
@@ -78,7 +83,7 @@ struct LaunchCommand: ParsableCommand {
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
         let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
         let dataset = try DatasetSummary(opening: recipe.dataset)
-        let directory = run ?? "runs/" + RunName.next(
+        let directory = directory ?? "runs/" + RunName.next(
             recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
         let launch = try Launch.new(
             at: directory, recipe: recipe, topology: topology, options: options, environment: environment)

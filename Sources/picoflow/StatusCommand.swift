@@ -7,10 +7,10 @@ import Supervisor
 /// `--run DIR`, or the newest run under `runs/` that is at work.
 struct LiveRunOptions: ParsableArguments {
     @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory; the newest live one under runs/ where missing.", valueName: "dir"))
-    var run: String?
+    var directory: String?
 
     func resolve() throws -> String {
-        if let run { return run }
+        if let directory { return directory }
         guard let newest = RunDirectory.newestLive(in: "runs") else {
             throw UserError("no run under runs/ is at work; name one by --run")
         }
@@ -23,13 +23,13 @@ struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show what a run does now.")
 
-    @OptionGroup var run: LiveRunOptions
+    @OptionGroup var directory: LiveRunOptions
 
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func run() throws {
-        let report = try report(of: run.resolve())
+        let report = try self.report(of: directory.resolve())
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
