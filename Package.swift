@@ -60,7 +60,7 @@ let package = Package(
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
-            exclude: ["PROTOCOL.md", "PROTOCOL-CONTROL.md", "PROTOCOL-LOG.md"]),
+            exclude: ["PROTOCOL.md"]),
 
         // What each stage does with the above; one folder per stage.
         .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),
