@@ -60,7 +60,7 @@ let package = Package(
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
-            exclude: ["PROTOCOL.md", "PROTOCOL-CONTROL.md", "PROTOCOL-LOG.md"]),
+            exclude: ["PROTOCOL.md"]),
 
         // What each stage does with the above; one folder per stage.
         .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),
@@ -95,6 +95,7 @@ let package = Package(
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
         .testTarget(name: "ContrastTests", dependencies: ["Contrast", "TestSupport"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
+        .testTarget(name: "MemoryKitTests", dependencies: ["BankStage", "MinerStage", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
         .testTarget(
             name: "StagesTests",

@@ -21,6 +21,8 @@ struct FrameGuard: Sendable {
     /// A stranger may take a new routing id with every connection; what we remember of it is bounded.
     private static let memory = 4096
 
+    var remembered: Int { strikes.count }
+
     init(limit: Int, reports: Duration) {
         self.limit = limit
         self.reports = reports

@@ -1,7 +1,8 @@
 import Basics
 
 extension Header {
-    /// Reads frame 0. Unknown keys are passed over, so that a later version may add some.
+    /// Reads frame 0. Unknown keys are passed over, so that a later version may add some; of a key that
+    /// stands twice the first counts, as with Foundation.
     ///
     /// - Throws: `WireError.malformed` that names the key, or `WireError.unknownVersion` where the version differs,
     ///   whatever else the header then is.
@@ -25,15 +26,15 @@ extension Header {
         do {
             try reader.object { reader, key in
                 switch key {
-                case "version": version = try reader.integer(key)
-                case "type": type = try reader.string(key)
-                case "run": run = try reader.string(key)
-                case "sender": sender = try reader.string(key)
-                case "incarnation": incarnation = try reader.string(key)
-                case "epoch": epoch = try reader.integer(key)
-                case "sequence": sequence = try reader.integer(key)
-                case "ticket": ticket = try reader.integer(key)
-                case "tensors":
+                case "version" where version == nil: version = try reader.integer(key)
+                case "type" where type == nil: type = try reader.string(key)
+                case "run" where run == nil: run = try reader.string(key)
+                case "sender" where sender == nil: sender = try reader.string(key)
+                case "incarnation" where incarnation == nil: incarnation = try reader.string(key)
+                case "epoch" where epoch == nil: epoch = try reader.integer(key)
+                case "sequence" where sequence == nil: sequence = try reader.integer(key)
+                case "ticket" where ticket == nil: ticket = try reader.integer(key)
+                case "tensors" where tensors == nil:
                     var all: [Tensor] = []
                     try reader.array { reader in all.append(try Tensor(&reader)) }
                     tensors = all
@@ -69,16 +70,16 @@ extension Header.Tensor {
         var bytes: Int?
         try reader.object { reader, key in
             switch key {
-            case "name": name = try reader.string(key)
-            case "dtype":
+            case "name" where name == nil: name = try reader.string(key)
+            case "dtype" where dtype == nil:
                 let text = try reader.string(key)
                 guard let known = WireDType(rawValue: text) else { throw WireError.malformed("unknown dtype '\(text)'") }
                 dtype = known
-            case "shape":
+            case "shape" where shape == nil:
                 var all: [Int] = []
                 try reader.array { reader in all.append(try reader.integer("shape")) }
                 shape = all
-            case "bytes": bytes = try reader.integer(key)
+            case "bytes" where bytes == nil: bytes = try reader.integer(key)
             default: try reader.skip()
             }
         }

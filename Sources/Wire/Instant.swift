@@ -46,5 +46,5 @@ extension Duration {
         return seconds < 0 || attoseconds < 0 ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
     }
 
-    var wholeMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
+    var inMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }
 }

@@ -72,6 +72,8 @@ extension SharedBytes {
 
     /// ASCII within the bytes.
     func text(at offset: Int, count: Int) -> String {
-        withUnsafeBytes { String(decoding: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count]), as: UTF8.self) }
+        withUnsafeBytes {
+            String(decoding: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count]), as: UTF8.self)
+        }
     }
 }

@@ -155,7 +155,9 @@ final class LogFolder {
     }
 
     /// Makes the next record durable.
-    func append(_ payload: LogPayload, pieces: [SharedBytes], at sequence: SequenceNumber, digest: String, hash: LogHash) throws {
+    func append(
+        _ payload: LogPayload, pieces: [SharedBytes], at sequence: SequenceNumber, digest: String, hash: LogHash
+    ) throws {
         let segment = segments[segments.count - 1]
         precondition(sequence == segment.last.next, "records are stored in order")
         try segment.append(pieces, digest: digest, hash: hash)
@@ -174,7 +176,8 @@ final class LogFolder {
 
     /// Writes the state as a snapshot and begins a new file of records after it.
     @discardableResult
-    func writeSnapshot(_ reducer: some LogReducer, at sequence: SequenceNumber, hash: LogHash) throws -> LogSnapshotFile {
+    func writeSnapshot(_ reducer: some LogReducer, at sequence: SequenceNumber, hash: LogHash) throws -> LogSnapshotFile
+    {
         if let known = snapshots.last, known.info.sequence == sequence { return known }
         let file = try LogSnapshotFile(
             writing: reducer, sequence: sequence, hash: hash, to: name("snapshot", sequence))

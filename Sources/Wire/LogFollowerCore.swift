@@ -225,7 +225,8 @@ struct LogFollowerCore {
         case .record: try record(message, &actions)
         case .pong: try pong(message, now: now, &actions)
         case .refused: try refused(message, &actions)
-        case .open, .append, .checkpoint, .retain, .follow, .part, .records, .ping, .opened, .acknowledged, .checkpointed,
+        case .open, .append, .checkpoint, .retain, .follow, .part, .records, .ping, .opened, .acknowledged,
+            .checkpointed,
             .retained:
             throw WireError.malformed("'\(type.rawValue)' is nothing that a follower receives")
         }

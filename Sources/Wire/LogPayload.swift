@@ -26,8 +26,8 @@ public struct LogPayload: Sendable {
     }
 
     /// The payload's bytes, in pieces so that arrays are not copied:
-    /// u32 n, n bytes JSON (`[{"bytes":…,"dtype":…,"name":…,"shape":…}]`), u32 m, m bytes body, then the arrays.
-    /// Integers are little-endian.
+    /// u32 n, n bytes JSON (`[{"bytes":…,"dtype":…,"name":…,"shape":…}]`), u32 m, m bytes body, then the
+    /// arrays. Integers are little-endian.
     public func encodedPieces() throws -> [SharedBytes] {
         let described = tensors.map {
             Header.Tensor(name: $0.name, dtype: $0.dtype, shape: $0.shape, bytes: $0.bytes.count)

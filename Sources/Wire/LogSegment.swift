@@ -3,9 +3,10 @@ import Foundation
 
 /// A file that physical records are appended to, each durable before it is acknowledged.
 ///
-/// Layout, integers little-endian: `PFRECS01`, u64 base sequence b, 64 digits of the hash at b; then records b+1, b+2, …,
-/// each as u64 payload length, u64 sequence, 64 digits of the logical record's SHA-256, 64 digits of the hash at that
-/// sequence, payload bytes. A crash can only leave the last record unfinished; it was never acknowledged and is cut off.
+/// Layout, integers little-endian: `PFRECS01`, u64 base sequence b, 64 digits of the hash at b; then records b+1,
+/// b+2, …, each as u64 payload length, u64 sequence, 64 digits of the logical record's SHA-256, 64 digits of the hash
+/// at that sequence, payload bytes. A crash can only leave the last record unfinished; it was never acknowledged and
+/// is cut off.
 final class LogSegment {
     static let magic = "PFRECS01"
     static let headBytes = 8 + 8 + 64
@@ -85,7 +86,9 @@ final class LogSegment {
         }
     }
 
-    private func readRecord(at start: Int, size: Int, after hash: LogHash) throws -> (entry: Entry, payload: LogPayload)? {
+    private func readRecord(at start: Int, size: Int, after hash: LogHash) throws -> (
+        entry: Entry, payload: LogPayload
+    )? {
         guard size - start >= Self.recordHeadBytes else { return nil }
         let head = try file.read(Self.recordHeadBytes, at: start)
         let length = head.integer(at: 0, as: UInt64.self)

@@ -56,7 +56,10 @@ public final class LogServer: Sendable {
         _ = try mailbox.wait(nil) { try $0.endpoint?.get() }
     }
 
-    deinit { mailbox.locked { $0.isStopping = true }; mailbox.wakeup.signal() }
+    deinit {
+        mailbox.locked { $0.isStopping = true }
+        mailbox.wakeup.signal()
+    }
 
     private static func serve<Reducer: LogReducer>(
         _ engine: LogServerEngine<Reducer>, endpoint: Endpoint, context: Context, sender: Sender,
@@ -67,6 +70,12 @@ public final class LogServer: Sendable {
         try socket.bind(endpoint)
         let bound = try socket.boundEndpoint()
         mailbox.locked { $0.endpoint = .success(bound) }
+        func publish() {
+            mailbox.locked { state in
+                state.position = engine.position
+                state.statistics = engine.statistics
+            }
+        }
         while !mailbox.locked({ $0.isStopping }) {
             _ = Poller.wait([socket], wakeup: mailbox.wakeup, milliseconds: -1)
             for _ in 0..<LogThread.burst {
@@ -81,13 +90,12 @@ public final class LogServer: Sendable {
                     event = .malformed(peer, "\(error)")
                 }
                 try engine.handle(event, now: clock.now) { peer, message in
-                    try socket.send([SharedBytes(peer.id)] + message.frames()) == .sent
+                    // Whoever gets an answer finds the position that it tells of.
+                    publish()
+                    return try socket.send([SharedBytes(peer.id)] + message.frames()) == .sent
                 }
             }
-            mailbox.locked { state in
-                state.position = engine.position
-                state.statistics = engine.statistics
-            }
+            publish()
         }
     }
 
@@ -105,7 +113,7 @@ public final class LogServer: Sendable {
         mailbox.wakeup.signal()
     }
 
-    /// Waits until the server has ended, with all its files closed.
+    /// Waits until the server has ended and its socket is closed.
     ///
     /// - Returns: false where the time was over first.
     /// - Throws: what ended it, for instance a full disk.

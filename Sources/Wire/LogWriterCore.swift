@@ -16,8 +16,8 @@ public struct LogCheckpoint: Sendable, Equatable {
 
 /// The writer's side of the log, without sockets: events in, actions out.
 ///
-/// Everything unacknowledged is kept and sent again when there is evidence that it was lost. Evidence is the answer to a
-/// ping: on one connection it comes after the answers to all that was sent before.
+/// Everything unacknowledged is kept and sent again when there is evidence that it was lost. Evidence is the answer to
+/// a ping: on one connection it comes after the answers to all that was sent before.
 struct LogWriterCore {
     enum Control: Equatable {
         case checkpoint(SequenceNumber, folder: String)
@@ -196,7 +196,9 @@ struct LogWriterCore {
             sendControl(&actions)
         case .checkpointed:
             let body = try message.decodeBody(LogCheckpointed.self)
-            guard message.header.epoch == epoch, let first = controls.first, first.request == body.request else { return }
+            guard message.header.epoch == epoch, let first = controls.first, first.request == body.request else {
+                return
+            }
             controls.removeFirst()
             actions.append(
                 .finished(
@@ -205,7 +207,9 @@ struct LogWriterCore {
             sendControl(&actions)
         case .retained:
             let body = try message.decodeBody(LogRetained.self)
-            guard message.header.epoch == epoch, let first = controls.first, first.request == body.request else { return }
+            guard message.header.epoch == epoch, let first = controls.first, first.request == body.request else {
+                return
+            }
             controls.removeFirst()
             actions.append(.finished(token: first.token, nil))
             sendControl(&actions)

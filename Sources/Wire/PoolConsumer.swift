@@ -43,6 +43,7 @@ public final class PoolConsumer: Sendable {
             core: core, socket: socket, mailbox: mailbox, maxFrames: limits.tensors + 3, onEvent: onEvent)
         let thread = Thread { runner.run() }
         thread.name = "pool \(sender.name)"
+        thread.stackSize = threadStackBytes
         thread.start()
     }
 
@@ -92,7 +93,8 @@ public final class PoolConsumer: Sendable {
     /// Says that a worker is dead, so that its tickets need not wait for the pool to find out.
     public func reportLoss(of workerName: String) { try? mailbox.post { _ in .reportLoss(workerName) } }
 
-    /// Asks a worker to leave: it finishes what it executes and hands back the rest.
+    /// Asks a worker to leave: it finishes what it executes and hands back the rest. It has left with the event
+    /// `.lost(…, cause: .bye, …)`; closing the pool before that may lose the request.
     public func drain(worker name: String) { try? mailbox.post { _ in .drain(name) } }
 
     public var statistics: PoolStatistics { mailbox.statistics }

@@ -53,7 +53,7 @@ extension PoolConsumerCore {
             }
         case .heartbeat:
             let body: PoolBody.Heartbeat = try message.decodeBody()
-            if known, header.epoch == epoch { workers[peer]!.executing = Array(body.executing.prefix(Self.creditLimit)) }
+            if known, header.epoch == epoch { workers[peer]!.executing = distinct(body.executing) }
         case .drain:
             if known { handBack(peer) }
         case .bye:
@@ -83,8 +83,15 @@ extension PoolConsumerCore {
         return id
     }
 
+    /// A list from a peer, without repetitions and bounded.
+    private func distinct(_ ids: [TicketID]) -> [TicketID] {
+        var list: [TicketID] = []
+        for id in ids.prefix(256) where !list.contains(id) { list.append(id) }
+        return list
+    }
+
     private mutating func started(_ id: TicketID, _ peer: PeerID) {
-        guard workers[peer] != nil, !workers[peer]!.executing.contains(id) else { return }
+        guard workers[peer] != nil, !workers[peer]!.executing.contains(id), workers[peer]!.executing.count < 256 else { return }
         workers[peer]!.executing.append(id)
     }
 
@@ -155,17 +162,18 @@ extension PoolConsumerCore {
             peer: peer, name: header.sender, incarnation: header.incarnation, credit: ready.credit,
             session: ready.session, lastHeard: now, nextIncoming: header.sequence + 1)
         worker.lossExpected = expectedLosses.contains(header.sender)
-        if header.epoch == epoch { worker.executing = Array(ready.executing.prefix(Self.creditLimit)) }
+        if header.epoch == epoch { worker.executing = distinct(ready.executing) }
         workers[peer] = worker
         roster.append(peer)
         actions.append(.report(.joined(worker: header.sender, credit: ready.credit)))
         welcome(peer)
+        if drained.contains(header.incarnation) { askToLeave(peer) }
     }
 
     private mutating func welcome(_ peer: PeerID) {
         let body = PoolBody.Welcome(
-            heartbeatMilliseconds: settings.heartbeat.wholeMilliseconds, session: workers[peer]!.session,
-            silenceMilliseconds: settings.silence.wholeMilliseconds)
+            heartbeatMilliseconds: settings.heartbeat.inMilliseconds, session: workers[peer]!.session,
+            silenceMilliseconds: settings.silence.inMilliseconds)
         send(.welcome, to: peer, body: Self.json(body))
     }
 

@@ -47,6 +47,9 @@ extension PoolConsumerCore {
         send(id, to: peer)
     }
 
+    /// Whether a ticket is known and has neither result nor failure.
+    func isUnanswered(_ id: TicketID) -> Bool { entries[id].map { $0.outcome == nil } ?? false }
+
     /// Puts a ticket that nobody has any more back in line.
     mutating func putBack(_ id: TicketID) {
         guard let entry = entries[id] else { return }
@@ -75,7 +78,7 @@ extension PoolConsumerCore {
         if cause.isDeath { expectedLosses.remove(worker.name) }
         var blamed: [TicketID] = []
         if cause.isDeath, !expected {
-            for id in worker.executing where worker.held.contains(id) && entries[id]?.outcome == nil {
+            for id in worker.executing where worker.held.contains(id) && isUnanswered(id) {
                 blamed.append(id)
                 blame(id, on: worker)
             }
@@ -84,7 +87,7 @@ extension PoolConsumerCore {
         if latestLosses.count >= 1024 { latestLosses = latestLosses.filter { !$0.value.blamed.isEmpty } }
         latestLosses[worker.name] = (worker.incarnation, blamed)
         var reissued = 0
-        for id in worker.held where entries[id] != nil && entries[id]!.outcome == nil {
+        for id in worker.held where isUnanswered(id) {
             putBack(id)
             reissued += 1
         }
@@ -107,7 +110,7 @@ extension PoolConsumerCore {
     mutating func absolve(_ name: String, _ incarnation: Incarnation) {
         guard let loss = latestLosses[name], loss.incarnation == incarnation else { return }
         latestLosses[name] = nil
-        for id in loss.blamed where entries[id] != nil && entries[id]!.outcome == nil {
+        for id in loss.blamed where isUnanswered(id) {
             entries[id]!.blames.removeAll { $0.worker == name && $0.incarnation == incarnation }
             actions.append(.report(.absolved(ticket: id, worker: name)))
             if entries[id]!.blames.isEmpty, suspects.contains(id) {
@@ -130,10 +133,15 @@ extension PoolConsumerCore {
 
     mutating func drain(_ name: String) {
         for peer in roster where workers[peer]!.name == name && !workers[peer]!.draining {
-            workers[peer]!.draining = true
-            workers[peer]!.reservedFor = nil
-            send(.drain, to: peer)
+            drained.insert(workers[peer]!.incarnation)
+            askToLeave(peer)
         }
+    }
+
+    mutating func askToLeave(_ peer: PeerID) {
+        workers[peer]!.draining = true
+        workers[peer]!.reservedFor = nil
+        send(.drain, to: peer)
     }
 
     /// A worker that leaves as soon as it is done with what it executes keeps only that.
@@ -144,7 +152,7 @@ extension PoolConsumerCore {
         let returned = workers[peer]!.held.filter { !executing.contains($0) }
         workers[peer]!.held.removeAll { !executing.contains($0) }
         if let id = workers[peer]!.isolated, returned.contains(id) { workers[peer]!.isolated = nil }
-        for id in returned where entries[id] != nil && entries[id]!.outcome == nil { putBack(id) }
+        for id in returned where isUnanswered(id) { putBack(id) }
     }
 
     /// Ends a ticket without a result: the pool fails when its turn comes, or hands it on as skipped.

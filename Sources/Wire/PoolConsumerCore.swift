@@ -130,6 +130,8 @@ public struct PoolConsumerCore: Sendable {
     var latestLosses: [String: (incarnation: Incarnation, blamed: [TicketID])] = [:]
     /// Incarnations that a newer one of the same name replaced; they may not come back.
     var superseded: Deque<Incarnation> = []
+    /// Incarnations that were asked to leave: asked again should they join anew.
+    var drained: Set<Incarnation> = []
     var guardian: FrameGuard
 
     var nextHeartbeat: Instant

@@ -163,3 +163,7 @@ public struct PoolStatistics: Sendable, Equatable {
 
     public init() {}
 }
+
+/// Stack of a pool's threads: that of a process's first thread, as tickets are executed on them; Foundation's default
+/// is 512 KiB.
+let threadStackBytes = 8 << 20

@@ -110,6 +110,7 @@ public final class PoolWorker: Sendable {
                 mailbox.helperEnded()
             }
             thread.name = "\(sender.name) \(index)"
+            thread.stackSize = threadStackBytes
             thread.start()
         }
         work(execute)
@@ -133,6 +134,7 @@ public final class PoolWorker: Sendable {
             core: core, sockets: sockets, mailbox: mailbox, maxFrames: settings.limits.tensors + 2, onEvent: onEvent)
         let thread = Thread { runner.run() }
         thread.name = "\(sender.name) wire"
+        thread.stackSize = threadStackBytes
         thread.start()
     }
 
@@ -184,22 +186,31 @@ private final class WorkerMailbox: Sendable {
         }
     }
 
+    private enum Next {
+        case execute(Execution)
+        case end
+    }
+
     /// Waits for something to execute; nil at the end.
     func take() -> Execution? {
-        monitor.wait { state -> Execution?? in
-            if state.ended { return .some(nil) }
-            return state.waiting.isEmpty ? nil : state.waiting.removeFirst()
-        } ?? nil
+        let next = monitor.wait { state -> Next? in
+            if state.ended { return .end }
+            guard !state.waiting.isEmpty else { return nil }
+            return .execute(state.waiting.removeFirst())
+        }
+        guard case .execute(let execution)? = next else { return nil }
+        return execution
     }
 
     func helperStarted() { monitor.withLock { $0.helpers += 1 } }
     func helperEnded() { monitor.update { $0.helpers -= 1 } }
 
     func waitForEnd() throws {
-        let error = monitor.wait { state -> (any Error)?? in
-            state.ended && state.helpers == 0 ? .some(state.error) : nil
+        _ = try monitor.wait { state -> Bool? in
+            guard state.ended, state.helpers == 0 else { return nil }
+            if let error = state.error { throw error }
+            return true
         }
-        if let error = error ?? nil { throw error }
     }
 
     var statistics: PoolWorkerStatistics { monitor.withLock { $0.statistics } }

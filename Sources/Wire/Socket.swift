@@ -59,6 +59,8 @@ public final class Socket: @unchecked Sendable {
     }
 
     let handle: UnsafeMutableRawPointer
+    /// A context waits for its sockets when it goes, so it must go after them.
+    private let context: Context
     private var isOpen = true
     private var endpoint = "(unbound)"
 
@@ -79,6 +81,7 @@ public final class Socket: @unchecked Sendable {
             throw WireError.socket(operation: "open", endpoint: "\(kind) socket", reason: Socket.reason())
         }
         self.handle = handle
+        self.context = context
         // Flow is by credit, so queues towards a peer have no high-water mark of their own; what a peer may pile up
         // here has one, and its transport then pushes back.
         set(ZMQ_SNDHWM, 0)

@@ -51,8 +51,7 @@ struct LaunchCommand: ParsableCommand {
     func run() throws {
         let environment = try SupervisorRunner.Environment.ofThisProcess()
         let (launch, dataset) = try prepare(environment)
-        let display: any ProgressDisplay =
-            if quiet { QuietDisplay() } else if isatty(STDERR_FILENO) == 1 { TerminalDisplay() } else { LineDisplay() }
+        let display = self.display()
         display.log(.info, "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
@@ -71,6 +70,11 @@ struct LaunchCommand: ParsableCommand {
         }
     }
 
+    private func display() -> any ProgressDisplay {
+        if quiet { return QuietDisplay() }
+        return isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay() as any ProgressDisplay
+    }
+
     /// Reads and checks everything before anything is written or started.
     private func prepare(_ environment: SupervisorRunner.Environment) throws -> (Launch, DatasetSummary) {
         let options = Launch.Options(allowsDifferentThreads: allowDifferentThreads)
@@ -82,10 +86,10 @@ struct LaunchCommand: ParsableCommand {
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
         let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
         let dataset = try DatasetSummary(opening: recipe.dataset)
-        let path = directory ?? "runs/" + RunName.next(
+        let directory = directory ?? "runs/" + RunName.next(
             recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
         let launch = try Launch.new(
-            at: path, recipe: recipe, topology: topology, options: options, environment: environment)
+            at: directory, recipe: recipe, topology: topology, options: options, environment: environment)
         return (launch, dataset)
     }
 }

@@ -23,13 +23,13 @@ struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show what a run does now.")
 
-    @OptionGroup var live: LiveRunOptions
+    @OptionGroup var directory: LiveRunOptions
 
     @Flag(help: "Print one JSON object.")
     var json = false
 
     func run() throws {
-        let report = try report(of: live.resolve())
+        let report = try self.report(of: directory.resolve())
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]

@@ -8,13 +8,13 @@ struct StopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "stop", abstract: "Stop a run after its step in hand, with a checkpoint.")
 
-    @OptionGroup var live: LiveRunOptions
+    @OptionGroup var directory: LiveRunOptions
 
     @Flag(help: "Do not wait for the run's end.")
     var noWait = false
 
     func run() throws {
-        let path = try live.resolve()
+        let path = try directory.resolve()
         _ = try ControlClient(run: path).ask(.stop)
         if noWait { return print("\(path) is stopping") }
         // The supervisor bounds each stage's time to end, so this ends too.

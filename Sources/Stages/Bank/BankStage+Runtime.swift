@@ -10,7 +10,8 @@ extension BankStage {
             endpoint: try configuration.endpoint(.memory), sender: runtime.sender,
             folder: configuration.runDirectory + "/bank",
             start: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty,
-            knownEpoch: configuration.epoch, shape: try configuration.memoryShape())
+            // Compute opens this epoch itself; all before it are over.
+            knownEpoch: Epoch(configuration.epoch.rawValue - 1), shape: try configuration.memoryShape())
         try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) { server in
             runtime.stop.onStop { _ in server.stop() }
             runtime.setMetrics {

@@ -2,7 +2,7 @@ import Basics
 import Configuration
 import Wire
 
-/// The types of the control link's messages; who sends which is written in PROTOCOL-CONTROL.md.
+/// The types of the control link's messages; who sends which is written in PROTOCOL.md.
 public enum ControlType: String, Sendable, CaseIterable {
     // Stage to supervisor.
     case hello, event, bye
