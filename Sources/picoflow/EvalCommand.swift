@@ -13,7 +13,7 @@ struct EvalCommand: ParsableCommand {
         discussion: """
             picoflow eval --run runs/pico-1
             picoflow eval --run runs/pico-1 --split test --checkpoint 500 --json
-            picoflow eval --run runs/pico-1 --set evaluate.scales=[0.5,1,1.5] --set evaluate.flip=true --stage evaluator=2
+            picoflow eval --run runs/pico-1 --set evaluate.flip=true --stage evaluator=2
 
             Also works beside a run that is being trained. Classes that are neither labelled nor predicted are absent: \
             they count in no mean.

@@ -9,7 +9,6 @@ struct ExportCommand: ParsableCommand {
         abstract: "Write a run's network for PyTorch, without the projection head.",
         discussion: """
             picoflow export --run runs/pico-1 --to pico.safetensors
-
             picoflow export --run runs/pico-1 --to pico.safetensors --reference reference.safetensors
 
             The names are those of the PyTorch model, which loads the file with strict=True; \
