@@ -44,14 +44,15 @@ public struct PoolEvaluation: FinalEvaluation {
                 matrix, classes: index.classNames, split: split, images: samples.count,
                 step: Checkpoint.step(ofFolder: session.checkpoint)
             ).summary()
-        } catch where session.stop.isStopped {
+        } catch  where session.stop.isStopped {
             throw UserError("the evaluation was stopped")
         } catch let failure as PoolFailure {
             // A message about a file names it; one about dead evaluators cannot.
             let name = Int(exactly: failure.ticket.rawValue).map { samples[$0].imagePath } ?? "\(failure.ticket)"
             throw UserError(
                 failure.message.contains(name)
-                    ? failure.message : "\(name): cannot be evaluated (\(failure.workers.joined(separator: ", "))): \(failure.message)")
+                    ? failure.message
+                    : "\(name): cannot be evaluated (\(failure.workers.joined(separator: ", "))): \(failure.message)")
         }
     }
 
@@ -73,7 +74,8 @@ public struct PoolEvaluation: FinalEvaluation {
             do {
                 try sum.merge(ConfusionMatrix(classes: classes, counts: counts.array()))
             } catch {
-                throw UserError("\(result.worker) answered ticket \(result.id) with what is no confusion matrix: \(error)")
+                throw UserError(
+                    "\(result.worker) answered ticket \(result.id) with what is no confusion matrix: \(error)")
             }
             session.progress(image + 1, images)
         }

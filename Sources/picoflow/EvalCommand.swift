@@ -36,7 +36,8 @@ struct EvalCommand: ParsableCommand {
         let topology = try Topology.resolve(path: run + "/topology.yaml", replicas: stage.replicas, recipe: recipe)
         let summary = try EvaluationRun.run(
             runDirectory: run, checkpoint: checkpoint, recipe: recipe,
-            dataset: DatasetSummary(opening: recipe.dataset), topology: topology, evaluation: PoolEvaluation(split: split),
+            dataset: DatasetSummary(opening: recipe.dataset), topology: topology,
+            evaluation: PoolEvaluation(split: split),
             environment: .ofThisProcess(),
             display: isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : QuietDisplay())
         print(json ? summary.json : summary.table)

@@ -20,7 +20,8 @@ struct ExportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The file to write; one that exists is replaced.", valueName: "file.safetensors"))
     var to: String
 
-    @Option(help: ArgumentHelp("Also write a fixed input and the network's scores of it.", valueName: "file.safetensors"))
+    @Option(
+        help: ArgumentHelp("Also write a fixed input and the network's scores of it.", valueName: "file.safetensors"))
     var reference: String?
 
     func run() throws {
@@ -34,7 +35,9 @@ struct ExportCommand: ParsableCommand {
     private static func checkWritable(_ path: String) throws {
         var isFolder: ObjCBool = false
         let folder = (path as NSString).deletingLastPathComponent
-        guard folder.isEmpty || (FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) && isFolder.boolValue)
+        guard
+            folder.isEmpty
+                || (FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) && isFolder.boolValue)
         else { throw UserError("\(folder): no such folder") }
         guard !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue else {
             throw UserError("\(path): is a folder; name a file")

@@ -24,7 +24,8 @@ struct PredictCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A folder for label maps as well, IMAGE.png: a class's number per pixel. Made if missing.", valueName: "dir"))
+            "A folder for label maps as well, IMAGE.png: a class's number per pixel. Made if missing.", valueName: "dir"
+        ))
     var labels: String?
 
     @Option(help: "Threads; all processors where missing.")
@@ -51,7 +52,9 @@ struct PredictCommand: ParsableCommand {
             throw UserError("\(image): no such image")
         }
         guard !isFolder.boolValue else { throw UserError("\(image): is a folder; name its images") }
-        guard access(image, R_OK) == 0 else { throw UserError("\(image): cannot be read: \(String(cString: strerror(errno)))") }
+        guard access(image, R_OK) == 0 else {
+            throw UserError("\(image): cannot be read: \(String(cString: strerror(errno)))")
+        }
     }
 
     private static func checkFolder(_ path: String) throws {

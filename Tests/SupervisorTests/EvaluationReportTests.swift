@@ -9,7 +9,8 @@ import Testing
     /// Class 0 right in 90 of 100 pixels, class 2 in 30 of 40; class 1 is neither labelled nor predicted.
     private func report(step: UInt64? = 400, images: Int = 40) throws -> EvaluationReport {
         let matrix = try ConfusionMatrix(classes: 3, counts: [90, 0, 10, 0, 0, 0, 10, 0, 30])
-        return EvaluationReport(matrix, classes: ["sky", "person", "road sign"], split: "val", images: images, step: step)
+        return EvaluationReport(
+            matrix, classes: ["sky", "person", "road sign"], split: "val", images: images, step: step)
     }
 
     @Test func tableIsAlignedAndNamesAbsentClasses() throws {

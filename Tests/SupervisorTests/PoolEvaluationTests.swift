@@ -28,7 +28,9 @@ import Wire
                 try FileManager.default.createDirectory(atPath: folder(name), withIntermediateDirectories: true)
             }
             for index in 0..<images {
-                for name in ["val/\(index)", "valannot/\(index)", "wild/\(index)"] { try folder.write("", to: name + ".png") }
+                for name in ["val/\(index)", "valannot/\(index)", "wild/\(index)"] {
+                    try folder.write("", to: name + ".png")
+                }
             }
             try folder.write(
                 """
@@ -61,7 +63,8 @@ import Wire
             as name: String, _ answer: @escaping @Sendable (EvaluationTicket, TicketContext) throws -> TicketOutput
         ) throws -> PoolWorker {
             let worker = try PoolWorker(
-                consumers: [endpoint], as: Sender(run: "fake", name: name), credit: 2, context: context, onEvent: { print("evaluator \(name): \($0)") })
+                consumers: [endpoint], as: Sender(run: "fake", name: name), credit: 2, context: context,
+                onEvent: { print("evaluator \(name): \($0)") })
             workers.withLock { $0.append(worker) }
             let thread = Thread {
                 do {
@@ -105,7 +108,8 @@ import Wire
         let summary = try PoolEvaluation().evaluate(rig.session())
         let right = (0..<150).reduce(0) { $0 + 10 + $1 }
         let expected = EvaluationReport(
-            try .init(classes: 3, counts: [Int64(right), 0, 0, 0, 0, 0, 150, 0, 0]), classes: ["sky", "person", "road"],
+            try .init(classes: 3, counts: [Int64(right), 0, 0, 0, 0, 0, 150, 0, 0]),
+            classes: ["sky", "person", "road"],
             split: "val", images: 150, step: nil)
         #expect(try summary == expected.summary())
         #expect(summary.table.contains("person           absent    absent"))
@@ -166,17 +170,24 @@ import Wire
                     try WireTensor(name: "confusion", dtype: .int64, shape: shape, bytes: SharedBytes(counts))
                 ])
             }
-            #expect(message { _ = try PoolEvaluation().evaluate(rig.session()) }.hasPrefix("evaluator-1 answered ticket 0 with"))
+            #expect(
+                message { _ = try PoolEvaluation().evaluate(rig.session()) }.hasPrefix(
+                    "evaluator-1 answered ticket 0 with"))
         }
     }
 
     @Test func splitsThatCannotBeMeasuredAreExplained() throws {
         let rig = try Rig(images: 2)
-        func text(_ split: String) -> String { message { _ = try PoolEvaluation(split: split).evaluate(rig.session()) } }
-        #expect(text("wild").hasSuffix("split 'wild' has no label maps to evaluate against; 'picoflow predict' needs none"))
+        func text(_ split: String) -> String {
+            message { _ = try PoolEvaluation(split: split).evaluate(rig.session()) }
+        }
+        #expect(
+            text("wild").hasSuffix("split 'wild' has no label maps to evaluate against; 'picoflow predict' needs none"))
         #expect(text("vall").contains("no split 'vall' (has val, wild); did you mean 'val'?"))
         let empty = try Rig(images: 0)
-        #expect(message { _ = try PoolEvaluation().evaluate(empty.session()) }.contains("holds no .jpg, .jpeg or .png image"))
+        #expect(
+            message { _ = try PoolEvaluation().evaluate(empty.session()) }.contains(
+                "holds no .jpg, .jpeg or .png image"))
     }
 
     @Test func datasetPathsBecomeAbsoluteButEmptyOnesStay() {
