@@ -61,8 +61,6 @@ public final class Socket: @unchecked Sendable {
     let handle: UnsafeMutableRawPointer
     /// A context waits for its sockets when it goes, so it must go after them.
     private let context: Context
-    /// Kept until the socket is closed: terminating a context waits for its sockets.
-    private let context: Context
     private var isOpen = true
     private var endpoint = "(unbound)"
 
