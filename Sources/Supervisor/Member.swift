@@ -71,7 +71,9 @@ struct Member: Sendable {
 
     /// When something about it is due.
     var deadline: Duration? {
-        var deadlines = [terminateAt, killAt].compactMap { $0 }
+        // Of a process that is being killed only its end is awaited.
+        if isAlive, let killAt { return killAt }
+        var deadlines = [terminateAt].compactMap { $0 }
         switch life {
         case .starting(let until), .gone(_, _, let until), .waiting(let until): deadlines.append(until)
         case .idle, .spawning, .working: break

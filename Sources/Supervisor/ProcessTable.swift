@@ -100,7 +100,6 @@ public final class ProcessTable: @unchecked Sendable {
             let end: ProcessEnd = status & 0x7f == 0 ? .code((status >> 8) & 0xff) : .signal(status & 0x7f)
             onExit(Exit(replica: replica, pid: pid, end: end))
         }
-        thread.stackSize = 64 << 10
         thread.start()
     }
 

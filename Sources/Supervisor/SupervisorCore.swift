@@ -50,7 +50,7 @@ public struct SupervisorCore: Sendable {
 
     /// When `tick` is due at the latest; nil where nothing is.
     public var nextDeadline: Duration? {
-        let silences = members.filter(\.isWorking).map { $0.lastHeard + silence(of: $0) }
+        let silences = members.filter { $0.isWorking && $0.killAt == nil }.map { $0.lastHeard + silence(of: $0) }
         return (members.compactMap(\.deadline) + silences).min()
     }
 

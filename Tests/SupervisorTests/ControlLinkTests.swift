@@ -11,7 +11,7 @@ import Wire
 @testable import Supervisor
 
 /// Real sockets and, for the stage's side, real processes.
-@Suite struct ControlLinkTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ControlLinkTests {
     let folder = try! TemporaryFolder("control")
     let fingerprint = Fingerprint(versions: [:], hash: "h")
 

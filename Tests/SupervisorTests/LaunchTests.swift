@@ -12,7 +12,7 @@ import Wire
 
 /// Whole launches: real run directory, sockets and processes. The processes are shells that sleep; what a stage would say
 /// is said by threads of this process, which end "their" shell when they are told to stop.
-@Suite struct LaunchTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct LaunchTests {
     let folder = try! TemporaryFolder("launch")
 
     private final class Lines: ProgressDisplay {

@@ -9,7 +9,7 @@ import Wire
 @testable import Supervisor
 
 /// Real processes, shell scripts most of them.
-@Suite struct ProcessTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ProcessTests {
     let folder = try! TemporaryFolder("process")
 
     private final class Exits: Sendable {

@@ -241,6 +241,14 @@ import Wire
         #expect(run.actions.logged.contains("compute-1 failed first: it was silent for 30.0 seconds"))
     }
 
+    @Test func nothingIsDueAtOnceWhileAKilledProcessEnds() throws {
+        let run = try FakeRun()
+        run.handle(.start)
+        run.pass(10, silent: [.miner])
+        let next = try #require(run.core.nextDeadline)
+        #expect(next > run.clock.now, "the loop would spin")
+    }
+
     @Test func supervisorThatStoodStillBlamesNobody() throws {
         let run = try FakeRun()
         run.handle(.start)
