@@ -36,7 +36,8 @@ struct Member: Sendable {
     var isOver = false
     /// Why it failed, in its own words or the supervisor's; said before its exit.
     var failure: String?
-    var saidBye = false
+    /// Its last message.
+    var bye: Bye.Reason?
     /// Compute: it reached the last iteration.
     var hasFinished = false
     /// It was told to end, or is being killed for the run's end; its exit is no failure.
@@ -88,7 +89,7 @@ struct Member: Sendable {
         incarnation = nil
         configuredAt = nil
         failure = nil
-        saidBye = false
+        bye = nil
         isStopping = false
         isKilled = false
         terminateAt = nil

@@ -11,8 +11,9 @@ extension SupervisorCore {
     ) {
         guard let index = index(of: replica), members[index].pid == pid, members[index].isAlive else { return }
         members[index].life = .gone(end, lastLine: line, until: now + timing.lastWords)
-        // Who was killed has no last words, and who said goodbye has said them.
-        if case .signal = end { conclude(index, now, &actions) }
+        // Who was killed has no last words; but compute that was ending anyway may have said them before.
+        let wasEnding = members[index].kind == .compute && members[index].isStopping && members[index].killAt == nil
+        if case .signal = end, !wasEnding { conclude(index, now, &actions) }
     }
 
     /// The process is gone and what it had to say is here.
@@ -27,7 +28,8 @@ extension SupervisorCore {
         if member.isStopping || member.hasFinished {
             members[index].isOver = true
             // Whoever asks twice wants no checkpoint.
-            if !member.hasFinished, member.kind == .compute, end != .code(0), interrupts < 2 {
+            let hasFailed = member.bye.map { $0 == .failed } ?? (end != .code(0))
+            if !member.hasFinished, member.kind == .compute, hasFailed, interrupts < 2 {
                 fail("\(replica) failed while it was stopped: \(why)", now, &actions)
             }
             return

@@ -29,7 +29,7 @@ extension SupervisorCore {
             if members[index].kind == .compute, let step = heartbeat.step { metrics = step }
             actions.append(.send(.heartbeat, to: peer))
         case .event(let event): self.event(event, index, &actions)
-        case .bye: members[index].saidBye = true
+        case .bye(let bye): members[index].bye = bye.reason
         case .hello, .statusRequest, .stopRequest: break
         }
     }

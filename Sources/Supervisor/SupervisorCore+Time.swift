@@ -49,7 +49,7 @@ extension SupervisorCore {
 
     /// What follows from the state, whatever event led to it.
     mutating func advance(_ now: Duration, _ actions: inout [SupervisorAction]) {
-        for index in members.indices where members[index].saidBye {
+        for index in members.indices where members[index].bye != nil {
             if case .gone = members[index].life { conclude(index, now, &actions) }
         }
         let trainers = members.filter { $0.kind == .compute }

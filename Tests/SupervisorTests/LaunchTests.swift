@@ -40,7 +40,9 @@ import Wire
         var topology = FakeRun.topology(loaders: 2)
         let path = try folder.write("#!/bin/sh\necho \"$$ $*\" >> \(folder("started"))\n\(script)\n", to: "stage", executable: true)
         for index in topology.stages.indices {
-            topology.stages[index].exec = [path]
+            // Through the shell: a file just written may still be open in a process that another test is starting, and
+            // such a file cannot be executed itself.
+            topology.stages[index].exec = ["/bin/sh", path]
             switch topology.stages[index].kind {
             case .compute:
                 topology.stages[index].samples = "loader"

@@ -311,6 +311,20 @@ import Wire
         #expect(run.actions.failure?.contains("compute-1 failed while it was stopped: it did not stop in time") == true)
     }
 
+    @Test func computeThatSaidGoodbyeHasStoppedHoweverItsProcessEnds() throws {
+        let run = try FakeRun()
+        run.handle(.start)
+        run.handle(.interrupt)
+        run.exit(.compute, .signal(15))
+        run.say(.event(StageEvent(.checkpoint, "checkpoint", step: 7, path: "/c7")), as: .compute)
+        run.say(.bye(Bye(.stopped)), as: .compute)
+        for replica in [Replica.bank, .loader(1), .loader(2), .miner] {
+            run.say(.bye(Bye(.stopped)), as: replica)
+            run.exit(replica, .code(0))
+        }
+        #expect(run.actions.outcome == .stopped(step: 7, checkpoint: "/c7"))
+    }
+
     @Test func stopRequestIsAnsweredAndStops() throws {
         let run = try FakeRun()
         run.handle(.start)

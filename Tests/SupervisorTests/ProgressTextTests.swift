@@ -1,0 +1,52 @@
+import StageKit
+import Testing
+
+@testable import Supervisor
+
+@Suite struct ProgressTextTests {
+    private func report(phase: StatusReport.Phase = .training, metrics: StepMetrics?) -> StatusReport {
+        func stage(_ name: String, _ id: Int, _ state: StageState, _ waitingOn: String? = nil) -> StatusReport.Stage {
+            StatusReport.Stage(
+                stage: name, id: id, pid: 7, host: "here", state: state, waitingOn: waitingOn, restarts: id - 1, metrics: [:])
+        }
+        return StatusReport(
+            run: "quick-1", runDirectory: "/runs/quick-1", epoch: 1, phase: phase,
+            stages: [
+                stage("compute", 1, .waiting, "samples"), stage("loader", 1, .running), stage("loader", 2, .running),
+                stage("miner", 1, .waiting, "records"),
+            ], step: 120, iterations: 550, imagesPerSecond: 11.24, etaSeconds: 312, metrics: metrics, checkpoint: 100)
+    }
+
+    private let metrics = StepMetrics(
+        step: 120, lr: 0.0412, ce: 0.9312, nce: 9.241, milliseconds: 700, waitedForSamples: 14, waitedForGradients: 70)
+
+    @Test func lineSaysStepLossesSpeedAndWaits() {
+        #expect(ProgressText.line(report(metrics: metrics), evaluated: nil)
+            == "step 120/550  ce 0.931  contrast 9.241  lr 0.04120  11.2 images/s  eta 5:12  waits: samples 2%, gradients 10%")
+    }
+
+    @Test func lineBeforeTheFirstStepSaysWhatStagesDo() {
+        #expect(ProgressText.line(report(phase: .starting, metrics: nil), evaluated: nil)
+            == "starting: compute: waits for samples · 2 loader: running · miner: waits for records")
+    }
+
+    @Test func divergedLossShows() {
+        let diverged = StepMetrics(step: 1, lr: 1, ce: .nan)
+        #expect(ProgressText.losses(diverged) == "ce nan  lr 1.00000")
+    }
+
+    @Test func evaluationShowsItsImages() {
+        #expect(ProgressText.line(report(phase: .evaluating, metrics: metrics), evaluated: (3, 101)) == "evaluating 3/101 images")
+    }
+
+    @Test func timesReadAsPeopleWriteThem() {
+        #expect([5, 312, 3723, 273_600, .nan].map(ProgressText.time) == ["0:05", "5:12", "1:02:03", "3 d 04:00:00", "-"])
+    }
+
+    @Test func statusListsEveryProcess() {
+        let text = report(metrics: metrics).text
+        for part in ["quick-1  training  checkpoint 100", "loader-2", "restarted 1x", "waits for records"] {
+            #expect(text.contains(part))
+        }
+    }
+}
