@@ -119,7 +119,9 @@ public final class RunDirectory {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw UserError("cannot make folder \(path): \((error as NSError).localizedDescription)")
+            // Foundation's words hide the reason; the system says it.
+            guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+            throw DurableFile.systemError("cannot make folder", path)
         }
     }
 }

@@ -43,9 +43,9 @@ extension Pipeline {
             /// What is said of it, after the file's path.
             var message: String {
                 switch self {
-                case .corruptJPEG: ""
+                case .corruptJPEG: "corrupt JPEG: no image is in it"
                 case .imageThatIsText: "is neither a JPEG nor a PNG file"
-                case .truncatedPNG: ""
+                case .truncatedPNG: "corrupt or truncated PNG: the file ends too early"
                 case .labelValue200: "label value 200 at column 6, row 1 is outside the classes; allowed are 0-9 (classes), 255 (ignored)"
                 case .wrongSizeLabel: "32x48"
                 }

@@ -29,10 +29,10 @@ extension Pipeline {
 
         @Test(arguments: [
             ("schedule.iteratons=5", "did you mean 'schedule.iterations'?"),
-            ("schedule.batch=many", "'schedule.batch' must be a whole number"),
+            ("schedule.batch=many", "'schedule.batch' must be an integer, not 'many'"),
             ("schedule.batch=1", "'schedule.batch' must be between 2 and 65536 (batch normalisation cannot learn from one image), not '1'"),
-            ("model.backbone=mobilnetv2", "must be mobilenetv2, not 'mobilnetv2'; did you mean 'mobilenetv2'?"),
-            ("model.head=deeplabv2", "must be deeplabv3, not 'deeplabv2'; did you mean 'deeplabv3'?"),
+            ("model.backbone=mobilnetv2", "must be one of mobilenetv2, not 'mobilnetv2'; did you mean 'mobilenetv2'?"),
+            ("model.head=deeplabv2", "must be one of deeplabv3, not 'deeplabv2'; did you mean 'deeplabv3'?"),
             ("model.outputStride=7", "'model.outputStride' must be 8 or 16, not '7'"),
             ("augmentation.crop=[-48, 64]", "'augmentation.crop' must be two numbers"),
             ("sampler.strategy=semihard", "did you mean 'semi-hard'?"),
@@ -97,7 +97,7 @@ extension Pipeline {
         @Test func deviceThatIsNone() throws {
             let play = try Playground()
             try edit(play, "topology.yaml", "threads: 1}\n  bank", "threads: 1, device: gpu}\n  bank")
-            try expectRefusal(play, [], "topology.yaml:3: 'stages.compute.device' must be cpu or cuda:N")
+            try expectRefusal(play, [], "topology.yaml:3: 'stages.compute.device' must be 'cpu', 'cuda:N' or a list of these, one per replica, not 'gpu'")
         }
 
         // MARK: Files and folders

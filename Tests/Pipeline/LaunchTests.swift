@@ -17,10 +17,10 @@ extension Pipeline {
             #expect(contrast.allSatisfy { $0.isFinite && $0 > 0 })
             #expect(metrics.prefix(Playground.warmup).allSatisfy { $0["nce"] == nil || $0["nce"] is NSNull })
 
-            #expect(play.names(play.run + "/checkpoints") == ["step-000016", "step-000024"])
+            #expect(play.names(play.run + "/checkpoints") == ["step-000072", "step-000080"])
             let files = ["manifest.json", "model.safetensors", "optimizer.safetensors"]
-            #expect(play.names(play.run + "/checkpoints/step-000024").filter { $0 != "evaluation.json" } == files)
-            #expect(play.names(play.run + "/checkpoints/step-000016") == ["manifest.json", "memory.bank"] + files.dropFirst())
+            #expect(play.names(play.run + "/checkpoints/step-000080").filter { $0 != "evaluation.json" } == files)
+            #expect(play.names(play.run + "/checkpoints/step-000072") == ["bank.snapshot"] + files)
             for file in ["recipe.yaml", "topology.yaml", "journal.jsonl", "dataset.json"] {
                 #expect(play.names(play.run).contains(file))
             }

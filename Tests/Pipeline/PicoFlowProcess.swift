@@ -17,49 +17,83 @@ final class PicoFlowProcess {
         var message: String { errors.split(whereSeparator: \.isNewline).last.map(String.init) ?? "" }
     }
 
-    private let process = Process()
+    let pid: Int32
+    private let arguments: [String]
     private let out: String
     private let err: String
+    /// As `waitpid` has it; nil while the process runs.
+    private var status: Int32?
 
-    var pid: Int32 { process.processIdentifier }
-    var isRunning: Bool { process.isRunning }
     /// Standard error so far.
     var errors: String { (try? String(contentsOfFile: err, encoding: .utf8)) ?? "" }
 
     /// - Parameters:
-    ///   - folder: keeps the output.
+    ///   - folder: keeps the output, and is the working directory.
     ///   - environment: over this process's own.
     init(_ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]) throws {
+        self.arguments = arguments
         let name = "output-\(UUID().uuidString)"
         out = folder(name + ".out")
         err = folder(name + ".err")
-        for path in [out, err] { try Data().write(to: URL(fileURLWithPath: path)) }
-        process.executableURL = URL(fileURLWithPath: try Self.executables() + "/picoflow")
-        process.arguments = arguments
-        process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle(forWritingAtPath: out)
-        process.standardError = FileHandle(forWritingAtPath: err)
-        try process.run()
+
+        var files = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&files)
+        defer { posix_spawn_file_actions_destroy(&files) }
+        posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT, 0o644)
+        posix_spawn_file_actions_addopen(&files, 2, err, O_WRONLY | O_CREAT, 0o644)
+        // Threads that run tests block signals, and a child would inherit that.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        var all = sigset_t()
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+
+        let program = try Self.executables() + "/picoflow"
+        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        // The shell only changes the folder: what it executes keeps its process id.
+        let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, program]
+        var words = (shell + arguments).map { strdup($0) } + [nil]
+        var settings = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for text in words + settings { free(text) } }
+        var child: pid_t = 0
+        let error = posix_spawn(&child, shell[0], &files, &attributes, &words, &settings)
+        guard error == 0 else { throw Trouble("cannot start \(program): \(String(cString: strerror(error)))") }
+        pid = child
     }
 
-    deinit { if process.isRunning { kill(pid, SIGKILL) } }
+    deinit {
+        guard isRunning else { return }
+        kill(pid, SIGKILL)
+        waitpid(pid, nil, 0)
+    }
 
-    func signal(_ number: Int32) { kill(pid, number) }
+    var isRunning: Bool {
+        if status == nil {
+            var found: Int32 = 0
+            if waitpid(pid, &found, WNOHANG) == pid { status = found }
+        }
+        return status == nil
+    }
+
+    func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
 
     /// Waits for its end.
     ///
     /// - Throws: where it has not ended in time; it is killed then.
     func wait(_ timeout: Duration = .seconds(120)) throws -> Ending {
-        guard waitUntil(timeout, { !process.isRunning }) else {
-            kill(pid, SIGKILL)
-            throw Trouble("picoflow \((process.arguments ?? []).joined(separator: " ")) did not end in \(timeout):\n\(errors)")
+        guard waitUntil(timeout, { !isRunning }), let status else {
+            signal(SIGKILL)
+            throw Trouble("picoflow \(arguments.joined(separator: " ")) did not end in \(timeout):\n\(errors)")
         }
-        let isSignal = process.terminationReason == .uncaughtSignal
-        let status = process.terminationStatus
+        let signal = status & 0x7f
         return Ending(
-            code: isSignal ? nil : status, signal: isSignal ? status : nil,
+            code: signal == 0 ? (status >> 8) & 0xff : nil, signal: signal == 0 ? nil : signal,
             output: (try? String(contentsOfFile: out, encoding: .utf8)) ?? "", errors: errors)
     }
 

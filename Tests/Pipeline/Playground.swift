@@ -11,7 +11,7 @@ final class Playground {
     private let sockets: String
 
     /// Steps of the recipe; contrast sets in after `warmup`.
-    static let iterations = 24
+    static let iterations = 80
     static let warmup = 4
 
     /// Eight street scenes, drawn once; tests that change files take a copy.
@@ -51,7 +51,7 @@ final class Playground {
         sampler: {positives: 16, negatives: 32}
         synthesis: {enabled: true, hardest: 16, pairs: 4, anchorMixes: 2}
         schedule: {iterations: \(Self.iterations), batch: 2, lr: 0.01, warmup: \(Self.warmup), lrWarmup: 2}
-        checkpoints: {every: 8, keep: 2}
+        checkpoints: {every: 24, keep: 2}
 
         """
     }

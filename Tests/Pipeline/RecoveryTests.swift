@@ -15,7 +15,7 @@ extension Pipeline {
         @Test func stoppedRunGoesOnBitForBit() throws {
             let play = try playground(impatient: false)
             let run = try play.launch()
-            try play.await(step: 6, of: run)
+            try play.await(step: 20, of: run)
             run.signal(SIGINT)
             let stopped = try run.wait()
             #expect(stopped.code == 0, "\(stopped)")
@@ -34,9 +34,8 @@ extension Pipeline {
 
         @Test func stagesEndAfterTheirSupervisorsDeathAndTheRunGoesOnBitForBit() throws {
             let play = try playground()
-            // More steps than fit into the grace, so that there is something left to resume.
             let run = try play.launch()
-            try play.await(step: 9, of: run)
+            try play.await(step: 26, of: run)
             let compute = try play.pid(of: "compute-1")
             // Stands still until its supervisor is gone, so that it cannot finish before.
             kill(compute, SIGSTOP)
@@ -48,7 +47,7 @@ extension Pipeline {
 
             let resumed = try play.command("launch", "--resume", play.run)
             #expect(resumed.code == 0, "\(resumed)")
-            #expect(resumed.errors.contains("going on from step 8"), "\(resumed)")
+            #expect(resumed.errors.contains("going on from step 24"), "\(resumed)")
             #expect(try play.weights() == Reference.weights())
             #expect(play.leftoverSockets.isEmpty)
         }
