@@ -101,7 +101,8 @@ let package = Package(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
-        .testTarget(name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "TestSupport"], path: "Tests/Pipeline"),
+        .testTarget(
+            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "TestSupport"], path: "Tests/Pipeline"),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: libtorch == nil ? .cxx17 : .cxx20

@@ -120,7 +120,7 @@ extension SynthesisSettings: Configurable {
 extension ScheduleSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("iterations", \.iterations, .atLeast(1), summary: "optimiser steps of the run"),
-        Field("batch", \.batch, .within(1...65536), summary: "images per mini-batch"),
+        Field("batch", \.batch, .batchOfSeveral, summary: "images per mini-batch"),
         Field("optimizer", \.optimizer, summary: "how gradients become steps"),
         Field("lr", \.lr, .above(0), summary: "learning rate"),
         Field("momentum", \.momentum, .within(0..<1), summary: "sgd's momentum"),
@@ -147,4 +147,11 @@ extension EvaluationSettings: Configurable {
         Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose scores are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),
     ]
+}
+
+extension Check where Value == Int {
+    /// The heads' image-level branch has one value per image and channel, and batch normalisation needs two to train.
+    static var batchOfSeveral: Check {
+        Check(rule: "between 2 and 65536 (batch normalisation cannot learn from one image)") { (2...65536).contains($0) }
+    }
 }

@@ -36,6 +36,9 @@ public struct Launch {
         let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
+        if let weights = recipe.model.pretrained, access(weights, R_OK) != 0 {
+            throw DurableFile.systemError("model.pretrained: cannot read", weights)
+        }
         let directory = try RunDirectory.create(path)
         try directory.save(recipe: recipe.yaml(), topology: topology.yaml())
         let journal = try Journal(path: directory.journalPath)

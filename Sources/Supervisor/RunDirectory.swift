@@ -40,6 +40,10 @@ public final class RunDirectory {
     /// - Throws: `UserError` where it holds a run already (with what to do), where another supervisor has it (with who),
     ///   or where it cannot be made.
     public static func create(_ path: String) throws -> RunDirectory {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+            throw UserError("\(path) is a file; name a directory by --run")
+        }
         if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty {
             // In use is the better news: a live run is not to be resumed either.
             if RunLock.isHeld(path) { _ = try RunLock(directory: path) }
@@ -122,7 +126,9 @@ public final class RunDirectory {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw UserError("cannot make folder \(path): \((error as NSError).localizedDescription)")
+            // Foundation's words hide the reason; the system says it.
+            guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+            throw DurableFile.systemError("cannot make folder", path)
         }
     }
 }

@@ -10,16 +10,18 @@ struct StageCommand: Equatable {
     var environment: [String: String]
 
     /// - Parameters:
+    ///   - timing: how stage and supervisor watch each other.
     ///   - folder: where the stage executables are.
     ///   - inherited: the supervisor's environment.
     init(
-        _ replica: Replica, settings: StageSettings, control: Endpoint, run: String, grace: Duration, folder: String,
+        _ replica: Replica, settings: StageSettings, control: Endpoint, run: String, timing: SupervisorSettings, folder: String,
         inherited: [String: String]
     ) {
         let program = settings.exec ?? [folder + "/" + settings.kind.executable]
         command = program + [
             "--control", control.address, "--run", run, "--stage", replica.stage, "--id", String(replica.id),
-            "--grace", String(Int(grace / .milliseconds(1))),
+            "--grace", String(Int(timing.grace / .milliseconds(1))),
+            "--heartbeat", String(Int(timing.heartbeat / .milliseconds(1))),
         ]
         environment = inherited
         // The count of the topology, which is written into the run, is the one that counts.

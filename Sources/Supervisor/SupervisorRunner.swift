@@ -165,7 +165,7 @@ public final class SupervisorRunner {
         }
         let command = StageCommand(
             replica, settings: settings, control: control, run: core.plan.runName,
-            grace: core.plan.topology.supervisor.grace, folder: environment.executables, inherited: environment.variables)
+            timing: core.plan.topology.supervisor, folder: environment.executables, inherited: environment.variables)
         let pid: Int32
         do {
             pid = try processes.spawn(

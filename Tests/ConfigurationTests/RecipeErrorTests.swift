@@ -86,7 +86,7 @@ import Testing
         ("sampler.pool", "0", "above 0 and at most 1"), ("sampler.pool", "1.01", "above 0 and at most 1"),
         ("sampler.candidates", "0", "at least 1"), ("synthesis.pairs", "-1", "between 0 and 1048576"),
         ("synthesis.hardest", "0", "at least 1"),
-        ("schedule.iterations", "0", "at least 1"), ("schedule.batch", "0", "between 1 and 65536"),
+        ("schedule.iterations", "0", "at least 1"), ("schedule.batch", "1", "between 2 and 65536 (batch normalisation cannot learn from one image)"),
         ("schedule.lr", "0", "above 0"), ("schedule.lr", "-0.1", "above 0"),
         ("schedule.momentum", "1", "at least 0 and below 1"), ("schedule.weightDecay", "-1", "at least 0"),
         ("schedule.power", "-1", "at least 0"), ("schedule.warmup", "-1", "at least 0"),

@@ -120,23 +120,25 @@ import Wire
         #expect(seen.allSatisfy { $0.dataset.description == rig.folder("dataset.yaml") && $0.dataset.root.isEmpty })
     }
 
-    @Test func ticketsOfADeadEvaluatorGoToAnother() throws {
+    @Test func ticketsOfALostEvaluatorGoToAnotherAndCountOnce() throws {
         let rig = try Rig(images: 9)
-        let hung = Mutex(false)
-        try rig.work(as: "evaluator-1") { ticket, context in
-            // Reported dead while it executes; only then comes the one that works.
-            let first = hung.withLock { hung in
-                defer { hung = true }
-                return !hung
+        let lost = Mutex(false)
+        let taken = DispatchSemaphore(value: 0)
+        try rig.work(as: "evaluator-1") { ticket, _ in
+            let first = lost.withLock { lost in
+                defer { lost = true }
+                return !lost
             }
             if first {
+                // Reported dead while it executes; its own answer comes after the other has begun, and is one too many.
                 rig.loss.withLock { $0 }?("evaluator-1", false)
-                try rig.work(as: "evaluator-2") { ticket, _ in try Self.confusion(ticket.image) }
+                try rig.work(as: "evaluator-2") { ticket, _ in
+                    taken.signal()
+                    return try Self.confusion(ticket.image)
+                }
+                taken.wait()
             }
-            let released = DispatchSemaphore(value: 0)
-            context.onCancel { released.signal() }
-            released.wait()
-            throw CancellationError()
+            return try Self.confusion(ticket.image)
         }
         let summary = try PoolEvaluation().evaluate(rig.session())
         #expect(summary.json.contains("\"images\" : 9"))

@@ -92,11 +92,15 @@ import Wire
         var settings = StageSettings()
         settings.kind = .compute
         settings.threads = 3
+        var timing = SupervisorSettings()
+        timing.grace = .milliseconds(1500)
+        timing.heartbeat = .milliseconds(250)
         let command = StageCommand(
-            .compute, settings: settings, control: try Endpoint("ipc:///tmp/c"), run: "r", grace: .milliseconds(1500),
+            .compute, settings: settings, control: try Endpoint("ipc:///tmp/c"), run: "r", timing: timing,
             folder: "/opt", inherited: ["GOMP_SPINCOUNT": "5", "OMP_NUM_THREADS": "9", "HOME": "/h"])
         #expect(command.command == [
             "/opt/picoflow-compute", "--control", "ipc:///tmp/c", "--run", "r", "--stage", "compute", "--id", "1", "--grace", "1500",
+            "--heartbeat", "250",
         ])
         #expect(command.environment == [
             "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3",

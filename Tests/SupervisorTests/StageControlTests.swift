@@ -85,6 +85,8 @@ import Wire
         let words = ["--control", "ipc:///tmp/c", "--run", "r", "--stage", "loader", "--id", "2", "--grace", "1500"]
         let arguments = try StageLink.Arguments(words, kind: .loader)
         #expect(arguments.replica == .loader(2) && arguments.grace == .milliseconds(1500) && arguments.run == "r")
+        #expect(arguments.heartbeat == .seconds(1))
+        #expect(try StageLink.Arguments(words + ["--heartbeat", "200"], kind: .loader).heartbeat == .milliseconds(200))
         for (bad, message) in [
             ([], "--control is missing"), (["--contrl", "x"], "did you mean '--control'?"), (["--run"], "needs a value"),
             (Array(words.prefix(6)) + ["--id", "0"], "no number from 1"), (["--control", "udp://x"] + words.dropFirst(2), "udp://x"),

@@ -12,7 +12,7 @@ import Wire
 /// |---|---|
 /// | `model.safetensors` | parameters and buffers under the names of the published network, `projection.*` beside them |
 /// | `optimizer.safetensors` | the optimiser's moments, by parameter name |
-/// | `memory.bank` | the bank's snapshot of exactly this step; not in a finished run's last checkpoint |
+/// | `bank.snapshot` | the bank's snapshot of exactly this step; not in a finished run's last checkpoint |
 /// | `manifest.json` | step, sizes and SHA-256 of the others, the bank's hash; written last |
 ///
 /// It is written aside as `step-NNNNNN.partial`, synced and renamed, so a folder without `.partial` is whole, and no

@@ -66,7 +66,7 @@ public enum StageState: String, Codable, Sendable, CaseIterable {
     case exited
 }
 
-/// A stage's sign of life, once a second.
+/// A stage's sign of life, one every `supervisor.heartbeat`.
 public struct Heartbeat: Codable, Sendable, Equatable {
     public var state: StageState
     /// What the stage waits for in a reader's words: `samples`, `gradients from miner`.

@@ -16,6 +16,8 @@ final class StageLink: @unchecked Sendable {
         var run: String
         var replica: Replica
         var grace: Duration
+        /// Between two signs of life.
+        var heartbeat = Duration.seconds(1)
     }
 
     enum Outcome: Sendable {
@@ -38,8 +40,6 @@ final class StageLink: @unchecked Sendable {
 
     /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
     static let afterGrace = Duration.seconds(60)
-    /// A supervisor lives on the same machine or a fast network; a second is its answer's usual bound many times over.
-    static let interval = Duration.seconds(1)
 
     let arguments: Arguments
     let sender: Sender
@@ -133,7 +133,7 @@ final class StageLink: @unchecked Sendable {
                 .dealer, context: context, identity: "\(sender.name).\(sender.incarnation)",
                 maxMessageBytes: MessageLimits.control.bodyBytes)
             try socket.connect(arguments.control)
-            var control = StageControl(interval: StageLink.interval, grace: arguments.grace, now: .zero)
+            var control = StageControl(interval: arguments.heartbeat, grace: arguments.grace, now: .zero)
             var sequence: UInt64 = 0
             while true {
                 let now = start.duration(to: clock.now)

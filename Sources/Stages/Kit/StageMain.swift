@@ -97,10 +97,10 @@ public enum StageMain {
 }
 
 extension StageLink.Arguments {
-    /// Reads `--control ENDPOINT --run NAME --stage NAME --id N [--grace MILLISECONDS]`.
+    /// Reads `--control ENDPOINT --run NAME --stage NAME --id N [--grace MILLISECONDS] [--heartbeat MILLISECONDS]`.
     init(_ words: [String], kind: StageKind) throws {
         var values: [String: String] = [:]
-        let known = ["--control", "--run", "--stage", "--id", "--grace"]
+        let known = ["--control", "--run", "--stage", "--id", "--grace", "--heartbeat"]
         var rest = words[...]
         while let name = rest.popFirst() {
             guard known.contains(name) else {
@@ -118,13 +118,15 @@ extension StageLink.Arguments {
         let id = try value("--id")
         guard let number = Int(id), number > 0 else { throw UserError("--id \(id) is no number from 1") }
         replica = Replica(values["--stage"] ?? kind.rawValue, number)
-        grace = .seconds(30)
-        if let text = values["--grace"] {
-            guard let milliseconds = Int(text), milliseconds > 0 else {
-                throw UserError("--grace \(text) is no positive number of milliseconds")
+        func milliseconds(_ name: String) throws -> Duration? {
+            guard let text = values[name] else { return nil }
+            guard let number = Int(text), number > 0 else {
+                throw UserError("\(name) \(text) is no positive number of milliseconds")
             }
-            grace = .milliseconds(milliseconds)
+            return .milliseconds(number)
         }
+        grace = try milliseconds("--grace") ?? .seconds(30)
+        heartbeat = try milliseconds("--heartbeat") ?? .seconds(1)
     }
 
     private static let hint = "Stages are started by 'picoflow launch'."

@@ -1,0 +1,139 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Pipeline {
+    /// Weights, checkpoints, devices and disks that will not do: the run ends with one line, and what was good stays.
+    @Suite struct BadStateTests {
+        /// A run of this playground that was stopped with checkpoints.
+        private func stoppedRun() throws -> Playground {
+            let play = try Playground()
+            let run = try play.launch()
+            try play.await(step: 26, of: run)
+            run.signal(SIGINT)
+            let ending = try run.wait()
+            guard ending.code == 0 else { throw Trouble("the run did not stop: \(ending)") }
+            return play
+        }
+
+        private func expectFailure(
+            _ ending: PicoFlowProcess.Ending, _ parts: String..., sourceLocation: SourceLocation = #_sourceLocation
+        ) {
+            #expect(ending.code == 1, "\(ending)", sourceLocation: sourceLocation)
+            #expect(ending.message.hasPrefix("picoflow: "), "\(ending)", sourceLocation: sourceLocation)
+            #expect(!ending.errors.contains("Fatal error"), "\(ending)", sourceLocation: sourceLocation)
+            for part in parts { #expect(ending.message.contains(part), "\(ending)", sourceLocation: sourceLocation) }
+        }
+
+        @Test func pretrainedWeightsThatAreNoSafetensors() throws {
+            let play = try Playground()
+            try play.folder.write("these are no weights", to: "weights.safetensors")
+            let ending = try play.launch(["--set", "model.pretrained=weights.safetensors"]).wait()
+            expectFailure(ending, "compute-1 failed first: weights.safetensors is no usable safetensors file: ")
+            #expect(play.stages().isEmpty)
+        }
+
+        @Test func pretrainedWeightsOfAnotherNetwork() throws {
+            let play = try Playground()
+            // A valid file with one tensor that no network of ours has.
+            let header = #"{"encoder.weight":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#
+            var bytes = Data()
+            withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { bytes.append(contentsOf: $0) }
+            bytes.append(contentsOf: header.utf8)
+            bytes.append(Data(count: 8))
+            try bytes.write(to: URL(fileURLWithPath: play.folder("weights.safetensors")))
+            let ending = try play.launch(["--set", "model.pretrained=weights.safetensors"]).wait()
+            expectFailure(
+                ending, "weights.safetensors: not the weights of deeplabv3 on mobilenetv2 as the recipe has it; ",
+                "encoder.weight")
+        }
+
+        @Test(.disabled(if: access("/dev/nvidiactl", F_OK) == 0, "there is a GPU"))
+        func deviceThatIsNotThere() throws {
+            let play = try Playground()
+            let text = Playground.topology().replacingOccurrences(of: "threads: 1}\n  bank", with: "threads: 1, device: cuda:0}\n  bank")
+            try play.folder.write(text, to: "topology.yaml")
+            let ending = try play.launch().wait()
+            expectFailure(ending, "compute-1 failed first: ", "cuda:0")
+            #expect(play.stages().isEmpty)
+        }
+
+        @Test func checkpointOfAnotherModelIsRefused() throws {
+            let play = try stoppedRun()
+            let recipe = try #require(play.folder.read("run/recipe.yaml"))
+            let edited = recipe.replacingOccurrences(of: "outputStride: 16", with: "outputStride: 8")
+            try #require(edited != recipe)
+            try play.folder.write(edited, to: "run/recipe.yaml")
+            let newest = try #require(play.names(play.run + "/checkpoints").last)
+            expectFailure(
+                try play.command("launch", "--resume", play.run),
+                "compute-1 failed first: \(play.run)/checkpoints/\(newest) is of another model")
+
+            try play.folder.write(recipe, to: "run/recipe.yaml")
+            let resumed = try play.command("launch", "--resume", play.run)
+            #expect(resumed.code == 0, "\(resumed)")
+            #expect(try play.weights() == Reference.weights())
+        }
+
+        @Test(arguments: ["model.safetensors", "optimizer.safetensors", "bank.snapshot"])
+        func damagedCheckpointIsRefused(file: String) throws {
+            let play = try stoppedRun()
+            let newest = try #require(play.names(play.run + "/checkpoints").last)
+            let path = "\(play.run)/checkpoints/\(newest)/\(file)"
+            let good = try #require(FileManager.default.contents(atPath: path))
+            var bytes = good
+            bytes[bytes.count / 2] ^= 1
+            try bytes.write(to: URL(fileURLWithPath: path))
+            let ending = try play.command("launch", "--resume", play.run)
+            expectFailure(ending, "failed first: \(path) is ")
+            // Bank and compute both read the memory; whoever is first says so in its own words.
+            #expect(ending.message.contains("damaged") || ending.message.contains("no usable snapshot"), "\(ending)")
+            #expect(play.stages().isEmpty)
+            #expect(play.names(play.run + "/checkpoints").contains(newest))
+        }
+
+        @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))
+        func fullDiskLeavesTheLastCheckpointValid() throws {
+            let play = try Playground()
+            // One checkpoint fits, two do not.
+            let disk = try SmallDisk(at: play.folder("disk"), mebibytes: 64)
+            let run = disk.path + "/run"
+            let full = try play.launch(run: run).wait()
+            expectFailure(full, "failed first: ", "No space left on device")
+            #expect(play.stages().isEmpty)
+            #expect(play.names(run + "/checkpoints") == ["step-000024"])
+
+            try disk.grow(mebibytes: 512)
+            let resumed = try play.command("launch", "--resume", run)
+            #expect(resumed.code == 0, "\(resumed)")
+            #expect(resumed.errors.contains("going on from step 24"), "\(resumed)")
+            #expect(try play.weights(run: run) == Reference.weights())
+        }
+    }
+}
+
+/// A file system in memory of a size that can be filled.
+final class SmallDisk {
+    let path: String
+
+    static let isPossible: Bool = {
+        guard let folder = try? TemporaryFolder("disk") else { return false }
+        return (try? SmallDisk(at: folder("probe"), mebibytes: 1)) != nil
+    }()
+
+    init(at path: String, mebibytes: Int) throws {
+        self.path = path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        guard mount("tmpfs", path, "tmpfs", 0, "size=\(mebibytes)m") == 0 else {
+            throw Trouble("cannot mount: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    func grow(mebibytes: Int) throws {
+        guard mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT), "size=\(mebibytes)m") == 0 else {
+            throw Trouble("cannot remount: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { umount2(path, Int32(MNT_DETACH)) }
+}
