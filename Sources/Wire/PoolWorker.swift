@@ -276,7 +276,8 @@ private final class WorkerRunner: @unchecked Sendable {
     }
 
     private func turn() throws {
-        let wait = core.nextDeadline?.millisecondsLeft(at: .now()) ?? 0
+        // Without a deadline the end of an execution is all there is to wait for; it signals the wakeup.
+        let wait = core.nextDeadline?.millisecondsLeft(at: .now()) ?? -1
         let (readable, _) = Poller.wait(sockets, wakeup: mailbox.wakeup, milliseconds: wait)
         for command in mailbox.takeCommands() { try handle(command) }
         for (index, socket) in sockets.enumerated() where readable[index] {
