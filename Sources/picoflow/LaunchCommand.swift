@@ -15,6 +15,7 @@ struct LaunchCommand: ParsableCommand {
             picoflow launch --resume runs/quick-pico-1
 
             Ctrl-C stops after the step in hand, with a checkpoint; a second Ctrl-C stops at once.
+            The exit code is 0 for a run that finished or was stopped, and 1 for one that failed.
             """)
 
     @Argument(help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"))

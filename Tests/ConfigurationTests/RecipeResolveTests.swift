@@ -173,7 +173,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.synthesis.pairs = count() - 1
     recipe.synthesis.anchorMixes = count() - 1
     recipe.schedule.iterations = count()
-    recipe.schedule.batch = count()
+    recipe.schedule.batch = 1 + count()
     recipe.schedule.optimizer = any(ScheduleSettings.Optimizer.self)
     recipe.schedule.lr = double()
     recipe.schedule.momentum = double() * 1e-5
