@@ -6,13 +6,19 @@ import PackageDescription
 // with -ltorch_cpu the system's copy would be found first.
 let libtorch = Context.environment["LIBTORCH"]
 
-let torchHeaders: [String] = libtorch.map {
-    ["-isystem", "\($0)/include", "-isystem", "\($0)/include/torch/csrc/api/include"]
-} ?? ["-isystem", "/usr/include/torch/csrc/api/include"]
+let torchHeaders: [String] =
+    libtorch.map {
+        ["-isystem", "\($0)/include", "-isystem", "\($0)/include/torch/csrc/api/include"]
+    } ?? ["-isystem", "/usr/include/torch/csrc/api/include"]
 
-let torchLinking: [LinkerSetting] = libtorch.map {
-    [.unsafeFlags(["\($0)/lib/libtorch_cpu.so", "\($0)/lib/libc10.so", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib"])]
-} ?? [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
+let torchLinking: [LinkerSetting] =
+    libtorch.map {
+        [
+            .unsafeFlags([
+                "\($0)/lib/libtorch_cpu.so", "\($0)/lib/libc10.so", "-Xlinker", "-rpath", "-Xlinker", "\($0)/lib",
+            ])
+        ]
+    } ?? [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -102,8 +108,16 @@ let package = Package(
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "TestSupport"], path: "Tests/Pipeline"),
+            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "TestSupport"],
+            path: "Tests/Pipeline"),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: libtorch == nil ? .cxx17 : .cxx20
 )
+
+// CI refuses warnings in our own code; those of dependencies are not ours to mend.
+if Context.environment["CI"] != nil {
+    for target in package.targets where target.type != .system && target.name != "CTorch" {
+        target.swiftSettings = [.unsafeFlags(["-warnings-as-errors"])]
+    }
+}

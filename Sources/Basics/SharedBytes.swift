@@ -12,7 +12,9 @@ public final class SharedBytes: @unchecked Sendable {
     private let release: (UnsafeMutableRawPointer) -> Void
 
     /// Takes over memory that somebody else allocated; `release` frees it, once, when the last reader has gone.
-    public init(adopting base: UnsafeMutableRawPointer, count: Int, release: @escaping (UnsafeMutableRawPointer) -> Void) {
+    public init(
+        adopting base: UnsafeMutableRawPointer, count: Int, release: @escaping (UnsafeMutableRawPointer) -> Void
+    ) {
         self.base = base
         self.count = count
         self.release = release

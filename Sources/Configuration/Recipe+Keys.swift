@@ -152,6 +152,8 @@ extension EvaluationSettings: Configurable {
 extension Check where Value == Int {
     /// The heads' image-level branch has one value per image and channel, and batch normalisation needs two to train.
     static var batchOfSeveral: Check {
-        Check(rule: "between 2 and 65536 (batch normalisation cannot learn from one image)") { (2...65536).contains($0) }
+        Check(rule: "between 2 and 65536 (batch normalisation cannot learn from one image)") {
+            (2...65536).contains($0)
+        }
     }
 }

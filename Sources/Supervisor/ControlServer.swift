@@ -22,7 +22,9 @@ final class ControlServer {
     private let onNote: (String) -> Void
 
     /// - Parameter onNote: told of dropped messages, one line each.
-    init(bind endpoint: Endpoint, context: Context, sender: Sender, epoch: Epoch, onNote: @escaping (String) -> Void) throws {
+    init(bind endpoint: Endpoint, context: Context, sender: Sender, epoch: Epoch, onNote: @escaping (String) -> Void)
+        throws
+    {
         socket = try Socket(.router, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
         try socket.bind(endpoint)
         self.sender = sender
@@ -38,7 +40,8 @@ final class ControlServer {
             guard badMessages[peer, default: 0] < ControlServer.badMessageLimit else { continue }
             do {
                 let message = try Message(frames: Array(frames.dropFirst()), run: sender.run, limits: .control)
-                return Received(message: try ControlInbound(message), peer: peer, incarnation: message.header.incarnation)
+                return Received(
+                    message: try ControlInbound(message), peer: peer, incarnation: message.header.incarnation)
             } catch {
                 // The table must not grow with made-up routing ids; forgetting a peer only gives it a second chance.
                 if badMessages.count > 4096 { badMessages = [:] }

@@ -30,7 +30,8 @@ public struct EvaluationSession: Sendable {
     /// Images done and to do, for the progress display.
     public var progress: @Sendable (_ done: Int, _ total: Int) -> Void
     /// Worker losses the supervisor knows of, as `StageRuntime.onWorkerLoss`. Set it before issuing tickets.
-    public var onWorkerLoss: @Sendable (_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) -> Void
+    public var onWorkerLoss:
+        @Sendable (_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) -> Void
 }
 
 public struct EvaluationSummary: Sendable, Equatable {

@@ -46,7 +46,8 @@ public enum JournalEntry: Codable, Equatable, Sendable {
                 try values.decode(Fingerprint.self, forKey: .fingerprint))
         case "sample-skipped":
             self = .sampleSkipped(
-                try values.decode(String.self, forKey: .message), step: try values.decodeIfPresent(UInt64.self, forKey: .step))
+                try values.decode(String.self, forKey: .message),
+                step: try values.decodeIfPresent(UInt64.self, forKey: .step))
         case "ended": self = .ended(try values.decode(String.self, forKey: .message))
         case let other:
             throw DecodingError.dataCorruptedError(
@@ -121,7 +122,9 @@ public final class Journal {
     /// The run's fingerprint of each kind.
     public var fingerprints: [StageKind: Fingerprint] {
         var found: [StageKind: Fingerprint] = [:]
-        for case .fingerprint(let kind, let fingerprint) in entries where found[kind] == nil { found[kind] = fingerprint }
+        for case .fingerprint(let kind, let fingerprint) in entries where found[kind] == nil {
+            found[kind] = fingerprint
+        }
         return found
     }
 
@@ -139,7 +142,8 @@ public final class Journal {
             do {
                 entries.append(try JSONDecoder().decode(JournalEntry.self, from: bytes[start..<end]))
             } catch {
-                throw UserError("\(path):\(entries.count + 1): this line is no journal entry; the file was changed or is damaged")
+                throw UserError(
+                    "\(path):\(entries.count + 1): this line is no journal entry; the file was changed or is damaged")
             }
             start = end + 1
         }

@@ -33,6 +33,9 @@ public struct Launch {
         at path: String, recipe: Recipe, topology: Topology, options: Options = .init(),
         environment: SupervisorRunner.Environment
     ) throws -> Launch {
+        // What is saved must mean the same from wherever the run is resumed.
+        var recipe = recipe
+        recipe.dataset = recipe.dataset.absolutePaths()
         let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
@@ -61,11 +64,13 @@ public struct Launch {
         let threads = topology.stage(of: .compute)?.threads ?? 1
         if let last = journal.epochs.last, last.computeThreads != threads, !options.allowsDifferentThreads {
             throw UserError(
-                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; --allow-different-threads accepts that")
+                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; --allow-different-threads accepts that"
+            )
         }
         if let record = ProcessRecord.read(from: directory.processesPath) { _ = try record.killLeftovers() }
         return Launch(
-            directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint, journal: journal,
+            directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint,
+            journal: journal,
             options: options)
     }
 
@@ -81,7 +86,8 @@ public struct Launch {
     ///   - dataset: the recipe's, looked at by the caller.
     ///   - evaluation: measures the finished run; nil leaves that out.
     public func run(
-        dataset: DatasetSummary, evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment, display: any ProgressDisplay
+        dataset: DatasetSummary, evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment,
+        display: any ProgressDisplay
     ) throws -> RunOutcome {
         if isTrained, evaluation == nil {
             return .finished(step: startStep, checkpoint: resume?.path, evaluation: nil)
@@ -98,7 +104,8 @@ public struct Launch {
         try sockets.make()
         defer { sockets.remove() }
         let plan = LaunchPlan(
-            recipe: recipe, dataset: dataset, topology: topology, goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
+            recipe: recipe, dataset: dataset, topology: topology,
+            goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
             runDirectory: directory.path, epoch: epoch, resume: resume, endpoints: try sockets.endpoints(),
             fingerprints: journal.fingerprints)
         let runner = SupervisorRunner(
@@ -120,7 +127,8 @@ extension RunOutcome {
         case .finished(let step, let checkpoint, _):
             "finished" + (step.map { " at step \($0)" } ?? "") + (checkpoint.map { ", \($0)" } ?? "")
         case .stopped(let step, let checkpoint):
-            "stopped" + (checkpoint.map { ", checkpoint of step \(step ?? 0) in \($0)" } ?? " before the first checkpoint")
+            "stopped"
+                + (checkpoint.map { ", checkpoint of step \(step ?? 0) in \($0)" } ?? " before the first checkpoint")
         case .failed(let message): "failed: \(message)"
         }
     }
@@ -134,7 +142,8 @@ public enum EvaluationRun {
     ///   - checkpoint: a folder with `model.safetensors`.
     ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
     public static func run(
-        runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology, evaluation: any FinalEvaluation,
+        runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology,
+        evaluation: any FinalEvaluation,
         environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> EvaluationSummary {
         let path = try RunDirectory.absolute(path)
@@ -146,7 +155,8 @@ public enum EvaluationRun {
         let files = path + "/evaluation"
         try FileManager.default.createDirectory(atPath: files + "/logs", withIntermediateDirectories: true)
         let plan = LaunchPlan(
-            recipe: recipe, dataset: dataset, topology: topology, goal: .evaluate(checkpoint: checkpoint), runDirectory: path,
+            recipe: recipe, dataset: dataset, topology: topology, goal: .evaluate(checkpoint: checkpoint),
+            runDirectory: path,
             epoch: Epoch(1), endpoints: try sockets.endpoints())
         try StageCommand.check(plan.evaluationStages, folder: environment.executables)
         let runner = SupervisorRunner(

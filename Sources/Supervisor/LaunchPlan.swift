@@ -26,7 +26,8 @@ public struct LaunchPlan: Sendable {
     public var fingerprints: [StageKind: Fingerprint]
 
     public init(
-        recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String, epoch: Epoch,
+        recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
+        epoch: Epoch,
         resume: Checkpoint? = nil, endpoints: [String: [Endpoint]], fingerprints: [StageKind: Fingerprint] = [:]
     ) {
         self.recipe = recipe
@@ -69,10 +70,12 @@ public struct LaunchPlan: Sendable {
     func configuration(for replica: Replica) -> StageConfiguration? {
         guard let settings = settings(of: replica) else { return nil }
         return StageConfiguration(
-            recipe: recipe, dataset: dataset, threads: settings.threads ?? 1, device: settings.device(ofReplica: replica.id - 1),
+            recipe: recipe, dataset: dataset, threads: settings.threads ?? 1,
+            device: settings.device(ofReplica: replica.id - 1),
             pool: topology.pool,
             replicas: Dictionary(
-                (trainingStages + evaluationStages).map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first }),
+                (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
+                uniquingKeysWith: { first, _ in first }),
             endpoints: endpoints, runDirectory: runDirectory, epoch: epoch, resume: resume?.path)
     }
 }

@@ -9,7 +9,9 @@ enum LogTail {
         let end = (try? file.seekToEnd()) ?? 0
         try? file.seek(toOffset: end > 16 << 10 ? end - (16 << 10) : 0)
         let text = String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
-        return text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.last { !$0.isEmpty }
-            .map { String($0.prefix(300)) }
+        return text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.last {
+            !$0.isEmpty
+        }
+        .map { String($0.prefix(300)) }
     }
 }

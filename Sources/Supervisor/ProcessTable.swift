@@ -141,7 +141,8 @@ struct ProcessRecord: Codable, Equatable {
     func killLeftovers() throws -> [String] {
         guard host == ProcessInfo.processInfo.hostName else {
             throw UserError(
-                "the run was last supervised on \(host); go on there, or remove processes.json from the run directory once nothing of it runs there")
+                "the run was last supervised on \(host); go on there, or remove processes.json from the run directory once nothing of it runs there"
+            )
         }
         let left = processes.filter { $0.started != 0 && ProcessTable.startTime(of: $0.pid) == $0.started }
         for process in left { kill(process.pid, SIGKILL) }
@@ -150,7 +151,9 @@ struct ProcessRecord: Codable, Equatable {
         for process in left {
             while ProcessTable.startTime(of: process.pid) == process.started {
                 guard ContinuousClock.now < deadline else {
-                    throw UserError("process \(process.pid) (\(process.stage)-\(process.id)) of the run's last start cannot be killed")
+                    throw UserError(
+                        "process \(process.pid) (\(process.stage)-\(process.id)) of the run's last start cannot be killed"
+                    )
                 }
                 usleep(20_000)
             }

@@ -5,7 +5,9 @@ import StageKit
 enum ProgressText {
     /// One line: `step 120/550 ce 0.931 contrast 9.24 lr 0.0412 11.2 images/s eta 5:12 waits: samples 2%, gradients 10%`.
     static func line(_ report: StatusReport, evaluated: (done: Int, total: Int)?) -> String {
-        if let evaluated, report.phase == .evaluating { return "evaluating \(evaluated.done)/\(evaluated.total) images" }
+        if let evaluated, report.phase == .evaluating {
+            return "evaluating \(evaluated.done)/\(evaluated.total) images"
+        }
         guard let metrics = report.metrics else { return "\(report.phase.rawValue): \(stages(report))" }
         return "\(steps(report))  \(losses(metrics))  \(speed(report))  waits: \(waits(metrics))"
     }
@@ -14,12 +16,15 @@ enum ProgressText {
     static func block(_ report: StatusReport, evaluated: (done: Int, total: Int)?) -> [String] {
         var lines = ["\(report.run)  \(report.phase.rawValue)" + (report.checkpoint.map { "  checkpoint \($0)" } ?? "")]
         if let metrics = report.metrics {
-            lines.append("  \(bar(Double(report.step) / Double(max(1, report.iterations)))) \(steps(report))  \(speed(report))")
+            lines.append(
+                "  \(bar(Double(report.step) / Double(max(1, report.iterations)))) \(steps(report))  \(speed(report))")
             lines.append("  \(losses(metrics))")
             lines.append("  of a step's \(number(metrics.milliseconds, 0)) ms compute waits for \(waits(metrics))")
         }
         if let evaluated, report.phase == .evaluating {
-            lines.append("  \(bar(Double(evaluated.done) / Double(max(1, evaluated.total)))) evaluated \(evaluated.done)/\(evaluated.total)")
+            lines.append(
+                "  \(bar(Double(evaluated.done) / Double(max(1, evaluated.total)))) evaluated \(evaluated.done)/\(evaluated.total)"
+            )
         }
         lines.append("  \(stages(report))")
         return lines

@@ -49,7 +49,8 @@ public final class RunDirectory {
             if RunLock.isHeld(path) { _ = try RunLock(directory: path) }
             guard contents == ["supervisor.lock"] else {
                 throw UserError(
-                    "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(path)', or name another directory by --run")
+                    "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(path)', or name another directory by --run"
+                )
             }
         }
         try makeFolder(path)
@@ -93,7 +94,9 @@ public final class RunDirectory {
     ///
     /// - Throws: `UserError` where there is none.
     public static func absolute(_ path: String) throws -> String {
-        guard let resolved = realpath(path, nil) else { throw DurableFile.systemError("cannot find run directory", path) }
+        guard let resolved = realpath(path, nil) else {
+            throw DurableFile.systemError("cannot find run directory", path)
+        }
         defer { free(resolved) }
         return String(cString: resolved)
     }
@@ -111,7 +114,9 @@ public final class RunDirectory {
     /// The run under `folder` that was started or resumed last, at work or not.
     public static func newest(in folder: String) -> String? {
         let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
-        let runs = names.map { folder + "/" + $0 }.filter { FileManager.default.fileExists(atPath: $0 + "/recipe.yaml") }
+        let runs = names.map { folder + "/" + $0 }.filter {
+            FileManager.default.fileExists(atPath: $0 + "/recipe.yaml")
+        }
         return runs.max { started($0) < started($1) }
     }
 

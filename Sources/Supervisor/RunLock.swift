@@ -20,7 +20,8 @@ public final class RunLock {
             close(descriptor)
             let holder = RunLock.holder(of: directory).map { " by \($0)" } ?? ""
             throw UserError(
-                "run directory \(directory) is in use\(holder); stop that run with 'picoflow stop --run \(directory)' or choose another one")
+                "run directory \(directory) is in use\(holder); stop that run with 'picoflow stop --run \(directory)' or choose another one"
+            )
         }
         ftruncate(descriptor, 0)
         let text = "process \(getpid()) on \(ProcessInfo.processInfo.hostName)"

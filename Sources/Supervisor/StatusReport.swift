@@ -47,7 +47,8 @@ public struct StatusReport: Codable, Sendable, Equatable {
         for case .epoch(let start) in entries { epoch = start.epoch.rawValue }
         let last = (try? MetricsFile.read(path: directory + "/metrics.jsonl"))?.last
         return StatusReport(
-            run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended, stages: [],
+            run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended,
+            stages: [],
             step: last?.step ?? 0, iterations: iterations, imagesPerSecond: nil, etaSeconds: nil, metrics: last,
             checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step)
     }

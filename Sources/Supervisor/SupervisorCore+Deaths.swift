@@ -36,7 +36,9 @@ extension SupervisorCore {
         }
         guard member.kind.isWorker else {
             members[index].isOver = true
-            return fail("\(replica) failed first: \(end == .code(0) && member.failure == nil ? "it ended before its work was done" : why)", now, &actions)
+            return fail(
+                "\(replica) failed first: \(end == .code(0) && member.failure == nil ? "it ended before its work was done" : why)",
+                now, &actions)
         }
         guard ending == nil else { return members[index].isOver = true }
         members[index].failures = wasHealthy ? 1 : member.failures + 1
@@ -45,7 +47,8 @@ extension SupervisorCore {
             let others = members.filter { $0.replica.stage == replica.stage && !$0.isOver }
             let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
             guard others.isEmpty else {
-                return actions.append(.log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
+                return actions.append(
+                    .log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
             }
             return fail(message, now, &actions)
         }

@@ -9,7 +9,8 @@ extension SupervisorCore {
         interrupts += 1
         switch interrupts {
         case 1 where ending == nil:
-            actions.append(.log(.info, "stopping: compute finishes its step and writes a checkpoint; again to stop at once"))
+            actions.append(
+                .log(.info, "stopping: compute finishes its step and writes a checkpoint; again to stop at once"))
             beginEnding(.asked, now, &actions)
         case 1: break
         case 2:

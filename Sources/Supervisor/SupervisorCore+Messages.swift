@@ -35,13 +35,17 @@ extension SupervisorCore {
     }
 
     mutating func hello(
-        _ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration, _ actions: inout [SupervisorAction]
+        _ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
+        _ actions: inout [SupervisorAction]
     ) {
         guard let index = index(of: hello.replica), members[index].isAlive, members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.
             members[index].pid == hello.pid || plan.settings(of: hello.replica)?.exec != nil
         else {
-            actions.append(.log(.warning, "refused \(hello.replica), process \(hello.pid) on \(hello.host): it was not started by this run"))
+            actions.append(
+                .log(
+                    .warning,
+                    "refused \(hello.replica), process \(hello.pid) on \(hello.host): it was not started by this run"))
             return actions.append(.send(.refused("this run has not started you"), to: peer))
         }
         members[index].lastHeard = now

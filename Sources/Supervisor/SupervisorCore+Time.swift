@@ -53,7 +53,9 @@ extension SupervisorCore {
             if case .gone = members[index].life { conclude(index, now, &actions) }
         }
         let trainers = members.filter { $0.kind == .compute }
-        if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet), phase == .training {
+        if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
+            phase == .training
+        {
             if hasEvaluation { startEvaluation(finished.checkpoint, &actions) } else { phase = .stopping }
         }
         if ending == nil, phase == .evaluating, !isEvaluating { phase = .stopping }

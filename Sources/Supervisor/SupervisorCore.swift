@@ -107,7 +107,9 @@ public struct SupervisorCore: Sendable {
         actions.append(.startEvaluation(checkpoint: checkpoint))
     }
 
-    private mutating func spawned(_ replica: Replica, _ pid: Int32, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    private mutating func spawned(
+        _ replica: Replica, _ pid: Int32, _ now: Duration, _ actions: inout [SupervisorAction]
+    ) {
         guard let index = index(of: replica) else { return }
         members[index].pid = pid
         members[index].life = .starting(until: now + timing.hello)

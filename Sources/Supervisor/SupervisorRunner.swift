@@ -65,7 +65,8 @@ public final class SupervisorRunner {
     }
 
     public init(
-        plan: LaunchPlan, files: RunFiles, control: Endpoint, evaluation: (any FinalEvaluation)?, environment: Environment,
+        plan: LaunchPlan, files: RunFiles, control: Endpoint, evaluation: (any FinalEvaluation)?,
+        environment: Environment,
         display: any ProgressDisplay, timing: SupervisionTiming? = nil
     ) {
         core = SupervisorCore(plan: plan, timing: timing, hasEvaluation: evaluation != nil)
@@ -100,7 +101,8 @@ public final class SupervisorRunner {
         let sender = Sender(run: core.plan.runName, name: "supervisor")
         let display = self.display
         let server = try ControlServer(
-            bind: control, context: context, sender: sender, epoch: core.plan.epoch, onNote: { display.log(.warning, $0) })
+            bind: control, context: context, sender: sender, epoch: core.plan.epoch,
+            onNote: { display.log(.warning, $0) })
         let signals = environment.watchesSignals ? SignalWatch(wakeup: inbox.wakeup) : nil
         // Stands still while the machine sleeps, so that a closed lid is no death.
         let clock = SuspendingClock()
@@ -141,7 +143,9 @@ public final class SupervisorRunner {
     }
 
     /// - Returns: an event that follows at once.
-    private func perform(_ action: SupervisorAction, _ server: ControlServer, _ sender: Sender) throws -> SupervisorEvent? {
+    private func perform(_ action: SupervisorAction, _ server: ControlServer, _ sender: Sender) throws
+        -> SupervisorEvent?
+    {
         switch action {
         case .spawn(let replica): return try spawn(replica)
         case .send(let outbound, let peer): try server.send(outbound, to: peer)
@@ -189,7 +193,8 @@ public final class SupervisorRunner {
         let inbox = self.inbox
         let listener = lossListener
         let session = EvaluationSession(
-            recipe: core.plan.recipe, dataset: core.plan.dataset, checkpoint: checkpoint, runDirectory: core.plan.runDirectory, endpoint: endpoint,
+            recipe: core.plan.recipe, dataset: core.plan.dataset, checkpoint: checkpoint,
+            runDirectory: core.plan.runDirectory, endpoint: endpoint,
             sender: Sender(run: core.plan.runName, name: "evaluation"), context: context, epoch: core.plan.epoch,
             pool: core.plan.topology.pool, stop: evaluationStop,
             progress: { inbox.put(.evaluated(done: $0, total: $1)) }, onWorkerLoss: { listener.set($0) })

@@ -73,7 +73,9 @@ extension Header.Tensor {
             case "name" where name == nil: name = try reader.string(key)
             case "dtype" where dtype == nil:
                 let text = try reader.string(key)
-                guard let known = WireDType(rawValue: text) else { throw WireError.malformed("unknown dtype '\(text)'") }
+                guard let known = WireDType(rawValue: text) else {
+                    throw WireError.malformed("unknown dtype '\(text)'")
+                }
                 dtype = known
             case "shape" where shape == nil:
                 var all: [Int] = []
@@ -184,7 +186,9 @@ private struct JSONReader {
         }
         guard position > start else { throw malformed("'\(key)' is no whole number") }
         guard position - start == 1 || memory[start] != 0x30 else { throw malformed("'\(key)' begins with 0") }
-        if position < memory.count, [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(memory[position]) {
+        if position < memory.count,
+            [UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E")].contains(memory[position])
+        {
             throw malformed("'\(key)' is no whole number")
         }
         return value
@@ -217,7 +221,9 @@ private struct JSONReader {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let text = String(validating: bytes, as: UTF8.self) else { throw malformed("'\(key)' is no UTF-8") }
+                guard let text = String(validating: bytes, as: UTF8.self) else {
+                    throw malformed("'\(key)' is no UTF-8")
+                }
                 return text
             case UInt8(ascii: "\\"):
                 guard position < memory.count else { break }
@@ -238,10 +244,14 @@ private struct JSONReader {
                         else { throw malformed("half a surrogate pair in '\(key)'") }
                         position += 2
                         let low = UInt32(try hexadecimal())
-                        guard (0xdc00..<0xe000).contains(low) else { throw malformed("half a surrogate pair in '\(key)'") }
+                        guard (0xdc00..<0xe000).contains(low) else {
+                            throw malformed("half a surrogate pair in '\(key)'")
+                        }
                         code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00)
                     }
-                    guard let scalar = Unicode.Scalar(code) else { throw malformed("half a surrogate pair in '\(key)'") }
+                    guard let scalar = Unicode.Scalar(code) else {
+                        throw malformed("half a surrogate pair in '\(key)'")
+                    }
                     bytes.append(contentsOf: UTF8.encode(scalar)!)
                 default: throw malformed("unknown escape in '\(key)'")
                 }

@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A moment on the machine's monotonic clock. Protocol cores get it as an argument and never read a clock themselves.
@@ -43,7 +43,8 @@ extension Duration {
     /// Zero where negative.
     var wholeNanoseconds: UInt64 {
         let (seconds, attoseconds) = components
-        return seconds < 0 || attoseconds < 0 ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
+        return seconds < 0 || attoseconds < 0
+            ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
     }
 
     var inMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }

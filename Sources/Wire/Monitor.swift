@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A value that several threads share: changed under a lock, waited for with deadlines on the monotonic clock (which
@@ -55,7 +55,8 @@ final class Monitor<State>: @unchecked Sendable {
             if let deadline {
                 guard Instant.now() < deadline else { return nil }
                 var time = timespec(
-                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000), tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
+                    tv_sec: Int(deadline.nanoseconds / 1_000_000_000),
+                    tv_nsec: Int(deadline.nanoseconds % 1_000_000_000))
                 pthread_cond_timedwait(condition, mutex, &time)
             } else {
                 pthread_cond_wait(condition, mutex)

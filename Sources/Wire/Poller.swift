@@ -27,7 +27,8 @@ public enum Poller {
     ///
     /// - Parameter milliseconds: -1 waits for ever.
     /// - Returns: per socket whether it is readable, and whether the wakeup was signalled (and is now cleared).
-    public static func wait(_ sockets: [Socket], wakeup: Wakeup?, milliseconds: Int) -> (readable: [Bool], woken: Bool) {
+    public static func wait(_ sockets: [Socket], wakeup: Wakeup?, milliseconds: Int) -> (readable: [Bool], woken: Bool)
+    {
         var items = sockets.map { zmq_pollitem_t(socket: $0.handle, fd: 0, events: Int16(ZMQ_POLLIN), revents: 0) }
         if let wakeup {
             items.append(zmq_pollitem_t(socket: nil, fd: wakeup.descriptor, events: Int16(ZMQ_POLLIN), revents: 0))

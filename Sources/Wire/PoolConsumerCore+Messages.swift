@@ -48,7 +48,8 @@ extension PoolConsumerCore {
             let body: PoolBody.Failed = try message.decodeBody()
             if let id = try current(header) {
                 try accept(
-                    .failure(PoolFailure(ticket: id, epoch: epoch, workers: [header.sender], message: body.error.oneLine)),
+                    .failure(
+                        PoolFailure(ticket: id, epoch: epoch, workers: [header.sender], message: body.error.oneLine)),
                     id, from: peer)
             }
         case .heartbeat:
@@ -91,7 +92,9 @@ extension PoolConsumerCore {
     }
 
     private mutating func started(_ id: TicketID, _ peer: PeerID) {
-        guard workers[peer] != nil, !workers[peer]!.executing.contains(id), workers[peer]!.executing.count < 256 else { return }
+        guard workers[peer] != nil, !workers[peer]!.executing.contains(id), workers[peer]!.executing.count < 256 else {
+            return
+        }
         workers[peer]!.executing.append(id)
     }
 
@@ -157,7 +160,9 @@ extension PoolConsumerCore {
             if previous.incarnation != header.incarnation { supersede(previous.incarnation) }
         }
         absolve(header.sender, header.incarnation)
-        if let loss = latestLosses[header.sender], loss.incarnation != header.incarnation { supersede(loss.incarnation) }
+        if let loss = latestLosses[header.sender], loss.incarnation != header.incarnation {
+            supersede(loss.incarnation)
+        }
         var worker = Worker(
             peer: peer, name: header.sender, incarnation: header.incarnation, credit: ready.credit,
             session: ready.session, lastHeard: now, nextIncoming: header.sequence + 1)
@@ -218,7 +223,8 @@ extension PoolConsumerCore {
             sendUnnumbered(
                 .refused, to: peer,
                 body: PoolBody.Refused(
-                    code: .run, ours: expected, reason: "you are of run '\(run)', this is run '\(expected)'", yours: run))
+                    code: .run, ours: expected, reason: "you are of run '\(run)', this is run '\(expected)'", yours: run
+                ))
         default: break
         }
     }
@@ -227,7 +233,9 @@ extension PoolConsumerCore {
 extension String {
     /// The first 500 characters with control characters as spaces: what may stand in a log line.
     var oneLine: String {
-        String(String.UnicodeScalarView(unicodeScalars.prefix(500).map { $0.value < 0x20 || $0.value == 0x7f ? " " : $0 }))
-            .trimmingCharacters(in: .whitespaces)
+        String(
+            String.UnicodeScalarView(unicodeScalars.prefix(500).map { $0.value < 0x20 || $0.value == 0x7f ? " " : $0 })
+        )
+        .trimmingCharacters(in: .whitespaces)
     }
 }

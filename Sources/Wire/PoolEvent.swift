@@ -55,7 +55,8 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
         case .skipped(let ticket, let epoch, let reason): "skipped ticket \(ticket) of epoch \(epoch): \(reason)"
         case .refused(let peer, let reason): "refused \(peer): \(reason)"
         case .badFrame(let peer, let reason, let unreported):
-            "bad message from \(peer): \(reason)" + (unreported > 0 ? " (and \(unreported) more since the last report)" : "")
+            "bad message from \(peer): \(reason)"
+                + (unreported > 0 ? " (and \(unreported) more since the last report)" : "")
         case .cutOff(let peer): "cut off \(peer), which keeps sending bad messages"
         case .welcomed(let consumer, let epoch): "\(consumer) took us, epoch \(epoch)"
         case .epochChanged(let consumer, let epoch): "\(consumer) is in epoch \(epoch); older work is dropped"

@@ -62,7 +62,9 @@ public struct PeerID: Hashable, Sendable, CustomStringConvertible {
 
     /// Text where it is printable, hexadecimal digits where not.
     public var description: String {
-        if !bytes.isEmpty, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) { return String(decoding: bytes, as: UTF8.self) }
+        if !bytes.isEmpty, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) {
+            return String(decoding: bytes, as: UTF8.self)
+        }
         return "peer 0x" + bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }

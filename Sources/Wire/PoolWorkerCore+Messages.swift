@@ -37,7 +37,8 @@ extension PoolWorkerCore {
         switch type {
         case .welcome:
             let body: PoolBody.Welcome = try message.decodeBody()
-            guard (10...3_600_000).contains(body.heartbeatMilliseconds), (10...86_400_000).contains(body.silenceMilliseconds)
+            guard (10...3_600_000).contains(body.heartbeatMilliseconds),
+                (10...86_400_000).contains(body.silenceMilliseconds)
             else { throw WireError.malformed("heartbeat or silence out of range") }
             guard links[index].state == .joining, body.session == links[index].session else { break }
             return welcomed(index, header, body, now)

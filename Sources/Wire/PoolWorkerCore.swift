@@ -139,7 +139,9 @@ public struct PoolWorkerCore: Sendable {
 
     private mutating func startExecutions() {
         while executions.count < executors {
-            guard let offset = links.indices.first(where: { !links[(turn + $0) % links.count].queue.isEmpty }) else { return }
+            guard let offset = links.indices.first(where: { !links[(turn + $0) % links.count].queue.isEmpty }) else {
+                return
+            }
             let index = (turn + offset) % links.count
             turn = index + 1
             let ticket = links[index].queue.removeFirst()
@@ -245,7 +247,9 @@ public struct PoolWorkerCore: Sendable {
         guard newer > links[index].epoch else { return }
         links[index].epoch = newer
         links[index].queue.removeAll()
-        for execution in executions where execution.consumer == index && execution.epoch < newer { cancel(execution.id) }
+        for execution in executions where execution.consumer == index && execution.epoch < newer {
+            cancel(execution.id)
+        }
         actions.append(.report(.epochChanged(consumer: links[index].name, epoch: newer)))
     }
 

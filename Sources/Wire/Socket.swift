@@ -185,7 +185,8 @@ public final class Socket: @unchecked Sendable {
             }
             let more = zmq_msg_more(message) != 0
             let holder = MessageHolder(message)
-            let frame = SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close() }
+            let frame = SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close()
+            }
             if frames.count <= maxFrames { frames.append(frame) }
             if !more { return frames }
         }

@@ -21,16 +21,21 @@ struct LaunchCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"))
     var topology: String?
 
-    @Option(name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+    @Option(
+        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
     var recipe: String?
 
     @OptionGroup var set: OverrideOptions
     @OptionGroup var stage: StageOptions
 
-    @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory; runs/RECIPE-N where missing.", valueName: "dir"))
+    @Option(
+        name: .customLong("run"),
+        help: ArgumentHelp("The run's directory; runs/RECIPE-N where missing.", valueName: "dir"))
     var directory: String?
 
-    @Option(name: .customLong("resume"), help: ArgumentHelp("Go on with this run from its newest checkpoint.", valueName: "dir"))
+    @Option(
+        name: .customLong("resume"),
+        help: ArgumentHelp("Go on with this run from its newest checkpoint.", valueName: "dir"))
     var resume: String?
 
     @Flag(help: "Let a resumed run compute with another number of threads, which changes the last bits of the weights.")
@@ -42,10 +47,14 @@ struct LaunchCommand: ParsableCommand {
     func validate() throws {
         if resume != nil {
             guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
-                throw ValidationError("A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet and --allow-different-threads only.")
+                throw ValidationError(
+                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet and --allow-different-threads only."
+                )
             }
         } else {
-            guard topology != nil, recipe != nil else { throw ValidationError("Give a topology and --recipe, or --resume.") }
+            guard topology != nil, recipe != nil else {
+                throw ValidationError("Give a topology and --recipe, or --resume.")
+            }
         }
     }
 
@@ -53,7 +62,9 @@ struct LaunchCommand: ParsableCommand {
         let environment = try SupervisorRunner.Environment.ofThisProcess()
         let (launch, dataset) = try prepare(environment)
         let display = self.display()
-        display.log(.info, "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
+        display.log(
+            .info,
+            "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
         switch outcome {
@@ -83,12 +94,16 @@ struct LaunchCommand: ParsableCommand {
             let launch = try Launch.resume(resume, replicas: stage.replicas, options: options, environment: environment)
             return (launch, try DatasetSummary(opening: launch.recipe.dataset))
         }
-        guard let recipePath = recipe, let topologyPath = topology else { throw UserError("give a topology and --recipe") }
+        guard let recipePath = recipe, let topologyPath = topology else {
+            throw UserError("give a topology and --recipe")
+        }
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
         let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
         let dataset = try DatasetSummary(opening: recipe.dataset)
-        let directory = directory ?? "runs/" + RunName.next(
-            recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
+        let directory =
+            directory ?? "runs/"
+            + RunName.next(
+                recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
         let launch = try Launch.new(
             at: directory, recipe: recipe, topology: topology, options: options, environment: environment)
         return (launch, dataset)

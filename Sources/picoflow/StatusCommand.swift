@@ -6,7 +6,9 @@ import Supervisor
 
 /// `--run DIR`, or the newest run under `runs/` that is at work.
 struct LiveRunOptions: ParsableArguments {
-    @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory; the newest live one under runs/ where missing.", valueName: "dir"))
+    @Option(
+        name: .customLong("run"),
+        help: ArgumentHelp("The run's directory; the newest live one under runs/ where missing.", valueName: "dir"))
     var directory: String?
 
     func resolve() throws -> String {

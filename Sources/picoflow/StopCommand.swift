@@ -20,6 +20,8 @@ struct StopCommand: ParsableCommand {
         // The supervisor bounds each stage's time to end, so this ends too.
         while RunDirectory.isLive(path) { usleep(100_000) }
         let report = try StatusReport.ofEndedRun(path, iterations: 0)
-        print("\(path) stopped" + (report.checkpoint.map { " with a checkpoint at step \($0)" } ?? " without a checkpoint"))
+        print(
+            "\(path) stopped"
+                + (report.checkpoint.map { " with a checkpoint at step \($0)" } ?? " without a checkpoint"))
     }
 }

@@ -46,7 +46,8 @@ extension Pipeline {
                 case .corruptJPEG: "corrupt JPEG: no image is in it"
                 case .imageThatIsText: "is neither a JPEG nor a PNG file"
                 case .truncatedPNG: "corrupt or truncated PNG: the file ends too early"
-                case .labelValue200: "label value 200 at column 6, row 1 is outside the classes; allowed are 0-9 (classes), 255 (ignored)"
+                case .labelValue200:
+                    "label value 200 at column 6, row 1 is outside the classes; allowed are 0-9 (classes), 255 (ignored)"
                 case .wrongSizeLabel: "32x48"
                 }
             }

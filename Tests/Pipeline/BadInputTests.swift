@@ -30,7 +30,10 @@ extension Pipeline {
         @Test(arguments: [
             ("schedule.iteratons=5", "did you mean 'schedule.iterations'?"),
             ("schedule.batch=many", "'schedule.batch' must be an integer, not 'many'"),
-            ("schedule.batch=1", "'schedule.batch' must be between 2 and 65536 (batch normalisation cannot learn from one image), not '1'"),
+            (
+                "schedule.batch=1",
+                "'schedule.batch' must be between 2 and 65536 (batch normalisation cannot learn from one image), not '1'"
+            ),
             ("model.backbone=mobilnetv2", "must be one of mobilenetv2, not 'mobilnetv2'; did you mean 'mobilenetv2'?"),
             ("model.head=deeplabv2", "must be one of deeplabv3, not 'deeplabv2'; did you mean 'deeplabv3'?"),
             ("model.outputStride=7", "'model.outputStride' must be 8 or 16, not '7'"),
@@ -46,7 +49,8 @@ extension Pipeline {
         @Test func misspeltKeyInARecipeIsNamedWithItsLine() throws {
             let play = try Playground()
             try edit(play, "recipe.yaml", "iterations:", "iteratons:")
-            try expectRefusal(play, [], "recipe.yaml:7: ", "'schedule.iteratons'", "did you mean 'schedule.iterations'?")
+            try expectRefusal(
+                play, [], "recipe.yaml:7: ", "'schedule.iteratons'", "did you mean 'schedule.iterations'?")
         }
 
         @Test func recipeThatIsNoYAML() throws {
@@ -77,7 +81,8 @@ extension Pipeline {
         @Test func topologyWiredToAStageThatIsNotThere() throws {
             let play = try Playground()
             try edit(play, "topology.yaml", "samples: loader", "samples: laoder")
-            try expectRefusal(play, [], "topology.yaml:3: stage 'compute' takes samples from 'laoder'; did you mean 'loader'?")
+            try expectRefusal(
+                play, [], "topology.yaml:3: stage 'compute' takes samples from 'laoder'; did you mean 'loader'?")
         }
 
         @Test func stageOfUnknownKind() throws {
@@ -91,19 +96,25 @@ extension Pipeline {
             try edit(play, "topology.yaml", "  miner: {memory: bank}\n", "")
             try edit(play, "topology.yaml", "mining: miner, memory: bank, ", "memory: bank, ")
             try expectRefusal(
-                play, [], "topology.yaml:3: stage 'compute' lacks 'mining', which the recipe's contrast needs; add a stage of kind miner")
+                play, [],
+                "topology.yaml:3: stage 'compute' lacks 'mining', which the recipe's contrast needs; add a stage of kind miner"
+            )
         }
 
         @Test func deviceThatIsNone() throws {
             let play = try Playground()
             try edit(play, "topology.yaml", "threads: 1}\n  bank", "threads: 1, device: gpu}\n  bank")
-            try expectRefusal(play, [], "topology.yaml:3: 'stages.compute.device' must be 'cpu', 'cuda:N' or a list of these, one per replica, not 'gpu'")
+            try expectRefusal(
+                play, [],
+                "topology.yaml:3: 'stages.compute.device' must be 'cpu', 'cuda:N' or a list of these, one per replica, not 'gpu'"
+            )
         }
 
         // MARK: Files and folders
 
         @Test func datasetFolderThatIsNotThere() throws {
-            try expectRefusal(Playground(), ["--set", "dataset.root=nowhere"], "nowhere: no such folder (dataset.root)")
+            try expectRefusal(
+                Playground(), ["--set", "dataset.root=nowhere"], "nowhere: no such folder (dataset.root)")
         }
 
         @Test func imageWithoutItsLabelMap() throws {
@@ -114,7 +125,8 @@ extension Pipeline {
 
         @Test func splitThatIsNotThere() throws {
             try expectRefusal(
-                Playground(), ["--set", "dataset.split=trian"], "has no split 'trian' (has train, val); did you mean 'train'?")
+                Playground(), ["--set", "dataset.split=trian"],
+                "has no split 'trian' (has train, val); did you mean 'train'?")
         }
 
         @Test func pretrainedWeightsThatAreNotThere() throws {

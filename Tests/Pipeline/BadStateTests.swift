@@ -51,7 +51,8 @@ extension Pipeline {
         @Test(.disabled(if: access("/dev/nvidiactl", F_OK) == 0, "there is a GPU"))
         func deviceThatIsNotThere() throws {
             let play = try Playground()
-            let text = Playground.topology().replacingOccurrences(of: "threads: 1}\n  bank", with: "threads: 1, device: cuda:0}\n  bank")
+            let text = Playground.topology().replacingOccurrences(
+                of: "threads: 1}\n  bank", with: "threads: 1, device: cuda:0}\n  bank")
             try play.folder.write(text, to: "topology.yaml")
             let ending = try play.launch().wait()
             expectFailure(ending, "compute-1 failed first: ", "cuda:0")

@@ -34,7 +34,8 @@ extension Pipeline {
 
             let second = try play.launch().wait()
             #expect(second.code == 1)
-            #expect(second.message.contains("run directory \(play.run) is in use by process \(run.pid) on "), "\(second)")
+            #expect(
+                second.message.contains("run directory \(play.run) is in use by process \(run.pid) on "), "\(second)")
             let resumed = try play.command("launch", "--resume", play.run)
             #expect(resumed.code == 1)
             #expect(resumed.message.contains("is in use by process \(run.pid) on "), "\(resumed)")

@@ -41,7 +41,9 @@ extension Pipeline {
             #expect(play.metrics().allSatisfy { $0["nce"] == nil || $0["nce"] is NSNull })
             #expect(!play.names(play.run + "/logs").contains { $0.hasPrefix("bank") || $0.hasPrefix("miner") })
 
-            let second = try play.launch(["--set", "contrast.enabled=false", "--stage", "loader=2"], run: play.folder("again")).wait()
+            let second = try play.launch(
+                ["--set", "contrast.enabled=false", "--stage", "loader=2"], run: play.folder("again")
+            ).wait()
             #expect(second.code == 0, "\(second)")
             #expect(try play.weights() == play.weights(run: play.folder("again")))
         }

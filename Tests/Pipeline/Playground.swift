@@ -97,12 +97,14 @@ final class Playground {
     func stages() -> [String: Int32] {
         var found: [String: Int32] = [:]
         for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let pid = Int32(name), let bytes = FileManager.default.contents(atPath: "/proc/\(name)/cmdline") else { continue }
+            guard let pid = Int32(name), let bytes = FileManager.default.contents(atPath: "/proc/\(name)/cmdline")
+            else { continue }
             let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
             func value(_ option: String) -> String? {
                 words.firstIndex(of: option).flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
             }
-            guard let control = value("--control"), control.hasPrefix("ipc://\(sockets)/"), let stage = value("--stage"),
+            guard let control = value("--control"), control.hasPrefix("ipc://\(sockets)/"),
+                let stage = value("--stage"),
                 let id = value("--id")
             else { continue }
             found["\(stage)-\(id)"] = pid
@@ -119,7 +121,9 @@ final class Playground {
 
     /// The lines of `metrics.jsonl`.
     func metrics(run: String? = nil) -> [[String: Any]] {
-        guard let text = try? String(contentsOfFile: (run ?? self.run) + "/metrics.jsonl", encoding: .utf8) else { return [] }
+        guard let text = try? String(contentsOfFile: (run ?? self.run) + "/metrics.jsonl", encoding: .utf8) else {
+            return []
+        }
         return text.split(separator: "\n").compactMap {
             try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
         }

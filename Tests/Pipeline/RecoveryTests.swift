@@ -8,7 +8,9 @@ extension Pipeline {
         /// - Parameter impatient: with silences that a test can wait for.
         private func playground(impatient: Bool = true) throws -> Playground {
             let play = try Playground()
-            if impatient { try play.folder.write(Playground.topology(watch: Playground.impatient), to: "topology.yaml") }
+            if impatient {
+                try play.folder.write(Playground.topology(watch: Playground.impatient), to: "topology.yaml")
+            }
             return play
         }
 

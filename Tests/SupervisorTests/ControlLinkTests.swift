@@ -18,13 +18,17 @@ import Wire
     private func server() throws -> (ControlServer, Endpoint) {
         let endpoint = try Endpoint("ipc://\(folder("control"))")
         let server = try ControlServer(
-            bind: endpoint, context: Context(), sender: Sender(run: "fake", name: "supervisor"), epoch: Epoch(1), onNote: { _ in })
+            bind: endpoint, context: Context(), sender: Sender(run: "fake", name: "supervisor"), epoch: Epoch(1),
+            onNote: { _ in })
         return (server, endpoint)
     }
 
-    private func link(_ endpoint: Endpoint, grace: Duration = .seconds(30), onLost: @escaping @Sendable () -> Void = {}) -> StageLink {
+    private func link(_ endpoint: Endpoint, grace: Duration = .seconds(30), onLost: @escaping @Sendable () -> Void = {})
+        -> StageLink
+    {
         let link = StageLink(
-            arguments: StageLink.Arguments(control: endpoint, run: "fake", replica: .loader(1), grace: grace), kind: .loader,
+            arguments: StageLink.Arguments(control: endpoint, run: "fake", replica: .loader(1), grace: grace),
+            kind: .loader,
             fingerprint: fingerprint, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, onLost: onLost)
         link.start()
         return link
@@ -46,15 +50,23 @@ import Wire
         link.report(StepMetrics(step: 4, lr: 1, ce: 2))
         link.setMetrics { ["rate": 3, "broken": .nan] }
         let hello = try #require(try next(server))
-        #expect(hello.message == .hello(Hello(
-            stage: "loader", id: 1, kind: .loader, pid: getpid(), host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint)))
+        #expect(
+            hello.message
+                == .hello(
+                    Hello(
+                        stage: "loader", id: 1, kind: .loader, pid: getpid(), host: ProcessInfo.processInfo.hostName,
+                        fingerprint: fingerprint)))
         let configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
         try server.send(.configuration(configuration), to: hello.peer)
         #expect(try link.awaitConfiguration() == configuration)
         let beat = try #require(try next(server))
         #expect(beat.incarnation == hello.incarnation && beat.peer == hello.peer)
-        #expect(beat.message == .heartbeat(
-            Heartbeat(state: .waiting, waitingOn: "tickets", metrics: ["rate": 3], step: StepMetrics(step: 4, lr: 1, ce: 2))))
+        #expect(
+            beat.message
+                == .heartbeat(
+                    Heartbeat(
+                        state: .waiting, waitingOn: "tickets", metrics: ["rate": 3],
+                        step: StepMetrics(step: 4, lr: 1, ce: 2))))
         let lost = Mutex<[String]>([])
         link.onLoss { worker, expected in lost.withLock { $0.append("\(worker) \(expected)") } }
         try server.send(.command(Command(.expectLoss, worker: "miner-1")), to: hello.peer)
@@ -106,7 +118,8 @@ import Wire
         }
         let junk: [[SharedBytes]] = [
             [SharedBytes(Data("?".utf8))], [SharedBytes(Data("{}".utf8)), SharedBytes(Data("{}".utf8))],
-            try message("hello"), try message("configuration"), try message("dance"), try message("status-request", run: "other"),
+            try message("hello"), try message("configuration"), try message("dance"),
+            try message("status-request", run: "other"),
             try message("status-request") + [SharedBytes(Data("tensor".utf8))],
         ]
         for index in 0..<15 { try bad.send(junk[index % junk.count]) }
@@ -117,15 +130,16 @@ import Wire
         try bad.send(message("status-request"))
         let good = try Socket(.dealer, context: context, identity: "good")
         try good.connect(endpoint)
-        let seen = try #require(try {
-            var seen: ControlServer.Received?
-            _ = try waitUntil {
-                try good.send(message("stop-request"))
-                seen = try server.receive()
-                return seen != nil
-            }
-            return seen
-        }())
+        let seen = try #require(
+            try {
+                var seen: ControlServer.Received?
+                _ = try waitUntil {
+                    try good.send(message("stop-request"))
+                    seen = try server.receive()
+                    return seen != nil
+                }
+                return seen
+            }())
         #expect(seen.message == .stopRequest)
         #expect(notes.withLock { $0.last?.hasSuffix("its sender is cut off") == true })
     }
@@ -136,8 +150,10 @@ import Wire
     private func dyingSupervisor(_ endpoint: Endpoint, runDirectory: String, heartbeats: Int) throws -> Thread {
         let configuration = try #require(try FakeRun.plan(directory: runDirectory).configuration(for: .compute))
         let thread = Thread {
-            guard let server = try? ControlServer(
-                bind: endpoint, context: Context(), sender: Sender(run: "fake", name: "supervisor"), epoch: Epoch(1), onNote: { _ in })
+            guard
+                let server = try? ControlServer(
+                    bind: endpoint, context: Context(), sender: Sender(run: "fake", name: "supervisor"),
+                    epoch: Epoch(1), onNote: { _ in })
             else { return }
             var left = heartbeats
             while left > 0 {
@@ -163,7 +179,8 @@ import Wire
         let mark = folder("checkpoint")
         await #expect(processExitsWith: .exitCode(0)) { [address = address as String, mark = mark as String] in
             let words = ["--control", address, "--run", "fake", "--stage", "compute", "--id", "1", "--grace", "700"]
-            StageMain.run(.compute, arguments: words, fingerprint: { Fingerprint(versions: [:], hash: "h") }) { runtime in
+            StageMain.run(.compute, arguments: words, fingerprint: { Fingerprint(versions: [:], hash: "h") }) {
+                runtime in
                 while !runtime.stop.isStopped { usleep(1000) }
                 try DurableFile.write(runtime.stop.reason!.rawValue, to: mark)
             }
@@ -175,7 +192,8 @@ import Wire
         let endpoint = try Endpoint("ipc://\(folder("control"))")
         _ = try dyingSupervisor(endpoint, runDirectory: folder.path, heartbeats: 1)
         let address = endpoint.address
-        let result = await #expect(processExitsWith: .exitCode(1), observing: [\.standardErrorContent]) { [address = address as String] in
+        let result = await #expect(processExitsWith: .exitCode(1), observing: [\.standardErrorContent]) {
+            [address = address as String] in
             let words = ["--control", address, "--run", "fake", "--stage", "compute", "--id", "1"]
             StageMain.run(.compute, arguments: words, fingerprint: { Fingerprint(versions: [:], hash: "h") }) { _ in
                 throw UserError("checkpoint step-000500 belongs to another model")

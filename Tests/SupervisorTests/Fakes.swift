@@ -33,7 +33,8 @@ final class FakeRun {
         recipe.schedule.iterations = 10
         recipe.schedule.batch = 4
         return LaunchPlan(
-            recipe: recipe, dataset: dataset, topology: topology(loaders: loaders), goal: goal, runDirectory: directory, epoch: Epoch(1),
+            recipe: recipe, dataset: dataset, topology: topology(loaders: loaders), goal: goal, runDirectory: directory,
+            epoch: Epoch(1),
             endpoints: [LinkName.evaluation.rawValue: [try Endpoint("ipc:///tmp/none")]], fingerprints: fingerprints)
     }
 
@@ -68,10 +69,13 @@ final class FakeRun {
     }
 
     @discardableResult
-    func hello(_ replica: Replica, fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same")) -> [SupervisorAction] {
+    func hello(_ replica: Replica, fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same"))
+        -> [SupervisorAction]
+    {
         let kind = StageKind(rawValue: replica.stage)!
         let hello = Hello(
-            stage: replica.stage, id: replica.id, kind: kind, pid: pids[replica] ?? 0, host: "here", fingerprint: fingerprint)
+            stage: replica.stage, id: replica.id, kind: kind, pid: pids[replica] ?? 0, host: "here",
+            fingerprint: fingerprint)
         return handle(.message(.hello(hello), from: peer(replica), incarnation: incarnation(replica)))
     }
 
@@ -115,7 +119,9 @@ extension Replica {
 extension [SupervisorAction] {
     var spawned: [Replica] { compactMap { if case .spawn(let replica) = $0 { replica } else { nil } } }
     var outcome: RunOutcome? { compactMap { if case .end(let outcome) = $0 { outcome } else { nil } }.last }
-    var signals: [String] { compactMap { if case .signal(let replica, let number) = $0 { "\(replica) \(number)" } else { nil } } }
+    var signals: [String] {
+        compactMap { if case .signal(let replica, let number) = $0 { "\(replica) \(number)" } else { nil } }
+    }
     func commands(to peer: ControlPeer) -> [Command] {
         compactMap { if case .send(.command(let command), to: peer) = $0 { command } else { nil } }
     }

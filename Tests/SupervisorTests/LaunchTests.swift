@@ -32,13 +32,15 @@ import Wire
 
     private func environment() -> SupervisorRunner.Environment {
         SupervisorRunner.Environment(
-            executables: folder.path, variables: ["PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": folder.path], watchesSignals: false)
+            executables: folder.path, variables: ["PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": folder.path],
+            watchesSignals: false)
     }
 
     /// A topology whose stages note their command line and process id, then run `script`.
     private func topology(_ script: String = "exec sleep 1000") throws -> Topology {
         var topology = FakeRun.topology(loaders: 2)
-        let path = try folder.write("#!/bin/sh\necho \"$$ $*\" >> \(folder("started"))\n\(script)\n", to: "stage", executable: true)
+        let path = try folder.write(
+            "#!/bin/sh\necho \"$$ $*\" >> \(folder("started"))\n\(script)\n", to: "stage", executable: true)
         for index in topology.stages.indices {
             // Through the shell: a file just written may still be open in a process that another test is starting, and
             // such a file cannot be executed itself.
@@ -65,22 +67,27 @@ import Wire
     /// Speaks for each process that is started, until `isOver`.
     ///
     /// - Parameter compute: what compute does after its configuration; then it says goodbye and ends.
-    private func speak(isOver: @escaping @Sendable () -> Bool, compute: @escaping @Sendable (StageLink, StageConfiguration) -> Void) {
+    private func speak(
+        isOver: @escaping @Sendable () -> Bool, compute: @escaping @Sendable (StageLink, StageConfiguration) -> Void
+    ) {
         let path = folder("started")
         Thread {
             var heard = 0
             while !isOver() {
                 usleep(5000)
-                let lines = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(separator: "\n").map(String.init)
+                let lines = ((try? String(contentsOfFile: path, encoding: .utf8)) ?? "").split(separator: "\n").map(
+                    String.init)
                 for line in lines[min(heard, lines.count)...] { LaunchTests.speak(for: line, compute) }
                 heard = lines.count
             }
         }.start()
     }
 
-    private static func speak(for line: String, _ compute: @escaping @Sendable (StageLink, StageConfiguration) -> Void) {
+    private static func speak(for line: String, _ compute: @escaping @Sendable (StageLink, StageConfiguration) -> Void)
+    {
         let words = line.split(separator: " ").map(String.init)
-        guard let pid = Int32(words[0]), let stage = words.firstIndex(of: "--stage"), let kind = StageKind(rawValue: words[stage + 1]),
+        guard let pid = Int32(words[0]), let stage = words.firstIndex(of: "--stage"),
+            let kind = StageKind(rawValue: words[stage + 1]),
             let arguments = try? StageLink.Arguments(Array(words.dropFirst()), kind: kind)
         else { return }
         Thread {
@@ -89,7 +96,11 @@ import Wire
                 logger: Logger(label: "fake") { _ in SwiftLogNoOpLogHandler() }, onLost: {})
             link.start()
             if let configuration = try? link.awaitConfiguration() {
-                if kind == .compute { compute(link, configuration) } else { while !link.stop.isStopped { usleep(2000) } }
+                if kind == .compute {
+                    compute(link, configuration)
+                } else {
+                    while !link.stop.isStopped { usleep(2000) }
+                }
             }
             link.send(.bye, Bye(.stopped))
             link.end()
@@ -102,7 +113,8 @@ import Wire
     }
 
     @Test func runTrainsEvaluatesAndLeavesNothingBehind() throws {
-        let launch = try Launch.new(at: folder("run"), recipe: recipe(), topology: topology(), environment: environment())
+        let launch = try Launch.new(
+            at: folder("run"), recipe: recipe(), topology: topology(), environment: environment())
         let box = Shared(false)
         speak(isOver: { box.value }) { link, configuration in
             let path = configuration.runDirectory + "/checkpoints/step-000010"
@@ -114,7 +126,10 @@ import Wire
             dataset: FakeRun.dataset, evaluation: Table(), environment: environment(), display: display)
         box.value = true
         let path = launch.directory.checkpointsPath + "/step-000010"
-        #expect(outcome == .finished(step: 10, checkpoint: path, evaluation: EvaluationSummary(table: "of \(path)", json: "{}")))
+        #expect(
+            outcome
+                == .finished(step: 10, checkpoint: path, evaluation: EvaluationSummary(table: "of \(path)", json: "{}"))
+        )
         #expect(!FileManager.default.fileExists(atPath: sockets(launch)))
         #expect(!FileManager.default.fileExists(atPath: launch.directory.path + "/processes.json"))
         let entries = try Journal.read(path: launch.directory.journalPath)
@@ -131,7 +146,8 @@ import Wire
     }
 
     @Test func clientsSeeAndStopTheRun() throws {
-        let launch = try Launch.new(at: folder("run"), recipe: recipe(), topology: topology(), environment: environment())
+        let launch = try Launch.new(
+            at: folder("run"), recipe: recipe(), topology: topology(), environment: environment())
         let box = Shared(false)
         speak(isOver: { box.value }) { link, _ in
             link.report(.running, waitingOn: nil)
@@ -144,15 +160,18 @@ import Wire
         // Only that thread uses it from here on.
         nonisolated(unsafe) let launched = launch
         Thread {
-            result.value = try? launched.run(dataset: FakeRun.dataset, evaluation: nil, environment: environment, display: Lines())
+            result.value = try? launched.run(
+                dataset: FakeRun.dataset, evaluation: nil, environment: environment, display: Lines())
         }.start()
         var report: StatusReport?
-        #expect(waitUntil {
-            report = try? ControlClient(run: folder("run")).ask(.status)
-            return report?.step == 3 && report?.stages.allSatisfy { $0.state != .starting } == true
-        })
+        #expect(
+            waitUntil {
+                report = try? ControlClient(run: folder("run")).ask(.status)
+                return report?.step == 3 && report?.stages.allSatisfy { $0.state != .starting } == true
+            })
         #expect(report?.phase == .training && report?.imagesPerSecond == 8)
-        #expect(report?.stages.map { "\($0.stage)-\($0.id)" } == ["bank-1", "compute-1", "loader-1", "loader-2", "miner-1"])
+        #expect(
+            report?.stages.map { "\($0.stage)-\($0.id)" } == ["bank-1", "compute-1", "loader-1", "loader-2", "miner-1"])
         #expect(RunDirectory.newestLive(in: folder.path) == folder("run"))
         #expect(try ControlClient(run: folder("run")).ask(.stop).phase == .stopping)
         #expect(waitUntil { result.value != nil })
@@ -178,7 +197,8 @@ import Wire
         timing.kill = .milliseconds(300)
         let launch = try Launch.new(
             at: folder("run"), recipe: recipe(),
-            topology: topology("case \"$*\" in *compute*) sleep 1; exit 3;; esac\ntrap '' TERM\nwhile true; do sleep 0.1; done"),
+            topology: topology(
+                "case \"$*\" in *compute*) sleep 1; exit 3;; esac\ntrap '' TERM\nwhile true; do sleep 0.1; done"),
             options: Launch.Options(timing: timing), environment: environment())
         _ = try launch.run(dataset: FakeRun.dataset, evaluation: nil, environment: environment(), display: Lines())
         let started = try #require(folder.read("started")).split(separator: "\n")
@@ -188,7 +208,8 @@ import Wire
     // MARK: Resuming
 
     private func makeRun(checkpoint step: UInt64? = nil) throws {
-        let launch = try Launch.new(at: folder("run"), recipe: recipe(), topology: topology("exit 1"), environment: environment())
+        let launch = try Launch.new(
+            at: folder("run"), recipe: recipe(), topology: topology("exit 1"), environment: environment())
         _ = try launch.run(dataset: FakeRun.dataset, evaluation: nil, environment: environment(), display: Lines())
         guard let step else { return }
         let path = launch.directory.checkpointsPath + "/" + Checkpoint.folderName(step: step)
@@ -199,7 +220,8 @@ import Wire
     @Test func resumeTakesTheNewestCheckpointAndANewEpoch() throws {
         try makeRun(checkpoint: 5)
         try folder.write("", to: "started")
-        try folder.write("#!/bin/sh\necho \"$$ $*\" >> \(folder("started"))\nexec sleep 1000\n", to: "stage", executable: true)
+        try folder.write(
+            "#!/bin/sh\necho \"$$ $*\" >> \(folder("started"))\nexec sleep 1000\n", to: "stage", executable: true)
         let launch = try Launch.resume(folder("run"), environment: environment())
         #expect(launch.startStep == 5)
         let box = Shared(false)
@@ -220,9 +242,11 @@ import Wire
         for index in other.stages.indices where other.stages[index].kind == .compute { other.stages[index].threads = 4 }
         try DurableFile.write(other.yaml(), to: path)
         #expect { _ = try Launch.resume(folder("run"), environment: environment()) } throws: {
-            "\($0)".contains("compute has 4 threads, but the run was trained with 1") && "\($0)".contains("--allow-different-threads")
+            "\($0)".contains("compute has 4 threads, but the run was trained with 1")
+                && "\($0)".contains("--allow-different-threads")
         }
-        _ = try Launch.resume(folder("run"), options: Launch.Options(allowsDifferentThreads: true), environment: environment())
+        _ = try Launch.resume(
+            folder("run"), options: Launch.Options(allowsDifferentThreads: true), environment: environment())
     }
 
     @Test func finishedRunIsOnlyEvaluatedAgain() throws {
@@ -230,8 +254,9 @@ import Wire
         let launch = try Launch.resume(folder("run"), environment: environment())
         #expect(launch.isTrained)
         let path = launch.directory.checkpointsPath + "/step-000010"
-        #expect(try launch.run(dataset: FakeRun.dataset, evaluation: nil, environment: environment(), display: Lines())
-            == .finished(step: 10, checkpoint: path, evaluation: nil))
+        #expect(
+            try launch.run(dataset: FakeRun.dataset, evaluation: nil, environment: environment(), display: Lines())
+                == .finished(step: 10, checkpoint: path, evaluation: nil))
     }
 
     @Test func missingExecutableIsNamedBeforeAnythingIsWritten() throws {

@@ -18,7 +18,8 @@ import Wire
         var ends: [ProcessEnd] { all.withLock { $0.map(\.end) } }
     }
 
-    private func spawn(_ script: String, _ exits: Exits, environment: [String: String] = ["PATH": "/usr/bin:/bin"]) throws
+    private func spawn(_ script: String, _ exits: Exits, environment: [String: String] = ["PATH": "/usr/bin:/bin"])
+        throws
         -> (table: ProcessTable, pid: Int32)
     {
         let table = ProcessTable { exits.add($0) }
@@ -98,13 +99,17 @@ import Wire
         let command = StageCommand(
             .compute, settings: settings, control: try Endpoint("ipc:///tmp/c"), run: "r", timing: timing,
             folder: "/opt", inherited: ["GOMP_SPINCOUNT": "5", "OMP_NUM_THREADS": "9", "HOME": "/h"])
-        #expect(command.command == [
-            "/opt/picoflow-compute", "--control", "ipc:///tmp/c", "--run", "r", "--stage", "compute", "--id", "1", "--grace", "1500",
-            "--heartbeat", "250",
-        ])
-        #expect(command.environment == [
-            "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3",
-            "MKL_NUM_THREADS": "3", "HOME": "/h",
-        ])
+        #expect(
+            command.command == [
+                "/opt/picoflow-compute", "--control", "ipc:///tmp/c", "--run", "r", "--stage", "compute", "--id", "1",
+                "--grace", "1500",
+                "--heartbeat", "250",
+            ])
+        #expect(
+            command.environment == [
+                "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3",
+                "OPENBLAS_NUM_THREADS": "3",
+                "MKL_NUM_THREADS": "3", "HOME": "/h",
+            ])
     }
 }

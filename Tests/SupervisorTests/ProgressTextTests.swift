@@ -7,7 +7,8 @@ import Testing
     private func report(phase: StatusReport.Phase = .training, metrics: StepMetrics?) -> StatusReport {
         func stage(_ name: String, _ id: Int, _ state: StageState, _ waitingOn: String? = nil) -> StatusReport.Stage {
             StatusReport.Stage(
-                stage: name, id: id, pid: 7, host: "here", state: state, waitingOn: waitingOn, restarts: id - 1, metrics: [:])
+                stage: name, id: id, pid: 7, host: "here", state: state, waitingOn: waitingOn, restarts: id - 1,
+                metrics: [:])
         }
         return StatusReport(
             run: "quick-1", runDirectory: "/runs/quick-1", epoch: 1, phase: phase,
@@ -21,13 +22,16 @@ import Testing
         step: 120, lr: 0.0412, ce: 0.9312, nce: 9.241, milliseconds: 700, waitedForSamples: 14, waitedForGradients: 70)
 
     @Test func lineSaysStepLossesSpeedAndWaits() {
-        #expect(ProgressText.line(report(metrics: metrics), evaluated: nil)
-            == "step 120/550  ce 0.931  contrast 9.241  lr 0.04120  11.2 images/s  eta 5:12  waits: samples 2%, gradients 10%")
+        #expect(
+            ProgressText.line(report(metrics: metrics), evaluated: nil)
+                == "step 120/550  ce 0.931  contrast 9.241  lr 0.04120  11.2 images/s  eta 5:12  waits: samples 2%, gradients 10%"
+        )
     }
 
     @Test func lineBeforeTheFirstStepSaysWhatStagesDo() {
-        #expect(ProgressText.line(report(phase: .starting, metrics: nil), evaluated: nil)
-            == "starting: compute: waits for samples · 2 loader: running · miner: waits for records")
+        #expect(
+            ProgressText.line(report(phase: .starting, metrics: nil), evaluated: nil)
+                == "starting: compute: waits for samples · 2 loader: running · miner: waits for records")
     }
 
     @Test func divergedLossShows() {
@@ -36,11 +40,14 @@ import Testing
     }
 
     @Test func evaluationShowsItsImages() {
-        #expect(ProgressText.line(report(phase: .evaluating, metrics: metrics), evaluated: (3, 101)) == "evaluating 3/101 images")
+        #expect(
+            ProgressText.line(report(phase: .evaluating, metrics: metrics), evaluated: (3, 101))
+                == "evaluating 3/101 images")
     }
 
     @Test func timesReadAsPeopleWriteThem() {
-        #expect([5, 312, 3723, 273_600, .nan].map(ProgressText.time) == ["0:05", "5:12", "1:02:03", "3 d 04:00:00", "-"])
+        #expect(
+            [5, 312, 3723, 273_600, .nan].map(ProgressText.time) == ["0:05", "5:12", "1:02:03", "3 d 04:00:00", "-"])
     }
 
     @Test func statusListsEveryProcess() {

@@ -21,8 +21,9 @@ import Wire
     @Test func newRunHasItsFoldersAndFiles() throws {
         let run = try RunDirectory.create(folder("runs/a"))
         try run.save(recipe: "seed: 1\n", topology: "stages: {}\n")
-        #expect(try FileManager.default.contentsOfDirectory(atPath: run.path).sorted()
-            == ["checkpoints", "logs", "recipe.yaml", "supervisor.lock", "topology.yaml"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: run.path).sorted()
+                == ["checkpoints", "logs", "recipe.yaml", "supervisor.lock", "topology.yaml"])
         #expect(run.name == "a")
     }
 

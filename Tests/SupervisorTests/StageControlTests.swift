@@ -88,8 +88,10 @@ import Wire
         #expect(arguments.heartbeat == .seconds(1))
         #expect(try StageLink.Arguments(words + ["--heartbeat", "200"], kind: .loader).heartbeat == .milliseconds(200))
         for (bad, message) in [
-            ([], "--control is missing"), (["--contrl", "x"], "did you mean '--control'?"), (["--run"], "needs a value"),
-            (Array(words.prefix(6)) + ["--id", "0"], "no number from 1"), (["--control", "udp://x"] + words.dropFirst(2), "udp://x"),
+            ([], "--control is missing"), (["--contrl", "x"], "did you mean '--control'?"),
+            (["--run"], "needs a value"),
+            (Array(words.prefix(6)) + ["--id", "0"], "no number from 1"),
+            (["--control", "udp://x"] + words.dropFirst(2), "udp://x"),
         ] {
             #expect { _ = try StageLink.Arguments(bad, kind: .loader) } throws: { "\($0)".contains(message) }
         }

@@ -42,7 +42,8 @@ import Wire
         run.handle(.start)
         let stranger = ControlPeer(.init([9]))
         let hello = Hello(
-            stage: "loader", id: 1, kind: .loader, pid: 1, host: "there", fingerprint: Fingerprint(versions: [:], hash: "same"))
+            stage: "loader", id: 1, kind: .loader, pid: 1, host: "there",
+            fingerprint: Fingerprint(versions: [:], hash: "same"))
         let answer = run.handle(.message(.hello(hello), from: stranger, incarnation: Incarnation(rawValue: "x")))
         #expect(answer.contains(.send(.refused("this run has not started you"), to: stranger)))
         #expect(!run.actions.contains { if case .send(.configuration, to: stranger) = $0 { true } else { false } })
@@ -62,7 +63,9 @@ import Wire
     @Test func firstFingerprintOfAKindIsJournalled() throws {
         let run = try FakeRun()
         run.handle(.start)
-        let journalled = run.actions.compactMap { if case .journal(.fingerprint(let kind, _)) = $0 { kind } else { nil } }
+        let journalled = run.actions.compactMap {
+            if case .journal(.fingerprint(let kind, _)) = $0 { kind } else { nil }
+        }
         #expect(journalled == [.bank, .compute, .loader, .miner])
     }
 
@@ -264,7 +267,8 @@ import Wire
         let actions = run.pass(120)
         #expect(actions.signals == ["compute-1 9"])
         run.exit(.compute, .signal(9))
-        #expect(run.actions.logged.contains("compute-1 failed first: it said nothing for 120.0 seconds after its start"))
+        #expect(
+            run.actions.logged.contains("compute-1 failed first: it said nothing for 120.0 seconds after its start"))
         #expect(run.actions.logged.contains("/runs/fake/logs/compute-1.log"))
     }
 
@@ -330,7 +334,10 @@ import Wire
         run.handle(.start)
         let client = ControlPeer(.init([1]))
         let actions = run.handle(.message(.stopRequest, from: client, incarnation: Incarnation(rawValue: "c")))
-        #expect(actions.contains { if case .send(.reply(let report), to: client) = $0 { report.phase == .stopping } else { false } })
+        #expect(
+            actions.contains {
+                if case .send(.reply(let report), to: client) = $0 { report.phase == .stopping } else { false }
+            })
         #expect(actions.commands(to: run.peer(.compute)).map(\.name) == [.stop])
     }
 

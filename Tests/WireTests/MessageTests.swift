@@ -18,7 +18,8 @@ import Testing
     @Test func aMessageComesBackAsItWas() throws {
         let tensor = try WireTensor(name: "x", shape: [2, 3], floats: [1, 2, 3, 4, 5, 6])
         let message = Message(
-            "ticket", from: sender, epoch: Epoch(7), sequence: .max, body: Data(#"{"a":1}"#.utf8), tensors: [tensor], ticket: 9)
+            "ticket", from: sender, epoch: Epoch(7), sequence: .max, body: Data(#"{"a":1}"#.utf8), tensors: [tensor],
+            ticket: 9)
         let back = try Message(frames: message.frames(), run: "r")
         #expect(back.header == message.header)
         #expect(back.body == message.body)
@@ -28,11 +29,16 @@ import Testing
     @Test func theHandWrittenHeaderEqualsFoundations() throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let names = ["plain", "", "quo\"te\\back/slash", "tab\tnewline\nreturn\r", "\u{0}\u{1}\u{8}\u{b}\u{c}\u{1f}\u{7f}", "Zürich 漢字 🚦", "\u{2028}"]
+        let names = [
+            "plain", "", "quo\"te\\back/slash", "tab\tnewline\nreturn\r", "\u{0}\u{1}\u{8}\u{b}\u{c}\u{1f}\u{7f}",
+            "Zürich 漢字 🚦", "\u{2028}",
+        ]
         for (index, name) in names.enumerated() {
             var random = KeyedRandom(seed: 1, purpose: "header", step: UInt64(index))
             let tensors = (0..<index % 3).map { i in
-                Header.Tensor(name: name + "\(i)", dtype: WireDType.allCases[i], shape: [0, random.below(1 << 40)], bytes: random.below(1 << 50))
+                Header.Tensor(
+                    name: name + "\(i)", dtype: WireDType.allCases[i], shape: [0, random.below(1 << 40)],
+                    bytes: random.below(1 << 50))
             }
             let header = Header(
                 version: 1, type: name, run: name + "r", sender: name, incarnation: Incarnation(rawValue: name),
@@ -60,14 +66,21 @@ import Testing
     @Test func whatIsNoHeaderIsRefusedWithItsReason() {
         let deep = String(repeating: "[", count: 60_000)
         let cases: [(String, String)] = [
-            ("", "expected '{'"), ("null", "expected '{'"), ("{", "'key' is no string"), ("{}", "lacks 'version'"), ("{}x", "something follows"),
-            ("[]", "expected '{'"), (header() + " {}", "something follows"), (header(version: 1).replacingOccurrences(of: "\"r\"", with: "3"), "'run' is no string"),
-            (#"{"version":1.0}"#, "no whole number"), (#"{"version":1e3}"#, "no whole number"), (#"{"version":01}"#, "begins with 0"),
-            (#"{"version":99999999999999999999}"#, "out of range"), (#"{"epoch":-1}"#, "out of range"), (#"{"epoch":"1"}"#, "no whole number"),
-            (#"{"type":"\x"}"#, "unknown escape"), (#"{"type":"\ud800"}"#, "surrogate"), (#"{"type":"\udc00"}"#, "surrogate"),
-            (#"{"type":"\u12"#, "hexadecimal"), (#"{"type":"abc"#, "does not end"), ("{\"type\":\"a\u{1}\"}", "control byte"),
+            ("", "expected '{'"), ("null", "expected '{'"), ("{", "'key' is no string"), ("{}", "lacks 'version'"),
+            ("{}x", "something follows"),
+            ("[]", "expected '{'"), (header() + " {}", "something follows"),
+            (header(version: 1).replacingOccurrences(of: "\"r\"", with: "3"), "'run' is no string"),
+            (#"{"version":1.0}"#, "no whole number"), (#"{"version":1e3}"#, "no whole number"),
+            (#"{"version":01}"#, "begins with 0"),
+            (#"{"version":99999999999999999999}"#, "out of range"), (#"{"epoch":-1}"#, "out of range"),
+            (#"{"epoch":"1"}"#, "no whole number"),
+            (#"{"type":"\x"}"#, "unknown escape"), (#"{"type":"\ud800"}"#, "surrogate"),
+            (#"{"type":"\udc00"}"#, "surrogate"),
+            (#"{"type":"\u12"#, "hexadecimal"), (#"{"type":"abc"#, "does not end"),
+            ("{\"type\":\"a\u{1}\"}", "control byte"),
             (#"{"x":tru}"#, "unknown word"), (#"{"x":+}"#, "no value"), (#"{"x":"# + deep, "nested too deeply"),
-            (header(#"{"name":"x","dtype":"complex","shape":[],"bytes":0}"#), "unknown dtype 'complex'"), (header(#"{"name":"x"}"#), "needs name, dtype"),
+            (header(#"{"name":"x","dtype":"complex","shape":[],"bytes":0}"#), "unknown dtype 'complex'"),
+            (header(#"{"name":"x"}"#), "needs name, dtype"),
         ]
         for (text, words) in cases {
             do {
@@ -77,12 +90,16 @@ import Testing
                 #expect("\(error)".contains(words), "\(text.prefix(80))")
             }
         }
-        #expect(throws: WireError.self) { try Header(frame: SharedBytes(Data([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))) }
+        #expect(throws: WireError.self) {
+            try Header(frame: SharedBytes(Data([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])))
+        }
     }
 
     @Test func anotherVersionSaysSoWhateverElseItIs() {
         #expect(throws: WireError.unknownVersion(2)) { try Message(frames: frames(header(version: 2)), run: "r") }
-        #expect(throws: WireError.unknownVersion(2)) { try Message(frames: frames(#"{"version":2,"run":[1],"type":7}"#), run: "r") }
+        #expect(throws: WireError.unknownVersion(2)) {
+            try Message(frames: frames(#"{"version":2,"run":[1],"type":7}"#), run: "r")
+        }
         #expect(throws: WireError.unknownVersion(0)) { try Message(frames: frames(#"{"version":0}"#), run: "r") }
     }
 
@@ -91,16 +108,21 @@ import Testing
     }
 
     @Test func declaredSizesMustEqualTheFrames() throws {
-        func tensor(_ shape: String, _ bytes: Int) -> String { #"{"name":"x","dtype":"float32","shape":\#(shape),"bytes":\#(bytes)}"# }
+        func tensor(_ shape: String, _ bytes: Int) -> String {
+            #"{"name":"x","dtype":"float32","shape":\#(shape),"bytes":\#(bytes)}"#
+        }
         _ = try Message(frames: frames(header(tensor("[2,3]", 24)), [24]), run: "r")
         _ = try Message(frames: frames(header(tensor("[5,0]", 0)), [0]), run: "r")
         let lies: [(String, [Int])] = [
-            (tensor("[2,3]", 24), [23]), (tensor("[2,3]", 23), [23]), (tensor("[2,4]", 24), [24]), (tensor("[-2,-3]", 24), [24]),
+            (tensor("[2,3]", 24), [23]), (tensor("[2,3]", 23), [23]), (tensor("[2,4]", 24), [24]),
+            (tensor("[-2,-3]", 24), [24]),
             (tensor("[4611686018427387904,4]", 0), [0]), (tensor("[9223372036854775807,9223372036854775807]", 4), [4]),
             (tensor("[2,3]", 24), []), (tensor("[2,3]", 24), [24, 24]), ("", [1]),
         ]
         for (tensors, sizes) in lies {
-            #expect(throws: WireError.self, "\(tensors)") { try Message(frames: frames(header(tensors), sizes), run: "r") }
+            #expect(throws: WireError.self, "\(tensors)") {
+                try Message(frames: frames(header(tensors), sizes), run: "r")
+            }
         }
     }
 
@@ -121,8 +143,12 @@ import Testing
             try Message(frames: frames(String(repeating: " ", count: 401)), run: "r", limits: limits)
         }
         let body = [SharedBytes(Data(header().utf8)), SharedBytes(Data(count: 11))]
-        #expect(throws: WireError.tooLarge(what: "body", bytes: 11, limit: 10)) { try Message(frames: body, run: "r", limits: limits) }
-        #expect(throws: WireError.malformed("1 frames; at least 2 are needed")) { try Message(frames: [body[0]], run: "r") }
+        #expect(throws: WireError.tooLarge(what: "body", bytes: 11, limit: 10)) {
+            try Message(frames: body, run: "r", limits: limits)
+        }
+        #expect(throws: WireError.malformed("1 frames; at least 2 are needed")) {
+            try Message(frames: [body[0]], run: "r")
+        }
     }
 
     /// 100,000 damaged messages: decoding and both cores survive each, and what our parser accepts Foundation reads
@@ -145,7 +171,9 @@ import Testing
             }
             _ = consumer.core.handle(.received(from: PeerID("p\(index % 7)"), frames: bytes), now: consumer.now)
             if index % 10 == 0 {
-                var worker = PoolWorkerCore(as: PoolGoldenTests.worker, consumers: ["c"], credit: 1, settings: PoolSettings(), now: consumer.now)
+                var worker = PoolWorkerCore(
+                    as: PoolGoldenTests.worker, consumers: ["c"], credit: 1, settings: PoolSettings(), now: consumer.now
+                )
                 _ = worker.handle(.received(consumer: 0, frames: originals[1]), now: consumer.now)
                 _ = worker.handle(.received(consumer: 0, frames: bytes), now: consumer.now)
             }
@@ -171,7 +199,9 @@ import Testing
         case 6:  // numbers that hurt
             let text = String(decoding: frames[frame], as: UTF8.self)
             let digits = ["1", "2", "3", "6", "8"][random.below(5)]
-            let worse = ["-1", "9223372036854775807", "18446744073709551615", "18446744073709551616", "0", "1e9", "[]", "null"][random.below(8)]
+            let worse = [
+                "-1", "9223372036854775807", "18446744073709551615", "18446744073709551616", "0", "1e9", "[]", "null",
+            ][random.below(8)]
             frames[frame] = Array(text.replacingOccurrences(of: digits, with: worse).utf8)
         default:
             if count > 0 { frames[frame][random.below(count)] = UInt8(random.below(256)) }

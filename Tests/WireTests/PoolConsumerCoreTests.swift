@@ -217,7 +217,8 @@ import Testing
         pool.handle(a.ready(credit: 2))
         pool.handle(a.result(2))
         pool.handle(.reset(Epoch(2)))
-        #expect(pool.core.statistics.inFlight == 0 && pool.core.statistics.queued == 0 && pool.core.statistics.waiting == 0)
+        #expect(
+            pool.core.statistics.inFlight == 0 && pool.core.statistics.queued == 0 && pool.core.statistics.waiting == 0)
         #expect(pool.types(to: a).last == "reset")
         pool.handle(a.result(1))
         #expect(pool.order == [])

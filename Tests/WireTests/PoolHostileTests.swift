@@ -10,7 +10,9 @@ import Testing
     private let context = Context()
 
     private func echo() throws -> RunningWorker {
-        try RunningWorker("loader-0", [folder.endpoint()], context: context) { ticket, _ in TicketOutput(body: ticket.body, tensors: ticket.tensors) }
+        try RunningWorker("loader-0", [folder.endpoint()], context: context) { ticket, _ in
+            TicketOutput(body: ticket.body, tensors: ticket.tensors)
+        }
     }
 
     @Test func strangersAreCountedCutOffAndHarmNobody() throws {
@@ -79,8 +81,12 @@ import Testing
         let header =
             #"{"version":1,"type":"result","run":"r","sender":"loader-9","incarnation":"\#(liar.sender.incarnation)","epoch":1,"#
             + #""sequence":2,"ticket":1,"tensors":[{"name":"y","dtype":"float32","shape":[1099511627776,1099511627776],"bytes":4}]}"#
-        try liar.socket.send([SharedBytes(Data(header.utf8)), SharedBytes(Data("{}".utf8)), SharedBytes(Data(count: 4))])
-        guard case .badFrame(_, let reason, _)? = events.first(where: { if case .badFrame = $0 { true } else { false } }) else {
+        try liar.socket.send([
+            SharedBytes(Data(header.utf8)), SharedBytes(Data("{}".utf8)), SharedBytes(Data(count: 4)),
+        ])
+        guard
+            case .badFrame(_, let reason, _)? = events.first(where: { if case .badFrame = $0 { true } else { false } })
+        else {
             Issue.record("no report")
             return
         }
@@ -111,7 +117,9 @@ import Testing
             }
         }
         #expect(connected == 0)
-        func put(_ bytes: [UInt8]) { _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } }
+        func put(_ bytes: [UInt8]) {
+            _ = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+        }
         let greeting: [UInt8] = [0xff] + [UInt8](repeating: 0, count: 8) + [0x7f, 3, 0] + Array("NULL".utf8)
         put(greeting + [UInt8](repeating: 0, count: 64 - greeting.count))
         let type = [UInt8(11)] + Array("Socket-Type".utf8) + [0, 0, 0, 6] + Array("DEALER".utf8)

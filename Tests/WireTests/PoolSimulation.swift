@@ -92,7 +92,9 @@ struct Simulation {
         schedule(.fault, at: now + .milliseconds(500))
     }
 
-    private static func consumerCore(_ life: Int, _ epoch: Epoch, _ settings: PoolSettings, _ now: Instant) -> PoolConsumerCore {
+    private static func consumerCore(_ life: Int, _ epoch: Epoch, _ settings: PoolSettings, _ now: Instant)
+        -> PoolConsumerCore
+    {
         PoolConsumerCore(
             as: Sender(run: "sim", name: "compute-0", incarnation: Incarnation(rawValue: "c\(life)")), epoch: epoch,
             settings: settings, now: now)
@@ -104,7 +106,8 @@ struct Simulation {
         hash.update(SharedBytes(ticket.body))
         for tensor in ticket.tensors { hash.update(tensor.bytes) }
         return TicketOutput(
-            body: Data("\"\(hash.hex())\"".utf8), tensors: [try! WireTensor(name: "y", shape: [1], floats: [Float(ticket.id.rawValue)])])
+            body: Data("\"\(hash.hex())\"".utf8),
+            tensors: [try! WireTensor(name: "y", shape: [1], floats: [Float(ticket.id.rawValue)])])
     }
 
     static func ticket(_ epoch: Epoch, _ id: UInt64) -> Ticket {
@@ -155,7 +158,9 @@ struct Simulation {
         case .workerTick(let index, let life):
             guard nodes[index].life == life, nodes[index].core != nil, !postpone(what, index) else { return }
             tell(index, .tick)
-            if let next = nodes[index].core?.nextDeadline { schedule(.workerTick(index, life: life), at: max(next, now + .milliseconds(1))) }
+            if let next = nodes[index].core?.nextDeadline {
+                schedule(.workerTick(index, life: life), at: max(next, now + .milliseconds(1)))
+            }
         case .consumerTick:
             perform(consumer.handle(.tick, now: now))
             schedule(.consumerTick, at: max(consumer.nextDeadline, now + .milliseconds(1)))
@@ -240,7 +245,8 @@ struct Simulation {
                 nodes[index].lastArrivalThere = arrival
                 let copies = random.below(20) == 0 ? 2 : 1
                 for _ in 0..<copies {
-                    schedule(.toConsumer(worker: index, connection: nodes[index].connection, frames: frames), at: arrival)
+                    schedule(
+                        .toConsumer(worker: index, connection: nodes[index].connection, frames: frames), at: arrival)
                 }
             case .execute(let id, let ticket, _, _):
                 executions += 1

@@ -36,12 +36,14 @@ final class RunningWorker: Sendable {
     private let outcome = Monitor<Result<Void, any Error>?>(nil)
 
     init(
-        _ name: String, _ endpoints: [Endpoint], context: Context, credit: Int = 2, threads: Int = 1, fingerprint: String? = nil,
+        _ name: String, _ endpoints: [Endpoint], context: Context, credit: Int = 2, threads: Int = 1,
+        fingerprint: String? = nil,
         settings: PoolSettings = .quick, onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in },
         execute: @escaping @Sendable (Ticket, TicketContext) throws -> TicketOutput
     ) throws {
         let worker = try PoolWorker(
-            consumers: endpoints, as: Sender(run: "r", name: name), fingerprint: fingerprint, credit: credit, context: context,
+            consumers: endpoints, as: Sender(run: "r", name: name), fingerprint: fingerprint, credit: credit,
+            context: context,
             settings: settings, onEvent: onEvent)
         self.worker = worker
         let thread = Thread { [outcome] in
@@ -56,7 +58,9 @@ final class RunningWorker: Sendable {
 
     /// - Throws: what `run` threw, or an error where it has not returned within ten seconds.
     func join() throws {
-        guard let result = outcome.wait(until: .now() + .seconds(10), for: { $0 }) else { throw UserError("run does not return") }
+        guard let result = outcome.wait(until: .now() + .seconds(10), for: { $0 }) else {
+            throw UserError("run does not return")
+        }
         try result.get()
     }
 }
@@ -77,7 +81,8 @@ extension PoolConsumer {
         onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws -> PoolConsumer {
         try PoolConsumer(
-            endpoint: endpoint, as: Sender(run: "r", name: "compute-0"), epoch: Epoch(1), context: context, settings: settings,
+            endpoint: endpoint, as: Sender(run: "r", name: "compute-0"), epoch: Epoch(1), context: context,
+            settings: settings,
             fingerprint: fingerprint, onEvent: onEvent)
     }
 
@@ -98,13 +103,20 @@ final class BarePeer {
         try socket.connect(endpoint)
     }
 
-    func send(_ type: String, ticket: TicketID? = nil, body: some Encodable = [String: String](), tensors: [WireTensor] = []) throws {
+    func send(
+        _ type: String, ticket: TicketID? = nil, body: some Encodable = [String: String](), tensors: [WireTensor] = []
+    ) throws {
         sequence += 1
         try socket.send(
-            Message(type, from: sender, epoch: epoch, sequence: sequence, body: body.wireJSON(), tensors: tensors, ticket: ticket).frames())
+            Message(
+                type, from: sender, epoch: epoch, sequence: sequence, body: body.wireJSON(), tensors: tensors,
+                ticket: ticket
+            ).frames())
     }
 
-    func ready(credit: Int) throws { try send("ready", body: PoolBody.Ready(credit: credit, executing: [], fingerprint: nil, session: 1)) }
+    func ready(credit: Int) throws {
+        try send("ready", body: PoolBody.Ready(credit: credit, executing: [], fingerprint: nil, session: 1))
+    }
 
     /// Waits for a message of this type; others are passed over.
     func receive(_ type: String) throws -> Message {

@@ -10,11 +10,14 @@ import Testing
 
     private static func double(_ ticket: Ticket, _: TicketContext) throws -> TicketOutput {
         let x = try #require(ticket.tensors.first).bytes.array(of: Float.self)
-        return TicketOutput(body: ticket.body, tensors: [try WireTensor(name: "y", shape: [x.count], floats: x.map { $0 * 2 })])
+        return TicketOutput(
+            body: ticket.body, tensors: [try WireTensor(name: "y", shape: [x.count], floats: x.map { $0 * 2 })])
     }
 
     private func ticket(_ id: UInt64) throws -> Ticket {
-        Ticket(id: TicketID(id), body: Data("{\"id\":\(id)}".utf8), tensors: [try WireTensor(name: "x", shape: [2], floats: [Float(id), 1])])
+        Ticket(
+            id: TicketID(id), body: Data("{\"id\":\(id)}".utf8),
+            tensors: [try WireTensor(name: "x", shape: [2], floats: [Float(id), 1])])
     }
 
     private func check(_ result: TicketResult, _ id: UInt64) {
@@ -25,7 +28,9 @@ import Testing
 
     @Test func severalWorkersServeOneConsumerInOrder() throws {
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context)
-        let workers = try (0..<3).map { try RunningWorker("loader-\($0)", [folder.endpoint()], context: context, execute: Self.double) }
+        let workers = try (0..<3).map {
+            try RunningWorker("loader-\($0)", [folder.endpoint()], context: context, execute: Self.double)
+        }
         for id in 1...500 as ClosedRange<UInt64> { try pool.issue(ticket(id)) }
         var who: Set<String> = []
         for id in 1...500 as ClosedRange<UInt64> {
@@ -67,7 +72,8 @@ import Testing
         // Noticed by the closed connection long before silence would tell.
         #expect(events.first { $0 == .lost(worker: "loader-0", cause: .unreachable, reissued: 8) } != nil)
         #expect(events.first { $0 == .blamed(ticket: 1, worker: "loader-0", isolated: 0) } != nil)
-        let worker = try RunningWorker("loader-1", [folder.endpoint()], context: context, credit: 4, execute: Self.double)
+        let worker = try RunningWorker(
+            "loader-1", [folder.endpoint()], context: context, credit: 4, execute: Self.double)
         for id in 1...20 as ClosedRange<UInt64> { check(try pool.expectNext(), id) }
         #expect(pool.statistics.reissued == 8)
         worker.worker.drain()
@@ -79,7 +85,8 @@ import Testing
         settings.heartbeat = .milliseconds(20)
         settings.silence = .milliseconds(400)
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context, settings: settings)
-        let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, settings: settings) { ticket, _ in
+        let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, settings: settings) {
+            ticket, _ in
             Thread.sleep(forTimeInterval: 1.2)
             return TicketOutput(body: ticket.body)
         }
@@ -94,10 +101,13 @@ import Testing
     @Test func severalThreadsExecuteAtTheSameTime() throws {
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context)
         let inside = Monitor(0)
-        let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, credit: 4, threads: 3) { ticket, _ in
+        let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, credit: 4, threads: 3) {
+            ticket, _ in
             inside.update { $0 += 1 }
             // Goes on only once three are inside.
-            guard inside.wait(until: .now() + .seconds(10), for: { $0 >= 3 ? true : nil }) != nil else { throw UserError("alone") }
+            guard inside.wait(until: .now() + .seconds(10), for: { $0 >= 3 ? true : nil }) != nil else {
+                throw UserError("alone")
+            }
             return TicketOutput(body: ticket.body)
         }
         for id in 1...3 as ClosedRange<UInt64> { try pool.issue(ticket(id)) }
@@ -108,7 +118,8 @@ import Testing
 
     @Test func oneWorkerServesSeveralConsumersUntilAllDrainIt() throws {
         let pools = try (0..<2).map { try PoolConsumer.quick(folder.endpoint("p\($0)"), context: context) }
-        let worker = try RunningWorker("loader-0", [folder.endpoint("p0"), folder.endpoint("p1")], context: context, execute: Self.double)
+        let worker = try RunningWorker(
+            "loader-0", [folder.endpoint("p0"), folder.endpoint("p1")], context: context, execute: Self.double)
         for pool in pools { for id in 1...50 as ClosedRange<UInt64> { try pool.issue(ticket(id)) } }
         for pool in pools { for id in 1...50 as ClosedRange<UInt64> { check(try pool.expectNext(), id) } }
         for pool in pools { pool.drain(worker: "loader-0") }
@@ -138,9 +149,12 @@ import Testing
         let events = Recorder<PoolEvent>()
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context, fingerprint: "aaaa") { events.note($0) }
         defer { pool.close() }
-        let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, fingerprint: "bbbb", execute: Self.double)
+        let worker = try RunningWorker(
+            "loader-0", [folder.endpoint()], context: context, fingerprint: "bbbb", execute: Self.double)
         let error = #expect(throws: PoolError.self) { try worker.join() }
-        #expect("\(try #require(error))".hasPrefix("compute-0 refuses loader-0: your fingerprint is bbbb, the run's is aaaa"))
+        #expect(
+            "\(try #require(error))".hasPrefix(
+                "compute-0 refuses loader-0: your fingerprint is bbbb, the run's is aaaa"))
         #expect(events.first { if case .refused("loader-0", _) = $0 { true } else { false } } != nil)
     }
 
@@ -168,7 +182,8 @@ import Testing
 
     @Test func resultsOfAnOlderEpochAreNeverSeenAfterReset() throws {
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context)
-        let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, credit: 4, execute: Self.double)
+        let worker = try RunningWorker(
+            "loader-0", [folder.endpoint()], context: context, credit: 4, execute: Self.double)
         for epoch in 2...40 as ClosedRange<UInt64> {
             for id in 1...8 as ClosedRange<UInt64> { try pool.issue(ticket(id)) }
             if epoch % 2 == 0 { check(try pool.expectNext(), 1) }
@@ -188,7 +203,9 @@ import Testing
         try pool.issue(Ticket(id: 5))
         #expect(throws: PoolError.ticketNotAscending(5, after: 5)) { try pool.issue(Ticket(id: 5)) }
         #expect(throws: PoolError.ticketNotAscending(4, after: 5)) { try pool.issue(Ticket(id: 4)) }
-        #expect(throws: PoolError.ticketTooLarge(6, "body of 101 bytes; the limit is 100")) { try pool.issue(Ticket(id: 6, body: Data(count: 101))) }
+        #expect(throws: PoolError.ticketTooLarge(6, "body of 101 bytes; the limit is 100")) {
+            try pool.issue(Ticket(id: 6, body: Data(count: 101)))
+        }
         #expect(throws: PoolError.epochNotAscending(Epoch(1), after: Epoch(1))) { try pool.reset(epoch: Epoch(1)) }
         pool.close()
         pool.close()
@@ -215,7 +232,8 @@ import Testing
         let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, execute: Self.double)
         for epoch in 1...3 as ClosedRange<UInt64> {
             let pool = try PoolConsumer(
-                endpoint: folder.endpoint(), as: Sender(run: "r", name: "compute-0"), epoch: Epoch(epoch), context: context, settings: .quick)
+                endpoint: folder.endpoint(), as: Sender(run: "r", name: "compute-0"), epoch: Epoch(epoch),
+                context: context, settings: .quick)
             try pool.issue(ticket(epoch))
             check(try pool.expectNext(), epoch)
             pool.close()

@@ -121,7 +121,8 @@ private struct WorkerHarness {
         #expect(worker.takeTrace() == ["result", "start", "execute 6"])
         worker.finish(6)
         worker.finish(7)
-        #expect(worker.sent.filter { $0.message.header.type == "result" }.map { $0.message.header.ticket } == [5, 6, 7])
+        #expect(
+            worker.sent.filter { $0.message.header.type == "result" }.map { $0.message.header.ticket } == [5, 6, 7])
     }
 
     @Test func heartbeatsSayWhatIsExecuted() throws {

@@ -112,7 +112,9 @@ import Testing
         #expect(throws: WireError.self) { try Endpoint("ipc://" + String(repeating: "a", count: 108)) }
         let context = Context()
         #expect(throws: WireError.self) { try Socket(.dealer, context: context, identity: "") }
-        #expect(throws: WireError.self) { try Socket(.dealer, context: context, identity: String(repeating: "a", count: 256)) }
+        #expect(throws: WireError.self) {
+            try Socket(.dealer, context: context, identity: String(repeating: "a", count: 256))
+        }
         let router = try Socket(.router, context: context)
         #expect(throws: WireError.self) { try router.bind(Endpoint("tcp://256.256.256.256:1")) }
     }

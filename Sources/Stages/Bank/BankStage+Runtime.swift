@@ -12,7 +12,8 @@ extension BankStage {
             start: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty,
             // Compute opens this epoch itself; all before it are over.
             knownEpoch: Epoch(configuration.epoch.rawValue - 1), shape: try configuration.memoryShape())
-        try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) { server in
+        try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) {
+            server in
             runtime.stop.onStop { _ in server.stop() }
             runtime.setMetrics {
                 let position = server.position

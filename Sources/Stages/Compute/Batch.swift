@@ -53,7 +53,9 @@ struct Batch {
 
     /// The labels as the loss wants them: int64 `[B, H, W]`.
     func targets(device: Device) throws -> Tensor {
-        try Tensor(copying: SharedBytes(labels.values), dtype: .uint8, shape: [images.count, labels.height, labels.width])
-            .to(device).to(.int64)
+        try Tensor(
+            copying: SharedBytes(labels.values), dtype: .uint8, shape: [images.count, labels.height, labels.width]
+        )
+        .to(device).to(.int64)
     }
 }

@@ -66,7 +66,8 @@ struct Checkpoint {
                 model: trainer.recipe.model, classes: trainer.classes)
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-            try DurableFile.write(String(decoding: try encoder.encode(manifest), as: UTF8.self), to: aside + "/manifest.json")
+            try DurableFile.write(
+                String(decoding: try encoder.encode(manifest), as: UTF8.self), to: aside + "/manifest.json")
             // A step may be written again after a resume from an older one; the same step has the same bytes.
             try? files.removeItem(atPath: final)
             guard rename(aside, final) == 0 else { throw DurableFile.systemError("cannot rename \(aside) to", final) }

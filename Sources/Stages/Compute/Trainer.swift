@@ -66,7 +66,8 @@ final class Trainer {
         let leaves = try features.map { try $0.detach().requiresGrad(true) }
         var embedding: Tensor?
         if network.projection != nil {
-            embedding = learnsEmbedding
+            embedding =
+                learnsEmbedding
                 ? try network.embedding(leaves) : try withoutGradient { try network.embedding(leaves) }
         }
         return Pass(features: features, leaves: leaves, scores: try network.scores(leaves), embedding: embedding)

@@ -142,7 +142,8 @@ final class TrainingLoop {
         try report(step, lr: lr, ce: ce, outcome: outcome, watch: watch)
     }
 
-    private func report(_ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, watch: Stopwatch) throws {
+    private func report(_ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, watch: Stopwatch) throws
+    {
         let total = watch.total
         let now = Double(recipe.schedule.batch) / total * 1000
         rate = rate.map { $0 + (now - $0) / 20 } ?? now

@@ -43,17 +43,19 @@ public struct Fingerprint: Codable, Sendable, Equatable {
 
     /// Where `other` differs, in words, or nil where it does not.
     public func difference(from other: Fingerprint) -> String? {
-        for name in Set(versions.keys).union(other.versions.keys).sorted() where versions[name] != other.versions[name] {
+        for name in Set(versions.keys).union(other.versions.keys).sorted() where versions[name] != other.versions[name]
+        {
             return "\(name) \(versions[name] ?? "absent") instead of \(other.versions[name] ?? "absent")"
         }
-        return hash == other.hash ? nil : "its check calculation gives \(hash.prefix(12)) instead of \(other.hash.prefix(12))"
+        return hash == other.hash
+            ? nil : "its check calculation gives \(hash.prefix(12)) instead of \(other.hash.prefix(12))"
     }
 
     #if arch(x86_64)
-    private static let architecture = "x86_64"
+        private static let architecture = "x86_64"
     #elseif arch(arm64)
-    private static let architecture = "aarch64"
+        private static let architecture = "aarch64"
     #else
-    private static let architecture = "other"
+        private static let architecture = "other"
     #endif
 }

@@ -34,7 +34,8 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var resume: String?
 
     public init(
-        recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device, pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
+        recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,
+        pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
         runDirectory: String, epoch: Epoch, resume: String? = nil
     ) {
@@ -55,7 +56,8 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     /// - Throws: `UserError` where the topology gives this stage no such link.
     public func endpoint(_ link: LinkName) throws -> Endpoint {
         guard let endpoint = endpoints[link.rawValue]?.first else {
-            throw UserError("this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
+            throw UserError(
+                "this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
         }
         return endpoint
     }

@@ -101,7 +101,9 @@ final class StageLink: @unchecked Sendable {
 
     func report(_ step: StepMetrics) { shared.withLock { $0.step = step } }
 
-    func setMetrics(_ snapshot: @escaping @Sendable () -> [String: Double]) { shared.withLock { $0.metrics = snapshot } }
+    func setMetrics(_ snapshot: @escaping @Sendable () -> [String: Double]) {
+        shared.withLock { $0.metrics = snapshot }
+    }
 
     func onLoss(_ body: @escaping @Sendable (String, Bool) -> Void) { shared.withLock { $0.onLoss = body } }
 
@@ -140,7 +142,9 @@ final class StageLink: @unchecked Sendable {
                 for action in control.handle(.tick, now: now) { try perform(action, socket, &sequence) }
                 while let frames = try socket.receive() {
                     guard let inbound = decode(frames) else { continue }
-                    for action in control.handle(.received(inbound), now: now) { try perform(action, socket, &sequence) }
+                    for action in control.handle(.received(inbound), now: now) {
+                        try perform(action, socket, &sequence)
+                    }
                 }
                 let (queued, isEnding) = shared.withLock { shared in
                     defer { shared.outbox = [] }

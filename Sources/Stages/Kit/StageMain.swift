@@ -59,7 +59,8 @@ public enum StageMain {
         do {
             let configuration = try link.awaitConfiguration()
             try stay.configured(configuration)
-            logger.info("configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
+            logger.info(
+                "configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
             let runtime = StageRuntime(link: link, configuration: configuration, fingerprint: computed, logger: logger)
             try body(runtime)
         } catch {

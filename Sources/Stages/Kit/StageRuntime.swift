@@ -59,7 +59,9 @@ public final class StageRuntime: @unchecked Sendable {
 
     /// Consumers of pools: calls `body(worker, expected)`, on the control thread, when the supervisor knows that a worker is
     /// gone: expected where it killed it, which no ticket is to blame for.
-    public func onWorkerLoss(_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) { link.onLoss(body) }
+    public func onWorkerLoss(_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) {
+        link.onLoss(body)
+    }
 
     /// Compute: true once after each time the supervisor asked for a checkpoint out of turn.
     public func takeCheckpointRequest() -> Bool { link.takeCheckpointRequest() }

@@ -13,7 +13,8 @@ public enum MinerStage {
         let configuration = runtime.configuration
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         let follower = try LogFollower(
-            connect: configuration.endpoint(.memory), as: runtime.sender, replica: try MemoryReplica(shape: configuration.memoryShape()),
+            connect: configuration.endpoint(.memory), as: runtime.sender,
+            replica: try MemoryReplica(shape: configuration.memoryShape()),
             context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
