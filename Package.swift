@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "LoaderStage", dependencies: ["StageKit", "Imaging", "Datasets"], path: "Sources/Stages/Loader"),
         .target(
-            name: "ComputeStage", dependencies: ["StageKit", "Models", "Contrast", "Datasets"],
+            name: "ComputeStage", dependencies: ["StageKit", "Models", "Contrast", "Imaging"],
             path: "Sources/Stages/Compute"),
         .target(name: "MemoryKit", dependencies: ["StageKit", "Contrast"], path: "Sources/Stages/Memory"),
         .target(name: "BankStage", dependencies: ["MemoryKit"], path: "Sources/Stages/Bank"),

@@ -103,7 +103,8 @@ extension SegmentationNetwork {
 }
 
 extension NamedTensors {
-    static let projectionPrefix = "projection."
+    /// What the names of the projection head begin with.
+    public static let projectionPrefix = "projection."
 
     /// A trained network as it is used and exported: the projection head exists in training only.
     public var withoutProjection: NamedTensors { renamed { $0.hasPrefix(Self.projectionPrefix) ? nil : $0 } }

@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import StageKit
 
 /// Which checkpoint of a run somebody means.
 extension Checkpoint {
@@ -37,4 +38,11 @@ extension Checkpoint {
         guard let bytes = FileManager.default.contents(atPath: path + "/" + manifest) else { return nil }
         return (try? JSONDecoder().decode(Manifest.self, from: bytes))?.step
     }
+}
+
+extension RunDirectory {
+    /// Oldest first.
+    public var checkpoints: [Checkpoint] { Checkpoint.list(in: checkpointsPath) }
+
+    public var newestCheckpoint: Checkpoint? { checkpoints.last }
 }

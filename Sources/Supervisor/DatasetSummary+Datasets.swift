@@ -29,9 +29,7 @@ extension DatasetSummary {
     }
 
     func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-        try DurableFile.write(String(decoding: encoder.encode(self), as: UTF8.self), to: path)
+        try DurableFile.write(prettyJSON(), to: path)
     }
 
     /// - Throws: `UserError` where the dataset is no longer the one that the run was started with.

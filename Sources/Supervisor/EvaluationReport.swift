@@ -43,7 +43,7 @@ struct EvaluationReport: Encodable {
         meanAccuracy = matrix.meanAccuracy
     }
 
-    func summary() throws -> EvaluationSummary { EvaluationSummary(table: table, json: try json()) }
+    func summary() throws -> EvaluationSummary { EvaluationSummary(table: table, json: try prettyJSON()) }
 
     // MARK: For programs
 
@@ -58,12 +58,6 @@ struct EvaluationReport: Encodable {
         try container.encode(split, forKey: .split)
         try container.encode(images, forKey: .images)
         try container.encodeIfPresent(step, forKey: .step)
-    }
-
-    private func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
     }
 
     // MARK: For readers

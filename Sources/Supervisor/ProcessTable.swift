@@ -125,9 +125,7 @@ struct ProcessRecord: Codable, Equatable {
     var processes: [ProcessTable.Entry]
 
     func write(to path: String) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-        try encoder.encode(self).withUnsafeBytes { try DurableFile.write($0, to: path) }
+        try DurableFile.write(prettyJSON(), to: path)
     }
 
     static func read(from path: String) -> ProcessRecord? {

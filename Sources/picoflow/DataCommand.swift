@@ -26,7 +26,7 @@ struct DataCommand: ParsableCommand {
         func run() throws {
             let settings = try Recipe.resolve(path: recipe, overrides: set.overrides).dataset
             let report = try DataCheck.run(settings, progress: Progress("checked", quiet: json).show)
-            print(try json ? jsonText(report) : report.text())
+            print(try json ? report.prettyJSON() : report.text())
             if report.hasProblems { throw ExitCode.failure }
         }
     }
@@ -76,11 +76,4 @@ struct Progress {
         guard isShown else { return }
         FileHandle.standardError.write(Data("\r\(verb) \(done) of \(total)\(done == total ? "\n" : "")".utf8))
     }
-}
-
-/// A value as JSON for other programs: keys sorted, so that equal values are equal texts.
-func jsonText(_ value: some Encodable) throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Foundation
+import StageKit
 import Supervisor
 
 /// `--run DIR [--checkpoint STEP]`, or the newest run under `runs/`: which network is meant.

@@ -33,9 +33,7 @@ struct StatusCommand: ParsableCommand {
     func run() throws {
         let report = try self.report(of: directory.resolve())
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            print(try report.prettyJSON())
         } else {
             print(report.text)
         }

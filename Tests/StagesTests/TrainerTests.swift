@@ -122,11 +122,11 @@ import Wire
         let folder = try TemporaryFolder()
         let straight = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
         for number in 1...2 as ClosedRange<UInt64> { try step(straight, number) }
-        let saved = try Checkpoint.write(step: 2, trainer: straight, runDirectory: folder.path, memory: nil)
+        let saved = try CheckpointFiles.write(step: 2, trainer: straight, runDirectory: folder.path, memory: nil)
         try step(straight, 3)
 
         let resumed = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
-        #expect(try Checkpoint.load(saved, into: resumed).step == 2)
+        #expect(try CheckpointFiles.load(saved, into: resumed).step == 2)
         try step(resumed, 3)
         for (name, tensor) in straight.modelState() {
             #expect(try tensor.isEqual(to: resumed.modelState()[name]!), "\(name)")

@@ -3,6 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
+import StageKit
 @testable import Supervisor
 
 @Suite struct EvaluationReportTests {

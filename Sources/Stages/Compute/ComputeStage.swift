@@ -18,7 +18,7 @@ public enum ComputeStage {
         let trainer = try Trainer(
             recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device)
         var done: UInt64 = 0
-        if let folder = configuration.resume { done = try Checkpoint.load(folder, into: trainer).step }
+        if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }
         try TrainingLoop(runtime: runtime, trainer: trainer, after: done).run()
     }
 

@@ -1,6 +1,7 @@
 import Basics
 import Configuration
 import Contrast
+import Imaging
 import Models
 import NN
 import Tensors
@@ -40,7 +41,7 @@ final class Trainer {
         schedule = PolySchedule(
             base: settings.lr, total: settings.iterations, power: settings.power, ramp: settings.lrWarmup)
         let parameters = network.namedParameters()
-        let projection = parameters.renamed { $0.hasPrefix(Self.projectionPrefix) ? $0 : nil }
+        let projection = parameters.renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil }
         var groups = [ParameterGroup("network", parameters.withoutProjection, weightDecay: settings.weightDecay)]
         if !projection.isEmpty {
             groups.append(ParameterGroup(Self.projectionGroup, projection, weightDecay: settings.weightDecay))
@@ -51,11 +52,13 @@ final class Trainer {
         }
     }
 
-    private static let projectionPrefix = "projection."
     private static let projectionGroup = "projection"
 
     /// Red, green and blue that the network's normalisation maps nearest to 0: what lies beyond an image's edge.
-    var padding: [UInt8] { network.inputNormalization.mean.map { UInt8(($0 * 255).rounded()) } }
+    var padding: [UInt8] {
+        let color = paddingColor(mean: network.inputNormalization.mean)
+        return [color.red, color.green, color.blue]
+    }
 
     // MARK: A step's parts, in their order
 

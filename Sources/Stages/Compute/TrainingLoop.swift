@@ -164,11 +164,11 @@ final class TrainingLoop {
         guard step > 0 else { return "" }
         runtime.report(.checkpointing)
         let finished = step == UInt64(recipe.schedule.iterations)
-        let folder = try Checkpoint.write(
+        let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,
             memory: finished ? nil : log.map { log in { try self.snapshot(log, into: $0) } })
         if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: .seconds(60)) }
-        Checkpoint.prune(runtime.configuration.runDirectory, keep: recipe.checkpoints.keep)
+        CheckpointFiles.prune(runtime.configuration.runDirectory, keep: recipe.checkpoints.keep)
         runtime.checkpointWritten(step: step, path: folder)
         runtime.report(.running)
         return folder

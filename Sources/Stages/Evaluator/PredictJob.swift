@@ -135,16 +135,9 @@ public enum RunCheckpoints {
     /// - Throws: `UserError` where there is none.
     public static func newest(inRun directory: String) throws -> String {
         let folder = directory + "/checkpoints"
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        let steps = names.compactMap { name -> (step: Int, name: String)? in
-            guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)),
-                FileManager.default.fileExists(atPath: "\(folder)/\(name)/manifest.json")
-            else { return nil }
-            return (step, name)
-        }
-        guard let newest = steps.max(by: { $0.step < $1.step }) else {
+        guard let newest = Checkpoint.list(in: folder).last else {
             throw UserError("\(folder): holds no complete checkpoint")
         }
-        return "\(folder)/\(newest.name)"
+        return newest.path
     }
 }

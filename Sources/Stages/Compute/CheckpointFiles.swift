@@ -17,7 +17,7 @@ import Wire
 ///
 /// It is written aside as `step-NNNNNN.partial`, synced and renamed, so a folder without `.partial` is whole, and no
 /// file holds a time or a path: the same run gives the same bytes.
-struct Checkpoint {
+struct CheckpointFiles {
     struct Manifest: Codable, Equatable {
         struct File: Codable, Equatable {
             var name: String
@@ -36,8 +36,7 @@ struct Checkpoint {
     }
 
     static func folder(_ runDirectory: String, step: UInt64) -> String {
-        let digits = String(step)
-        return runDirectory + "/checkpoints/step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+        runDirectory + "/checkpoints/" + Checkpoint.folderName(step: step)
     }
 
     /// Writes a checkpoint.
@@ -64,10 +63,7 @@ struct Checkpoint {
             let manifest = Manifest(
                 step: step, files: try names.map { try describe($0, in: aside) }, memory: bank?.hash,
                 model: trainer.recipe.model, classes: trainer.classes)
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-            try DurableFile.write(
-                String(decoding: try encoder.encode(manifest), as: UTF8.self), to: aside + "/manifest.json")
+            try DurableFile.write(manifest.prettyJSON(), to: aside + "/" + Checkpoint.manifest)
             // A step may be written again after a resume from an older one; the same step has the same bytes.
             try? files.removeItem(atPath: final)
             guard rename(aside, final) == 0 else { throw DurableFile.systemError("cannot rename \(aside) to", final) }
@@ -107,9 +103,9 @@ struct Checkpoint {
     }
 
     static func manifest(of folder: String) throws -> Manifest {
-        let path = folder + "/manifest.json"
+        let path = folder + "/" + Checkpoint.manifest
         guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw UserError("\(folder) is no complete checkpoint: it has no manifest.json")
+            throw UserError("\(folder) is no complete checkpoint: it has no \(Checkpoint.manifest)")
         }
         do {
             return try JSONDecoder().decode(Manifest.self, from: bytes)

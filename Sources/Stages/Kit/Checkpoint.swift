@@ -6,6 +6,11 @@ public struct Checkpoint: Equatable, Sendable {
     public var step: UInt64
     public var path: String
 
+    public init(step: UInt64, path: String) {
+        self.step = step
+        self.path = path
+    }
+
     public static let manifest = "manifest.json"
 
     /// The folder of a step's checkpoint, `step-000500`.
@@ -28,11 +33,4 @@ public struct Checkpoint: Equatable, Sendable {
             return Checkpoint(step: step, path: path)
         }.sorted { $0.step < $1.step }
     }
-}
-
-extension RunDirectory {
-    /// Oldest first.
-    public var checkpoints: [Checkpoint] { Checkpoint.list(in: checkpointsPath) }
-
-    public var newestCheckpoint: Checkpoint? { checkpoints.last }
 }
