@@ -106,7 +106,7 @@ public struct Launch {
         let plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
             goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
-            runDirectory: directory.path, epoch: epoch, resume: resume, endpoints: try sockets.endpoints(),
+            runDirectory: directory.path, epoch: epoch, resume: resume, addresses: sockets.addresses,
             fingerprints: journal.fingerprints)
         let runner = SupervisorRunner(
             plan: plan,
@@ -157,7 +157,7 @@ public enum EvaluationRun {
         let plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology, goal: .evaluate(checkpoint: checkpoint),
             runDirectory: path,
-            epoch: Epoch(1), endpoints: try sockets.endpoints())
+            epoch: Epoch(1), addresses: sockets.addresses)
         try StageCommand.check(plan.evaluationStages, folder: environment.executables)
         let runner = SupervisorRunner(
             plan: plan, files: SupervisorRunner.RunFiles(directory: files, journal: nil, processes: nil),

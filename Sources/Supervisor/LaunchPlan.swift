@@ -21,14 +21,14 @@ public struct LaunchPlan: Sendable {
     public var runDirectory: String
     public var epoch: Epoch
     public var resume: Checkpoint?
-    public var endpoints: [String: [Endpoint]]
+    public var addresses: LinkAddresses
     /// The run's fingerprints so far, from the journal.
     public var fingerprints: [StageKind: Fingerprint]
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
         epoch: Epoch,
-        resume: Checkpoint? = nil, endpoints: [String: [Endpoint]], fingerprints: [StageKind: Fingerprint] = [:]
+        resume: Checkpoint? = nil, addresses: LinkAddresses, fingerprints: [StageKind: Fingerprint] = [:]
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -37,7 +37,7 @@ public struct LaunchPlan: Sendable {
         self.runDirectory = runDirectory
         self.epoch = epoch
         self.resume = resume
-        self.endpoints = endpoints
+        self.addresses = addresses
         self.fingerprints = fingerprints
     }
 
@@ -67,7 +67,9 @@ public struct LaunchPlan: Sendable {
     }
 
     /// What a replica is told after its HELLO.
-    func configuration(for replica: Replica) -> StageConfiguration? {
+    ///
+    /// - Throws: `WireError.endpoint` where the sockets' folder lies too deep.
+    func configuration(for replica: Replica) throws -> StageConfiguration? {
         guard let settings = settings(of: replica) else { return nil }
         return StageConfiguration(
             recipe: recipe, dataset: dataset, threads: settings.threads ?? 1,
@@ -76,6 +78,6 @@ public struct LaunchPlan: Sendable {
             replicas: Dictionary(
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
-            endpoints: endpoints, runDirectory: runDirectory, epoch: epoch, resume: resume?.path)
+            endpoints: try endpoints(for: replica, settings), runDirectory: runDirectory, epoch: epoch, resume: resume?.path)
     }
 }

@@ -18,8 +18,9 @@ struct SocketsFolder {
         let hash = SHA256.hex(run + suffix).prefix(16)
         let name = "picoflow-\(getuid())-\(hash)"
         let runtime = environment["XDG_RUNTIME_DIR"] ?? ""
-        // The longest name in it is `evaluation`, and some systems have deep runtime folders.
-        let fits = runtime.hasPrefix("/") && runtime.utf8.count + name.utf8.count + 13 <= 107
+        // Some systems have deep runtime folders.
+        let length = runtime.utf8.count + 1 + name.utf8.count + LinkAddresses.longestName
+        let fits = runtime.hasPrefix("/") && length <= 107
         path = (fits && access(runtime, W_OK) == 0 ? runtime : "/tmp") + "/" + name
     }
 
@@ -46,10 +47,5 @@ struct SocketsFolder {
 
     var control: Endpoint { get throws { try Endpoint("ipc://\(path)/control") } }
 
-    /// An address per link.
-    func endpoints() throws -> [String: [Endpoint]] {
-        var endpoints: [String: [Endpoint]] = [:]
-        for link in LinkName.allCases { endpoints[link.rawValue] = [try Endpoint("ipc://\(path)/\(link.rawValue)")] }
-        return endpoints
-    }
+    var addresses: LinkAddresses { LinkAddresses(folder: path) }
 }

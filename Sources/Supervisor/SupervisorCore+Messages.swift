@@ -50,7 +50,7 @@ extension SupervisorCore {
         }
         members[index].lastHeard = now
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
-            let configuration = plan.configuration(for: hello.replica)
+            let configuration = try? plan.configuration(for: hello.replica)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
         if let known = fingerprints[hello.kind] {
             if let difference = hello.fingerprint.difference(from: known) {

@@ -187,7 +187,7 @@ public final class SupervisorRunner {
     }
 
     private func startEvaluation(_ checkpoint: String, _ sender: Sender) {
-        guard let evaluation, let endpoint = core.plan.endpoints[LinkName.evaluation.rawValue]?.first else {
+        guard let evaluation, let endpoint = try? core.plan.addresses.address(.evaluation) else {
             return inbox.put(.evaluation(.failed("no evaluation is set up")))
         }
         let inbox = self.inbox

@@ -25,7 +25,7 @@ final class Playground {
 
     /// - Parameter ownData: a copy of the scenes that the test may spoil.
     init(ownData: Bool = false) throws {
-        folder = try TemporaryFolder("pipeline")
+        folder = try TemporaryFolder("p")
         sockets = folder("s")
         try FileManager.default.createDirectory(atPath: sockets, withIntermediateDirectories: true)
         let scenes = try Self.scenes.get()("data")

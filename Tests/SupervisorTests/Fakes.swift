@@ -35,7 +35,7 @@ final class FakeRun {
         return LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology(loaders: loaders), goal: goal, runDirectory: directory,
             epoch: Epoch(1),
-            endpoints: [LinkName.evaluation.rawValue: [try Endpoint("ipc:///tmp/none")]], fingerprints: fingerprints)
+            addresses: LinkAddresses(folder: "/tmp/none"), fingerprints: fingerprints)
     }
 
     static let dataset = DatasetSummary(classes: ["a", "b"], palette: [[0, 0, 0], [1, 1, 1]], images: 3)

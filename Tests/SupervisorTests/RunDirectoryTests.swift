@@ -98,7 +98,8 @@ import Wire
         var status = stat()
         #expect(lstat(sockets.path, &status) == 0 && status.st_mode & 0o777 == 0o700)
         #expect(try FileManager.default.contentsOfDirectory(atPath: sockets.path).isEmpty)
-        #expect(try sockets.endpoints().count == LinkName.allCases.count)
+        let address = try sockets.addresses.address(.samples, of: Replica("compute", 2)).address
+        #expect(address == "ipc://\(sockets.path)/samples.compute-2")
         sockets.remove()
         #expect(!FileManager.default.fileExists(atPath: sockets.path))
     }
