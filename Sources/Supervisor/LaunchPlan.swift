@@ -78,6 +78,7 @@ public struct LaunchPlan: Sendable {
             replicas: Dictionary(
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
-            endpoints: try endpoints(for: replica, settings), runDirectory: runDirectory, epoch: epoch, resume: resume?.path)
+            endpoints: try endpoints(for: replica, settings), runDirectory: runDirectory, epoch: epoch,
+            resume: resume?.path)
     }
 }
