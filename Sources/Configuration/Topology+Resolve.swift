@@ -25,19 +25,20 @@ extension Topology {
     /// All that is set, as a topology that resolves to an equal one.
     public func yaml() throws -> String {
         let stages = Node(stages.map { (Node($0.name), $0.sectionNode(leavingOutNulls: true)) }, .implicit, .block)
+        let scaling = autoscale.isEmpty ? [] : [(Node("autoscale"), autoscaleNode)]
         return try Yams.serialize(
-            node: Node([
-                (Node("stages"), stages), (Node("supervisor"), supervisor.sectionNode()),
-                (Node("pool"), pool.sectionNode()),
-            ]), width: -1)
+            node: Node(
+                [(Node("stages"), stages)] + scaling + [
+                    (Node("supervisor"), supervisor.sectionNode()), (Node("pool"), pool.sectionNode()),
+                ]), width: -1)
     }
 
     private static func resolve(
         _ document: Document, path: String, replicas: [String], recipe: Recipe?
     ) throws -> Topology {
         var topology = Topology()
-        var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages"])
-        let own = document.root.filter { $0.key.string != "stages" }
+        var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages", "autoscale"])
+        let own = document.root.filter { !["stages", "autoscale"].contains($0.key.string) }
         try reader.read(Node.Mapping(own.map { ($0.key, $0.value) }), into: &topology)
         guard let stages = document.root.first(where: { $0.key.string == "stages" }) else {
             throw UserError("\(path): 'stages' is missing: it names the stages and how many there are of each")
@@ -50,6 +51,7 @@ extension Topology {
         for (name, settings) in mapping {
             topology.stages.append(try stage(name, settings, document, &reader))
         }
+        topology.autoscale = try autoscale(document, &reader)
         for text in replicas {
             try topology.setReplicas(text, path: path, &reader)
         }
@@ -65,6 +67,7 @@ extension Topology {
             )
         }
         try Wiring(topology: topology, path: path, reader: reader).check(for: recipe)
+        try topology.checkAutoscale(path: path, reader)
         return topology
     }
 

@@ -4,6 +4,8 @@
 public struct Topology: Codable, Sendable, Equatable {
     /// In the file's order.
     public var stages: [StageSettings] = []
+    /// Stages whose number of replicas follows the load, in the file's order.
+    public var autoscale: [AutoscaleSettings] = []
     public var supervisor = SupervisorSettings()
     public var pool = PoolSettings()
 
@@ -65,9 +67,9 @@ public struct StageSettings: Codable, Sendable, Equatable {
 
     public init() {}
 
-    /// Where the replica of this index computes.
+    /// Where the replica of this index computes. Replicas beyond those that the topology names take turns.
     public func device(ofReplica index: Int) -> Device {
-        device.all.count == 1 ? device.all[0] : device.all.indices.contains(index) ? device.all[index] : .cpu
+        device.all.isEmpty ? .cpu : device.all[index % device.all.count]
     }
 }
 

@@ -79,6 +79,8 @@ extension ControlInbound {
         case .bye: self = .bye(try message.decodeBody())
         case .statusRequest: self = .statusRequest
         case .stopRequest: self = .stopRequest
+        case .scaleRequest: self = .scaleRequest(try message.decodeBody())
+        case .swapRequest: self = .swapRequest(try message.decodeBody())
         default: throw WireError.malformed("no stage or client sends '\(message.header.type)'")
         }
     }

@@ -12,6 +12,14 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     case fingerprint(kind: StageKind, Fingerprint)
     /// An unreadable sample was replaced by an all-ignore one.
     case sampleSkipped(String, step: UInt64?)
+    /// A stage has another number of replicas; for readers only, as it changes no results.
+    case scaled(stage: String, from: Int, to: Int, reason: String)
+    /// A swap was asked for; its generation is used up, whether or not a `swap` follows.
+    case swapAsked(SwapProposal)
+    /// A swap holds from its step on. Durable before the first ticket of that step goes out.
+    case swap(Swap)
+    /// The fingerprint of a swapped program; later workers of it must have the same.
+    case programFingerprint(Generation, Fingerprint)
     case ended(String)
 
     public struct EpochStart: Codable, Equatable, Sendable {
@@ -34,7 +42,10 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey { case entry, start, kind, fingerprint, message, step }
+    private enum CodingKeys: String, CodingKey {
+        case entry, start, kind, fingerprint, message, step
+        case stage, from, to, reason, proposal, swap, generation
+    }
 
     public init(from decoder: Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -48,6 +59,16 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             self = .sampleSkipped(
                 try values.decode(String.self, forKey: .message),
                 step: try values.decodeIfPresent(UInt64.self, forKey: .step))
+        case "scaled":
+            self = .scaled(
+                stage: try values.decode(String.self, forKey: .stage), from: try values.decode(Int.self, forKey: .from),
+                to: try values.decode(Int.self, forKey: .to), reason: try values.decode(String.self, forKey: .reason))
+        case "swap-asked": self = .swapAsked(try values.decode(SwapProposal.self, forKey: .proposal))
+        case "swap": self = .swap(try values.decode(Swap.self, forKey: .swap))
+        case "program-fingerprint":
+            self = .programFingerprint(
+                try values.decode(Generation.self, forKey: .generation),
+                try values.decode(Fingerprint.self, forKey: .fingerprint))
         case "ended": self = .ended(try values.decode(String.self, forKey: .message))
         case let other:
             throw DecodingError.dataCorruptedError(
@@ -69,6 +90,22 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             try values.encode("sample-skipped", forKey: .entry)
             try values.encode(message, forKey: .message)
             try values.encodeIfPresent(step, forKey: .step)
+        case .scaled(let stage, let from, let to, let reason):
+            try values.encode("scaled", forKey: .entry)
+            try values.encode(stage, forKey: .stage)
+            try values.encode(from, forKey: .from)
+            try values.encode(to, forKey: .to)
+            try values.encode(reason, forKey: .reason)
+        case .swapAsked(let proposal):
+            try values.encode("swap-asked", forKey: .entry)
+            try values.encode(proposal, forKey: .proposal)
+        case .swap(let swap):
+            try values.encode("swap", forKey: .entry)
+            try values.encode(swap, forKey: .swap)
+        case .programFingerprint(let generation, let fingerprint):
+            try values.encode("program-fingerprint", forKey: .entry)
+            try values.encode(generation, forKey: .generation)
+            try values.encode(fingerprint, forKey: .fingerprint)
         case .ended(let message):
             try values.encode("ended", forKey: .entry)
             try values.encode(message, forKey: .message)
@@ -127,6 +164,9 @@ public final class Journal {
         }
         return found
     }
+
+    /// What a replay must know of the run's swaps.
+    public var swaps: SwapHistory { SwapHistory(entries) }
 
     /// Reads the entries of a journal that somebody else may be writing.
     public static func read(path: String) throws -> [JournalEntry] {

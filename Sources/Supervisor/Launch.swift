@@ -103,11 +103,12 @@ public struct Launch {
         let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
         try sockets.make()
         defer { sockets.remove() }
-        let plan = LaunchPlan(
+        var plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
             goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
             runDirectory: directory.path, epoch: epoch, resume: resume, addresses: sockets.addresses,
             fingerprints: journal.fingerprints)
+        plan.history = journal.swaps
         let runner = SupervisorRunner(
             plan: plan,
             files: SupervisorRunner.RunFiles(

@@ -24,6 +24,8 @@ public struct LaunchPlan: Sendable {
     public var addresses: LinkAddresses
     /// The run's fingerprints so far, from the journal.
     public var fingerprints: [StageKind: Fingerprint]
+    /// The run's swaps so far, from the journal.
+    public var history = SwapHistory()
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,

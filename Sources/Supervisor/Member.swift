@@ -1,6 +1,7 @@
 import Configuration
 import StageKit
 import Wire
+import Wire
 
 /// What the supervisor knows of one replica.
 struct Member: Sendable {
@@ -21,6 +22,8 @@ struct Member: Sendable {
 
     let replica: Replica
     let kind: StageKind
+    /// Whose tickets it executes, and so which program it runs.
+    let generation: Generation
     var life = Life.idle
     var pid: Int32?
     var host: String?
@@ -42,15 +45,23 @@ struct Member: Sendable {
     var hasFinished = false
     /// It was told to end, or is being killed for the run's end; its exit is no failure.
     var isStopping = false
+    /// It is wanted no more: a smaller count, or another generation, takes its place.
+    var isLeaving = false
+    /// It left, and nothing needs to remember it.
+    var hasLeft = false
     /// The supervisor killed it because it hung.
     var isKilled = false
     var terminateAt: Duration?
     var killAt: Duration?
 
-    init(replica: Replica, kind: StageKind) {
+    init(replica: Replica, kind: StageKind, generation: Generation = .first) {
         self.replica = replica
         self.kind = kind
+        self.generation = generation
     }
+
+    /// It works, or will, and nobody has asked it to leave.
+    var isWanted: Bool { !isOver && !isLeaving && !hasLeft }
 
     /// A process runs, as far as anybody knows.
     var isAlive: Bool {
@@ -107,6 +118,7 @@ struct Member: Sendable {
             }
         return StatusReport.Stage(
             stage: replica.stage, id: replica.id, pid: isAlive ? pid : nil, host: host, state: state,
-            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics)
+            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics,
+            generation: generation == .first ? nil : generation)
     }
 }

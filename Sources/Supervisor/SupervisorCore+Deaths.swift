@@ -27,6 +27,7 @@ extension SupervisorCore {
         reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
         if member.isStopping || member.hasFinished {
             members[index].isOver = true
+            members[index].hasLeft = member.isLeaving
             // Whoever asks twice wants no checkpoint.
             let hasFailed = member.bye.map { $0 == .failed } ?? (end != .code(0))
             if !member.hasFinished, member.kind == .compute, hasFailed, interrupts < 2 {
@@ -44,12 +45,15 @@ extension SupervisorCore {
         members[index].failures = wasHealthy ? 1 : member.failures + 1
         guard members[index].failures < timing.failures else {
             members[index].isOver = true
-            let others = members.filter { $0.replica.stage == replica.stage && !$0.isOver }
+            let others = members.filter {
+                $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
+            }
             let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
             guard others.isEmpty else {
                 return actions.append(
                     .log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
             }
+            if hasCancelledSwap(of: member, message, now, &actions) { return }
             return fail(message, now, &actions)
         }
         let delay = min(timing.longestBackoff, timing.backoff * (1 << (members[index].failures - 1)))

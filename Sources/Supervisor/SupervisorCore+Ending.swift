@@ -62,6 +62,7 @@ extension SupervisorCore {
     mutating func over(_ index: Int) {
         members[index].forgetProcess()
         members[index].isOver = true
+        members[index].hasLeft = members[index].isLeaving
     }
 
     /// Tells a process to end and when it will be made to. Who has no configuration yet has nothing to lose.

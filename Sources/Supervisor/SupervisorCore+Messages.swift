@@ -15,6 +15,8 @@ extension SupervisorCore {
             actions.append(.log(.info, "asked to stop by 'picoflow stop'"))
             if ending == nil { beginEnding(.asked, now, &actions) }
             return actions.append(.send(.reply(report()), to: peer))
+        case .scaleRequest(let request): return scale(request, peer, now, &actions)
+        case .swapRequest(let request): return swap(request, peer, now, &actions)
         case .hello(let hello): return self.hello(hello, peer, incarnation, now, &actions)
         case .heartbeat, .event, .bye: break
         }
@@ -26,11 +28,15 @@ extension SupervisorCore {
         switch message {
         case .heartbeat(let heartbeat):
             members[index].heartbeat = heartbeat
-            if members[index].kind == .compute, let step = heartbeat.step { metrics = step }
+            if members[index].kind == .compute {
+                if let step = heartbeat.step { metrics = step }
+                releasePassed(now, &actions)
+                autoscale(now, &actions)
+            }
             actions.append(.send(.heartbeat, to: peer))
-        case .event(let event): self.event(event, index, &actions)
+        case .event(let event): self.event(event, index, now, &actions)
         case .bye(let bye): members[index].bye = bye.reason
-        case .hello, .statusRequest, .stopRequest: break
+        case .hello, .statusRequest, .stopRequest, .scaleRequest, .swapRequest: break
         }
     }
 
@@ -40,7 +46,7 @@ extension SupervisorCore {
     ) {
         guard let index = index(of: hello.replica), members[index].isAlive, members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.
-            members[index].pid == hello.pid || plan.settings(of: hello.replica)?.exec != nil
+            members[index].pid == hello.pid || settings(of: hello.replica)?.exec != nil
         else {
             actions.append(
                 .log(
@@ -50,9 +56,9 @@ extension SupervisorCore {
         }
         members[index].lastHeard = now
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
-            let configuration = try? plan.configuration(for: hello.replica)
+            let configuration = try? configuration(of: index)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
-        if let known = fingerprints[hello.kind] {
+        if let known = fingerprint(of: members[index]) {
             if let difference = hello.fingerprint.difference(from: known) {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
@@ -62,8 +68,7 @@ extension SupervisorCore {
                 if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
             }
         } else {
-            fingerprints[hello.kind] = hello.fingerprint
-            actions.append(.journal(.fingerprint(kind: hello.kind, hello.fingerprint)))
+            actions.append(.journal(keep(hello.fingerprint, of: members[index])))
         }
         let isNew = members[index].incarnation == nil
         members[index].peer = peer
@@ -76,10 +81,13 @@ extension SupervisorCore {
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
         actions.append(.send(.configuration(configuration), to: peer))
-        if members[index].isStopping { actions.append(.send(.command(Command(.stop)), to: peer)) }
+        if isNew, hello.kind == .compute { computeJoined(index, now, &actions) }
+        if members[index].isStopping {
+            actions.append(.send(.command(Command(members[index].isLeaving ? .drain : .stop)), to: peer))
+        }
     }
 
-    mutating func event(_ event: StageEvent, _ index: Int, _ actions: inout [SupervisorAction]) {
+    mutating func event(_ event: StageEvent, _ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
         let replica = members[index].replica
         switch event.kind {
         case .failed: members[index].failure = event.message
@@ -94,6 +102,10 @@ extension SupervisorCore {
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
+        case .swapPlanned:
+            if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index, now, &actions) }
+        case .swapRefused:
+            if event.swap?.generation == pendingSwap?.proposal.generation { cancelSwap(event.message, now, &actions) }
         case .note: actions.append(.log(.info, "\(replica): \(event.message)"))
         }
     }

@@ -52,6 +52,9 @@ extension SupervisorCore {
         for index in members.indices where members[index].bye != nil {
             if case .gone = members[index].life { conclude(index, now, &actions) }
         }
+        if pendingSwap != nil, ending != nil || phase == .evaluating || phase == .stopping {
+            cancelSwap("the run ended before it", now, &actions)
+        }
         let trainers = members.filter { $0.kind == .compute }
         if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
             phase == .training

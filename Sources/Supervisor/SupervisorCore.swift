@@ -29,6 +29,13 @@ public struct SupervisorCore: Sendable {
     var interrupts = 0
     var isEnded = false
     var lastTick: Duration?
+    /// How many replicas each stage shall have, by name; where two generations of it work, each.
+    var counts: [String: Int]
+    var history: SwapHistory
+    /// Asked for and not journalled yet.
+    var pendingSwap: PendingSwap?
+    var cancelledSwaps: Set<Generation> = []
+    var autoscalers: [String: Autoscaler]
 
     enum Ending: Sendable {
         case asked
@@ -43,8 +50,21 @@ public struct SupervisorCore: Sendable {
         checkpoint = plan.resume
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
         if hasEvaluation { stages += plan.evaluationStages }
+        counts = Dictionary(stages.map { ($0.name, max(1, $0.replicas)) }, uniquingKeysWith: { first, _ in first })
+        history = plan.history
+        autoscalers = Self.autoscalers(plan.topology)
+        let schedule = SwapSchedule(plan.recipe, swaps: plan.history.swaps)
+        let next = (plan.resume?.step ?? 0) + 1
         members = stages.flatMap { stage in
-            (1...max(1, stage.replicas)).map { Member(replica: Replica(stage.name, $0), kind: stage.kind) }
+            let count = max(1, stage.replicas)
+            // All programs that the steps to come need, also those that a swap ahead of them brings.
+            return (stage.kind == .miner ? schedule.workers(from: next) : [.first]).enumerated().flatMap {
+                place, generation in
+                (1...count).map {
+                    Member(
+                        replica: Replica(stage.name, place * count + $0), kind: stage.kind, generation: generation)
+                }
+            }
         }
     }
 
@@ -77,11 +97,11 @@ public struct SupervisorCore: Sendable {
         let eta = rate.flatMap { $0 > 0 ? left * Double(plan.recipe.schedule.batch) / $0 : nil }
         return StatusReport(
             run: plan.runName, runDirectory: plan.runDirectory, epoch: plan.epoch.rawValue, phase: phase,
-            stages: members.filter { !$0.isQuiet || $0.isOver }.map { $0.status() },
+            stages: members.filter { (!$0.isQuiet || $0.isOver) && !$0.hasLeft }.map { $0.status() },
             step: metrics?.step ?? plan.resume?.step ?? 0, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,
-            checkpoint: checkpoint?.step)
+            checkpoint: checkpoint?.step, swaps: history.listed)
     }
 
     // MARK: Starting
@@ -103,7 +123,7 @@ public struct SupervisorCore: Sendable {
     mutating func startEvaluation(_ checkpoint: String, _ actions: inout [SupervisorAction]) {
         phase = .evaluating
         isEvaluating = true
-        spawnAll(&actions) { $0.kind == .evaluator }
+        spawnAll(&actions) { $0.kind == .evaluator && !$0.hasLeft }
         actions.append(.startEvaluation(checkpoint: checkpoint))
     }
 
@@ -121,9 +141,12 @@ public struct SupervisorCore: Sendable {
         _ replica: Replica, _ why: String, _ now: Duration, _ actions: inout [SupervisorAction]
     ) {
         guard let index = index(of: replica) else { return }
+        let member = members[index]
         members[index].forgetProcess()
         members[index].isOver = true
-        fail("\(replica) could not be started: \(why)", now, &actions)
+        let message = "\(replica) could not be started: \(why)"
+        if hasCancelledSwap(of: member, message, now, &actions) { return }
+        fail(message, now, &actions)
     }
 
     func index(of replica: Replica) -> Int? { members.firstIndex { $0.replica == replica } }

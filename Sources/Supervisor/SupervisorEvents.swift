@@ -16,6 +16,8 @@ public enum ControlInbound: Sendable, Equatable {
     case bye(Bye)
     case statusRequest
     case stopRequest
+    case scaleRequest(ScaleRequest)
+    case swapRequest(SwapRequest)
 }
 
 /// What the supervisor says.

@@ -164,7 +164,7 @@ public final class SupervisorRunner {
     }
 
     private func spawn(_ replica: Replica) throws -> SupervisorEvent {
-        guard let settings = core.plan.settings(of: replica) else {
+        guard let settings = core.settings(of: replica) else {
             return .spawnFailed(replica, "the topology has no stage of this name")
         }
         let command = StageCommand(

@@ -86,6 +86,27 @@ import Wire
         #expect(words.suffix(2) == [.event(StageEvent(.note, "last words")), .bye(Bye(.stopped))])
     }
 
+    @Test func ordersOfASwapWaitForWhoeverListens() throws {
+        let (server, endpoint) = try server()
+        let link = link(endpoint)
+        let hello = try #require(try next(server))
+        let configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
+        try server.send(.configuration(configuration), to: hello.peer)
+        let proposal = SwapProposal(
+            generation: Generation(1), stage: "miner", atStep: 3, mining: MiningSettings(Recipe()), exec: ["m"],
+            change: "exec=m")
+        let orders: [SwapOrder] = [.prepare(proposal), .commit(Generation(1), step: 4), .cancel(Generation(2))]
+        try server.send(.command(Command(orders[0])), to: hello.peer)
+        try server.send(.command(Command(.expectLoss, worker: "x")), to: hello.peer)
+        let heard = Mutex<[SwapOrder]>([])
+        _ = try link.awaitConfiguration()
+        link.onSwap { order in heard.withLock { $0.append(order) } }
+        for order in orders.dropFirst() { try server.send(.command(Command(order)), to: hello.peer) }
+        #expect(waitUntil { heard.withLock { $0.count } == 3 })
+        #expect(heard.withLock { $0 } == orders)
+        link.end()
+    }
+
     @Test func refusedStageIsToldWhy() throws {
         let (server, endpoint) = try server()
         let link = link(endpoint)

@@ -30,6 +30,7 @@ final class FakeRun {
     ) throws -> LaunchPlan {
         var recipe = Recipe()
         recipe.determinism = determinism
+        recipe.dataset.root = "/data"
         recipe.schedule.iterations = 10
         recipe.schedule.batch = 4
         return LaunchPlan(
@@ -51,6 +52,11 @@ final class FakeRun {
             topology.stages.append(stage)
         }
         return topology
+    }
+
+    /// A run over another plan.
+    init(_ plan: LaunchPlan, hasEvaluation: Bool = false) {
+        core = SupervisorCore(plan: plan, hasEvaluation: hasEvaluation)
     }
 
     /// Handles an event; processes start at once, and hello at once where `answering`.
@@ -121,6 +127,13 @@ extension [SupervisorAction] {
     var outcome: RunOutcome? { compactMap { if case .end(let outcome) = $0 { outcome } else { nil } }.last }
     var signals: [String] {
         compactMap { if case .signal(let replica, let number) = $0 { "\(replica) \(number)" } else { nil } }
+    }
+    var journalled: [JournalEntry] { compactMap { if case .journal(let entry) = $0 { entry } else { nil } } }
+    func refusal(to peer: ControlPeer) -> String? {
+        compactMap { if case .send(.refused(let why), to: peer) = $0 { why } else { nil } }.last
+    }
+    func reply(to peer: ControlPeer) -> StatusReport? {
+        compactMap { if case .send(.reply(let report), to: peer) = $0 { report } else { nil } }.last
     }
     func commands(to peer: ControlPeer) -> [Command] {
         compactMap { if case .send(.command(let command), to: peer) = $0 { command } else { nil } }

@@ -38,7 +38,11 @@ struct MiningClient {
 
     /// Sends one ticket per class. The miners mine in the memory as it was `lag` steps ago, whatever has reached
     /// them since.
-    mutating func send(_ anchors: [ClassAnchors], of grid: EmbeddingGrid, step: UInt64) throws {
+    ///
+    /// - Parameter settings: what holds at this step, for all of its tickets.
+    mutating func send(
+        _ anchors: [ClassAnchors], of grid: EmbeddingGrid, step: UInt64, settings: SwapSchedule.Settings
+    ) throws {
         let lag = UInt64(recipe.contrast.lag)
         for group in anchors {
             ticket += 1
@@ -46,12 +50,14 @@ struct MiningClient {
                 step: step, class: group.classID.index, memory: SequenceNumber(step > lag ? step - lag : 0),
                 seed: KeyedRandom.seed(
                     recipe.seed, purpose: "mine", step: step, index: UInt64(group.classID.rawValue)),
-                temperature: recipe.contrast.temperature, sampler: recipe.sampler, synthesis: recipe.synthesis)
+                temperature: settings.mining.temperature, sampler: settings.mining.sampler,
+                synthesis: settings.mining.synthesis, generation: settings.generation)
             let rows = grid.rows(at: group.pixels)
             try pool.issue(
                 Ticket(
                     id: TicketID(ticket), body: try body.wireJSON(),
-                    tensors: [WireTensor(name: "anchors", shape: [group.pixels.count, grid.dimension], floats: rows)]))
+                    tensors: [WireTensor(name: "anchors", shape: [group.pixels.count, grid.dimension], floats: rows)],
+                    generation: settings.workers))
         }
     }
 

@@ -18,6 +18,8 @@ final class TrainingLoop {
     private let metrics: MetricsFile
     private let ledger: Ledger
     private let pools: [PoolConsumer]
+    private let swaps: SwapGate
+    private let waits = WaitTotals()
     private var step: UInt64
     /// Images per second, smoothed over about the last 20 steps.
     private var rate: Double?
@@ -30,7 +32,21 @@ final class TrainingLoop {
         let recipe = configuration.recipe
         self.recipe = recipe
         step = done
-        let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
+        // Only a CPU's sums have a fixed order.
+        ledger = try Ledger(
+            path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done,
+            arithmetic: "libtorch \(Torch.version), \(configuration.threads) threads",
+            isEnforced: recipe.determinism == .strict && trainer.device == .cpu)
+        let gate = SwapGate(
+            SwapPlanner(
+                schedule: SwapSchedule(recipe, swaps: configuration.swaps ?? []), after: done, held: ledger.newest,
+                last: UInt64(recipe.schedule.iterations)),
+            send: { [runtime] in runtime.send($0) })
+        swaps = gate
+        let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] event in
+            logger.info("\(event)")
+            if case .joined(_, _, let generation) = event { gate.handle(.joined(generation)) }
+        }
         func pool(_ link: LinkName) throws -> PoolConsumer {
             try PoolConsumer(
                 endpoint: configuration.endpoint(link), as: runtime.sender, epoch: configuration.epoch,
@@ -54,11 +70,6 @@ final class TrainingLoop {
         }
         self.pools = pools
         metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
-        // Only a CPU's sums have a fixed order.
-        ledger = try Ledger(
-            path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done,
-            arithmetic: "libtorch \(Torch.version), \(configuration.threads) threads",
-            isEnforced: recipe.determinism == .strict && trainer.device == .cpu)
         feed = try SampleFeed(
             pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
     }
@@ -66,6 +77,8 @@ final class TrainingLoop {
     /// Trains until the recipe's last step or a stop; either ends with a checkpoint.
     func run() throws {
         runtime.report(.running)
+        runtime.setMetrics { [waits] in waits.metrics }
+        runtime.onSwap { [swaps] in swaps.handle(.order($0)) }
         let last = UInt64(recipe.schedule.iterations)
         while step < last {
             guard !runtime.stop.isStopped else { break }
@@ -93,6 +106,8 @@ final class TrainingLoop {
     }
 
     private func train(_ step: UInt64) throws {
+        let settings = try swaps.enter(
+            step, check: giveUpOnStop, waiting: { runtime.report(.waiting, waitingOn: "swap \($0)") })
         var watch = Stopwatch()
         runtime.report(.waiting, waitingOn: "samples")
         let batch = try feed.next(check: giveUpOnStop)
@@ -116,7 +131,7 @@ final class TrainingLoop {
                 anchors = try AnchorSelection.select(
                     labels: seen.labels, predictions: seen.predictions, settings: recipe.contrast, seed: recipe.seed,
                     step: step)
-                try miners!.send(anchors, of: seen, step: step)
+                try miners!.send(anchors, of: seen, step: step, settings: settings)
             }
             let record = try seen.rows.withUnsafeBufferPointer {
                 try LogicalRecord(
@@ -149,29 +164,26 @@ final class TrainingLoop {
             LedgerLine(
                 step: step, position: (step - 1) * UInt64(recipe.schedule.batch), images: batch.images.map(\.index),
                 batch: batch.digest, record: recordDigest, gradient: outcome?.digest,
-                mining: outcome.map { _ in miningSettings },
+                mining: outcome.map { _ in LedgerLine.Mining(settings) },
                 arithmetic: ledger.arithmetic))
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
-        try report(step, lr: lr, ce: ce, outcome: outcome, watch: watch)
+        try report(step, lr: lr, ce: ce, outcome: outcome, settings: settings, watch: watch)
     }
 
-    /// What the mining tickets ask for.
-    private var miningSettings: LedgerLine.Mining {
-        LedgerLine.Mining(
-            generation: 0, temperature: recipe.contrast.temperature, sampler: recipe.sampler,
-            synthesis: recipe.synthesis)
-    }
-
-    private func report(_ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, watch: Stopwatch) throws
-    {
+    private func report(
+        _ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, settings: SwapSchedule.Settings,
+        watch: Stopwatch
+    ) throws {
         let total = watch.total
         let now = Double(recipe.schedule.batch) / total * 1000
         rate = rate.map { $0 + (now - $0) / 20 } ?? now
         let line = StepMetrics(
             step: step, lr: lr, ce: ce, nce: outcome?.loss, contributing: outcome?.contributing ?? 0,
             skipped: outcome?.skipped ?? 0, milliseconds: total, waitedForSamples: watch.phases["samples"] ?? 0,
-            waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases)
+            waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases,
+            generation: settings.generation == .first ? nil : settings.generation)
+        waits.add(line)
         try metrics.append(line)
         runtime.report(line)
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {

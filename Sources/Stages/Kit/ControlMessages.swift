@@ -10,9 +10,11 @@ public enum ControlType: String, Sendable, CaseIterable {
     case heartbeat
     // Supervisor to stage.
     case configuration, command, refused
-    // `picoflow status` and `picoflow stop`, and their answer.
+    // `picoflow status`, `stop`, `scale` and `swap`, and their answer.
     case statusRequest = "status-request"
     case stopRequest = "stop-request"
+    case scaleRequest = "scale-request"
+    case swapRequest = "swap-request"
     case reply
 }
 
@@ -97,6 +99,10 @@ public struct StageEvent: Codable, Sendable, Equatable {
         case checkpoint
         /// A sample was replaced by an all-ignore one; goes into the journal.
         case sampleSkipped
+        /// Compute: `swap` can be made from its step on, and no ticket of that step goes out before it is committed.
+        case swapPlanned
+        /// Compute: `swap`, of which only the generation counts, cannot be made; `message` says why.
+        case swapRefused
         case note
     }
 
@@ -104,12 +110,14 @@ public struct StageEvent: Codable, Sendable, Equatable {
     public var message: String
     public var step: UInt64?
     public var path: String?
+    public var swap: Swap?
 
-    public init(_ kind: Kind, _ message: String, step: UInt64? = nil, path: String? = nil) {
+    public init(_ kind: Kind, _ message: String, step: UInt64? = nil, path: String? = nil, swap: Swap? = nil) {
         self.kind = kind
         self.message = message
         self.step = step
         self.path = path
+        self.swap = swap
     }
 }
 
@@ -126,17 +134,52 @@ public struct Command: Codable, Sendable, Equatable {
         case expectLoss
         /// Consumers of a pool: `worker` died of itself; reissue its tickets now.
         case workerLost
+        /// Compute: find the step from which `proposal` can hold, and say it by `swapPlanned`.
+        case prepareSwap
+        /// Compute: the swap of `generation` is in the journal; it holds from `step` on.
+        case commitSwap
+        /// Compute: forget the swap of `generation`.
+        case cancelSwap
     }
 
     public var name: Name
     public var reason: String
-    /// For the last two: the worker's name on its links, `loader-1`.
+    /// For losses: the worker's name on its links, `loader-1`.
     public var worker: String?
+    public var proposal: SwapProposal?
+    public var generation: Generation?
+    public var step: UInt64?
 
     public init(_ name: Name, reason: String = "", worker: String? = nil) {
         self.name = name
         self.reason = reason
         self.worker = worker
+    }
+
+    public init(_ order: SwapOrder) {
+        switch order {
+        case .prepare(let proposal):
+            self.init(.prepareSwap)
+            self.proposal = proposal
+        case .commit(let generation, let step):
+            self.init(.commitSwap)
+            self.generation = generation
+            self.step = step
+        case .cancel(let generation):
+            self.init(.cancelSwap)
+            self.generation = generation
+        case .supervisorChanged: preconditionFailure("nothing that a supervisor says")
+        }
+    }
+
+    /// The swap's order that this is; nil where it is another command or lacks what it needs.
+    var swapOrder: SwapOrder? {
+        switch name {
+        case .prepareSwap: proposal.map { .prepare($0) }
+        case .commitSwap: generation.flatMap { generation in step.map { .commit(generation, step: $0) } }
+        case .cancelSwap: generation.map { .cancel($0) }
+        case .stop, .drain, .checkpoint, .expectLoss, .workerLost: nil
+        }
     }
 }
 
@@ -153,6 +196,30 @@ public struct Refusal: Codable, Sendable, Equatable {
     public var message: String
 
     public init(_ message: String) { self.message = message }
+}
+
+/// `picoflow scale`: how many replicas each stage shall have.
+public struct ScaleRequest: Codable, Sendable, Equatable {
+    public var stages: [String: Int]
+
+    public init(stages: [String: Int]) { self.stages = stages }
+}
+
+/// `picoflow swap`: other settings, another program, or both for a stage.
+public struct SwapRequest: Codable, Sendable, Equatable {
+    public var stage: String
+    /// `KEY=VALUE` over the settings that hold now, in order.
+    public var set: [String]
+    /// As in `SwapProposal`.
+    public var exec: [String]?
+    public var atStep: UInt64?
+
+    public init(stage: String, set: [String] = [], exec: [String]? = nil, atStep: UInt64? = nil) {
+        self.stage = stage
+        self.set = set
+        self.exec = exec
+        self.atStep = atStep
+    }
 }
 
 /// A body without content, `{}`.

@@ -32,6 +32,10 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var epoch: Epoch
     /// The checkpoint folder to start from; nil starts at step 0.
     public var resume: String?
+    /// Workers: whose tickets to execute. No key is the first.
+    public var generation: Generation?
+    /// Compute: the run's swaps so far, ahead or past, from its journal. No key is none.
+    public var swaps: [Swap]?
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,

@@ -34,6 +34,7 @@ struct StageControl {
         case checkpoint
         /// A pool's worker is gone, expectedly or not.
         case loss(worker: String, expected: Bool)
+        case swap(SwapOrder)
         /// End with this message: the supervisor will not have us.
         case refuse(String)
         case supervisorLost
@@ -90,6 +91,8 @@ struct StageControl {
             case .checkpoint: actions.append(.checkpoint)
             case .expectLoss: if let worker = command.worker { actions.append(.loss(worker: worker, expected: true)) }
             case .workerLost: if let worker = command.worker { actions.append(.loss(worker: worker, expected: false)) }
+            case .prepareSwap, .commitSwap, .cancelSwap:
+                if let order = command.swapOrder { actions.append(.swap(order)) }
             }
         case .refused(let message, _): actions.append(.refuse(message))
         }

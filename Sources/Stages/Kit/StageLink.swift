@@ -35,6 +35,9 @@ final class StageLink: @unchecked Sendable {
         var outcome: Outcome?
         var checkpointAsked = false
         var onLoss: (@Sendable (String, Bool) -> Void)?
+        var onSwap: (@Sendable (SwapOrder) -> Void)?
+        /// Orders that came before anybody listened.
+        var swapOrders: [SwapOrder] = []
         var isEnding = false
     }
 
@@ -107,6 +110,23 @@ final class StageLink: @unchecked Sendable {
 
     func onLoss(_ body: @escaping @Sendable (String, Bool) -> Void) { shared.withLock { $0.onLoss = body } }
 
+    func onSwap(_ body: @escaping @Sendable (SwapOrder) -> Void) {
+        let early = shared.withLock { shared in
+            shared.onSwap = body
+            defer { shared.swapOrders = [] }
+            return shared.swapOrders
+        }
+        for order in early { body(order) }
+    }
+
+    private func tell(_ order: SwapOrder) {
+        let listener = shared.withLock { shared in
+            if shared.onSwap == nil { shared.swapOrders.append(order) }
+            return shared.onSwap
+        }
+        listener?(order)
+    }
+
     func takeCheckpointRequest() -> Bool {
         shared.withLock { shared in
             defer { shared.checkpointAsked = false }
@@ -178,6 +198,8 @@ final class StageLink: @unchecked Sendable {
                 stage: arguments.replica.stage, id: arguments.replica.id, kind: kind, pid: getpid(),
                 host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint)
             try send(.hello, hello.wireJSON(), socket, &sequence)
+            // Who has a configuration already says it to another supervisor.
+            if case .configured? = shared.withLock({ $0.outcome }) { tell(.supervisorChanged) }
         case .sendHeartbeat:
             let (state, waitingOn, step, metrics) = shared.withLock { ($0.state, $0.waitingOn, $0.step, $0.metrics) }
             let beat = Heartbeat(state: state, waitingOn: waitingOn, metrics: metrics?() ?? [:], step: step)
@@ -187,6 +209,7 @@ final class StageLink: @unchecked Sendable {
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
         case .checkpoint: shared.withLock { $0.checkpointAsked = true }
+        case .swap(let order): tell(order)
         case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)
         case .refuse(let message):
             conclude(.refused(message))

@@ -4,6 +4,7 @@ import Contrast
 import Foundation
 import MemoryKit
 import StageKit
+import Synchronization
 import Wire
 
 /// What `picoflow-miner` does: follows the bank's log and serves mining tickets, one class's anchors each.
@@ -18,17 +19,46 @@ public enum MinerStage {
             context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
+            generation: configuration.generation ?? .first,
             // One class in work and the next at hand.
             credit: 2, context: runtime.context, onEvent: events)
+        // A ticket in execution may wait for the log, too, and a drain lets it finish.
+        let isCatchingUp = Mutex(true)
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }
+            isCatchingUp.withLock { if $0 { follower.cancel() } }
         }
+        runtime.setMetrics { worker.statistics.heartbeat }
+        catchUp(follower, runtime)
+        isCatchingUp.withLock { $0 = false }
         runtime.report(.running)
         let miner = Miner(threads: configuration.threads)
         try worker.run { ticket, context in
             try mine(ticket, context: context, follower: follower, miner: miner)
         }
         follower.close()
+    }
+
+    /// Takes a snapshot and follows the log to where the bank is, before the pool hears of this worker: no step waits for a
+    /// miner that joins while a run trains.
+    private static func catchUp(_ follower: LogFollower<MemoryReplica>, _ runtime: StageRuntime) {
+        runtime.report(.waiting, waitingOn: "the memory")
+        var epoch = runtime.configuration.epoch
+        while !runtime.stop.isStopped {
+            do {
+                // A stop may come just before the wait begins, so the wait is repeated; long enough for many parts of a
+                // snapshot, of which each wait costs one.
+                return try follower.catchUp(
+                    lag: UInt64(runtime.configuration.recipe.contrast.lag), epoch: epoch, timeout: .seconds(10))
+            } catch LogError.staleEpoch(_, let current) {
+                epoch = current
+            } catch LogError.timeout, LogError.cancelled {
+                continue
+            } catch {
+                // A ticket names exactly what it needs, and its failure says what is wrong.
+                return runtime.logger.info("the memory could not be fetched ahead: \(error)")
+            }
+        }
     }
 
     /// How long a replica may take to reach a ticket's sequence. Longer than any snapshot takes; a bank that is gone

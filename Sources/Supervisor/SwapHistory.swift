@@ -1,0 +1,30 @@
+import StageKit
+import Wire
+
+/// The swaps of a run so far, as its journal has them.
+public struct SwapHistory: Sendable, Equatable {
+    /// By generation.
+    public var swaps: [Swap] = []
+    /// The newest generation that was ever asked for; the next swap takes a later one.
+    public var last = Generation.first
+    /// By the first generation of a program.
+    public var fingerprints: [Generation: Fingerprint] = [:]
+
+    /// As a report shows them: nil where there are none.
+    var listed: [Swap]? { swaps.isEmpty ? nil : swaps }
+
+    public init(_ entries: [JournalEntry] = []) {
+        for entry in entries {
+            switch entry {
+            case .swapAsked(let proposal): last = max(last, proposal.generation)
+            case .swap(let swap):
+                // Once only, though a supervisor may have died between journalling and saying so.
+                if !swaps.contains(where: { $0.generation == swap.generation }) { swaps.append(swap) }
+                last = max(last, swap.generation)
+            case .programFingerprint(let generation, let fingerprint):
+                if fingerprints[generation] == nil { fingerprints[generation] = fingerprint }
+            case .epoch, .fingerprint, .sampleSkipped, .scaled, .ended: break
+            }
+        }
+    }
+}
