@@ -62,6 +62,13 @@ public struct LaunchPlan: Sendable {
         return [evaluator]
     }
 
+    /// What the journal says of an epoch of this plan.
+    func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
+        JournalEntry.EpochStart(
+            epoch: epoch, time: StageLogHandler.timestamp(), from: checkpoint?.step,
+            computeThreads: topology.stage(of: .compute)?.threads ?? 1)
+    }
+
     func settings(of replica: Replica) -> StageSettings? {
         (trainingStages + evaluationStages).first { $0.name == replica.stage }
     }

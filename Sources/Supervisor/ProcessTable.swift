@@ -1,4 +1,5 @@
 import Basics
+import CPidFD
 import Foundation
 import StageKit
 import Synchronization
@@ -22,8 +23,10 @@ public final class ProcessTable: @unchecked Sendable {
         var started: UInt64
     }
 
-    private let alive = Mutex<[Replica: Entry]>([:])
-    private let onExit: @Sendable (Exit) -> Void
+    let alive = Mutex<[Replica: Entry]>([:])
+    /// Descriptors of those that another supervisor started.
+    let adopted = Mutex<[Replica: Int32]>([:])
+    let onExit: @Sendable (Exit) -> Void
 
     /// - Parameter onExit: called once per process, on a thread of its own.
     public init(onExit: @escaping @Sendable (Exit) -> Void) { self.onExit = onExit }
@@ -79,6 +82,11 @@ public final class ProcessTable: @unchecked Sendable {
 
     /// Signals a replica's process; nothing happens where it has ended.
     public func signal(_ replica: Replica, _ number: Int32) {
+        let isAdopted = adopted.withLock { adopted in
+            // Under the lock the descriptor is not closed.
+            adopted[replica].map { _ = picoflow_pidfd_send_signal($0, number) } != nil
+        }
+        if isAdopted { return }
         // Under the lock the process is not reaped, so its id is not another's yet.
         alive.withLock { alive in
             if let entry = alive[replica] { _ = kill(entry.pid, number) }
@@ -123,6 +131,8 @@ struct ProcessRecord: Codable, Equatable {
     /// Where the supervisor listens.
     var control: String
     var processes: [ProcessTable.Entry]
+    /// SHA-256 of the run's `recipe.yaml` as the processes know it.
+    var recipe: String?
 
     func write(to path: String) throws {
         try DurableFile.write(prettyJSON(), to: path)
@@ -142,7 +152,7 @@ struct ProcessRecord: Codable, Equatable {
                 "the run was last supervised on \(host); go on there, or remove processes.json from the run directory once nothing of it runs there"
             )
         }
-        let left = processes.filter { $0.started != 0 && ProcessTable.startTime(of: $0.pid) == $0.started }
+        let left = survivors
         for process in left { kill(process.pid, SIGKILL) }
         // A killed process with much memory takes a moment to go.
         let deadline = ContinuousClock.now + .seconds(10)

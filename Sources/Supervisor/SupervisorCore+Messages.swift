@@ -19,6 +19,8 @@ extension SupervisorCore {
         case .heartbeat, .event, .bye: break
         }
         guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
+            // Its next message will be HELLO, as it hears from another supervisor than before.
+            if isTakingOver { return actions.append(.send(.heartbeat, to: peer)) }
             // A process of an earlier start that outlived it.
             return actions.append(.send(.refused("this run goes on without you"), to: peer))
         }
@@ -26,7 +28,10 @@ extension SupervisorCore {
         switch message {
         case .heartbeat(let heartbeat):
             members[index].heartbeat = heartbeat
-            if members[index].kind == .compute, let step = heartbeat.step { metrics = step }
+            if members[index].kind == .compute, let step = heartbeat.step {
+                metrics = step
+                noteProgress(step.step)
+            }
             actions.append(.send(.heartbeat, to: peer))
         case .event(let event): self.event(event, index, &actions)
         case .bye(let bye): members[index].bye = bye.reason
@@ -49,6 +54,11 @@ extension SupervisorCore {
             return actions.append(.send(.refused("this run has not started you"), to: peer))
         }
         members[index].lastHeard = now
+        if !hello.kind.isWorker, let epoch = hello.epoch, epoch != plan.epoch {
+            // What it holds is not this epoch's, and it takes no other configuration.
+            actions.append(.send(.refused("epoch \(epoch) is over"), to: peer))
+            return kill(index, "it was still in epoch \(epoch)", now, &actions)
+        }
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
             let configuration = try? plan.configuration(for: hello.replica)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
@@ -82,7 +92,9 @@ extension SupervisorCore {
     mutating func event(_ event: StageEvent, _ index: Int, _ actions: inout [SupervisorAction]) {
         let replica = members[index].replica
         switch event.kind {
-        case .failed: members[index].failure = event.message
+        case .failed:
+            members[index].failure = event.message
+            members[index].report = event
         case .finished:
             guard members[index].kind == .compute else { return }
             members[index].hasFinished = true
@@ -91,6 +103,7 @@ extension SupervisorCore {
         case .checkpoint:
             note(event)
             actions.append(.log(.info, "\(replica): \(event.message)"))
+        case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
@@ -101,5 +114,6 @@ extension SupervisorCore {
     mutating func note(_ event: StageEvent) {
         guard let step = event.step, let path = event.path else { return }
         checkpoint = Checkpoint(step: step, path: path)
+        noteProgress(step)
     }
 }
