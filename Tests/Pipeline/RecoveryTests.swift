@@ -99,7 +99,7 @@ extension Pipeline {
 
         /// One run after another, each with other deaths; the first checkpoint is that of step 24.
         @Test(arguments: [
-            (["bank-1"], 6), (["bank-1"], 30), (["compute-1"], 6), (["compute-1"], 30), (["compute-1", "bank-1"], 30),
+            (["bank-1"], 6), (["compute-1"], 6), (["compute-1"], 30), (["compute-1", "bank-1"], 30),
         ])
         func killedStagesWithStateAreMadeGoodAndTheWeightsAreTheSame(stages: [String], step: Int) throws {
             let play = try playground()
@@ -176,6 +176,17 @@ extension Pipeline {
             #expect(!newest.hasSuffix(".partial"))
             #expect(ending.output.contains(newest), "\(ending)")
             #expect(play.stages().isEmpty)
+        }
+
+        @Test func terminatedStageIsReplacedLikeAKilledOne() throws {
+            let play = try playground()
+            let run = try play.launch()
+            try play.await(step: Playground.warmup + 1, of: run)
+            for stage in ["bank-1", "loader-1"] { kill(try play.pid(of: stage), SIGTERM) }
+            let ending = try run.wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(ending.errors.contains("bank-1: it was killed by signal 15"), "\(ending)")
+            #expect(try play.weights() == Reference.weights())
         }
 
         // MARK: The supervisor
