@@ -30,6 +30,8 @@ struct Member: Sendable {
     var incarnation: Incarnation?
     var lastHeard = Duration.zero
     var configuredAt: Duration?
+    /// How far the run was then.
+    var progressBefore = 0
     var heartbeat = Heartbeat(state: .starting)
     var restarts = 0
     /// Failures in a row; of a stage with state, those since training last came further than ever.

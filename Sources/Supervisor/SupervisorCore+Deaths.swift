@@ -27,7 +27,8 @@ extension SupervisorCore {
         guard case .gone(let end, let line, _) = member.life else { return }
         let replica = member.replica
         let why = member.failure ?? describe(end, line, of: replica)
-        let wasHealthy = member.configuredAt.map { now - $0 >= timing.healthy } ?? false
+        let wasHealthy =
+            member.configuredAt.map { now - $0 >= timing.healthy || progress > member.progressBefore } ?? false
         members[index].forgetProcess()
         reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
         if member.isDiscarded, ending == nil { return members[index].life = .held }

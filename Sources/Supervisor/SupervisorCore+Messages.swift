@@ -82,6 +82,7 @@ extension SupervisorCore {
         if isNew {
             members[index].life = .working
             members[index].configuredAt = now
+            members[index].progressBefore = progress
             members[index].heartbeat = Heartbeat(state: .preparing)
             if hello.kind == .compute, phase == .starting { phase = .training }
         }

@@ -135,6 +135,7 @@ extension SupervisorCore {
     mutating func noteProgress(_ step: UInt64) {
         guard step > furthestStep else { return }
         furthestStep = step
+        progress += 1
         for index in stateful { members[index].failures = 0 }
     }
 

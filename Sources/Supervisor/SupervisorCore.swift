@@ -35,6 +35,8 @@ public struct SupervisorCore: Sendable {
     var rollback: Duration?
     /// The newest step that compute has ever told of.
     var furthestStep: UInt64
+    /// Grows with every step beyond that, and with every evaluated image.
+    var progress = 0
 
     enum Ending: Sendable {
         case asked
@@ -73,6 +75,7 @@ public struct SupervisorCore: Sendable {
         case .spawnFailed(let replica, let why): spawnFailed(replica, why, now, &actions)
         case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
         case .interrupt: interrupt(now, &actions)
+        case .evaluated: progress += 1
         case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
         case .tick: tick(now, &actions)
         }

@@ -57,6 +57,8 @@ public enum SupervisorEvent: Sendable, Equatable {
     case exited(Replica, pid: Int32, ProcessEnd, lastLine: String?)
     /// Ctrl-C, SIGTERM, SIGHUP.
     case interrupt
+    /// Another image is measured.
+    case evaluated
     case evaluationEnded(EvaluationOutcome)
     case tick
 }

@@ -124,7 +124,9 @@ public final class SupervisorRunner {
                     let log = files.log(of: exit.replica)
                     queue.append(.exited(exit.replica, pid: exit.pid, exit.end, lastLine: LogTail.lastLine(of: log)))
                 case .evaluation(let outcome): queue.append(.evaluationEnded(outcome))
-                case .evaluated(let done, let total): evaluated = (done, total)
+                case .evaluated(let done, let total):
+                    evaluated = (done, total)
+                    queue.append(.evaluated)
                 }
             }
             for _ in 0..<(signals?.take() ?? 0) { queue.append(.interrupt) }

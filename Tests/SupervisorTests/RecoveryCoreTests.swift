@@ -162,6 +162,23 @@ import Wire
         #expect(epochs(run.actions) == 8 && run.core.phase == .training)
     }
 
+    @Test func workerThatIsKilledNowAndThenWhileTrainingGoesOnIsNotGivenUp() throws {
+        let run = try FakeRun(loaders: 1)
+        run.handle(.start)
+        for kill in 1...9 {
+            step(UInt64(kill), of: run)
+            run.exit(.loader(1), .signal(9))
+            run.pass(1)
+        }
+        #expect(run.actions.spawned.filter { $0 == .loader(1) }.count == 10)
+        // The same without a step in between.
+        for _ in 1...5 {
+            run.exit(.loader(1), .signal(9))
+            run.pass(9)
+        }
+        #expect(run.actions.logged.contains("loader-1 failed 5 times in a row"))
+    }
+
     @Test func hungComputeIsKilledAndTheRunGoesBack() throws {
         let run = try started()
         #expect(run.pass(30, silent: [.compute]).signals == ["compute-1 9"])

@@ -35,10 +35,10 @@ extension BankStage {
                 }
                 runtime.report(.running)
             }
-        } catch  where isServing {
+        } catch let error where isServing {
             // Nothing that was not stored has been acknowledged: another start goes on where this one ends.
             throw RecoverableFailure(StageMain.oneLine(error), remedy: .restart)
-        } catch  where bank.start == .existing {
+        } catch let error where bank.start == .existing {
             throw RecoverableFailure("its log cannot be opened again: \(StageMain.oneLine(error))", remedy: .rollback)
         }
     }

@@ -21,7 +21,7 @@ public enum ComputeStage {
         if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }
         do {
             try TrainingLoop(runtime: runtime, trainer: trainer, after: done).run()
-        } catch  where runtime.stop.isAbandoned {
+        } catch let error where runtime.stop.isAbandoned {
             // A step in hand is lost and no half of it may become a checkpoint: a resume takes the newest one there is.
             runtime.logger.warning("ended without a checkpoint: \(StageMain.oneLine(error))")
         } catch let error as LogError where error.isLossOfState {

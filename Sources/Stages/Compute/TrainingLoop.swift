@@ -84,7 +84,6 @@ final class TrainingLoop {
             if due && step < last { try checkpointIfPossible() }
         }
         let folder = try checkpoint()
-        try metrics.flush()
         if step == last { runtime.finished(step: step, checkpoint: folder) }
         for pool in pools { pool.close() }
         log?.close()
@@ -219,6 +218,7 @@ final class TrainingLoop {
         if let saved, saved.step == step { return saved.folder }
         runtime.report(.checkpointing)
         try ledger.sync()
+        try metrics.flush()
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,

@@ -50,7 +50,8 @@ public final class MetricsFile {
         pending.append(UInt8(ascii: "\n"))
         do {
             try flush()
-        } catch  where pending.count <= MetricsFile.maxPending {
+        } catch {
+            guard pending.count <= MetricsFile.maxPending else { throw error }
         }
     }
 
