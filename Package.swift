@@ -53,6 +53,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
 
         // Libraries, in the order of their dependence.
@@ -81,7 +82,7 @@ let package = Package(
         .target(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
-        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets"]),
+        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
 
         // Executables: main files only.
         .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),

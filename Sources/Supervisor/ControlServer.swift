@@ -16,7 +16,8 @@ final class ControlServer {
 
     let socket: Socket
     private let sender: Sender
-    private let epoch: Epoch
+    /// The run's present one.
+    var epoch: Epoch
     private var sequence: UInt64 = 0
     private var badMessages: [ControlPeer: Int] = [:]
     private let onNote: (String) -> Void

@@ -16,6 +16,8 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     case scaled(stage: String, from: Int, to: Int, reason: String)
     /// A swap was asked for; its generation is used up, whether or not a `swap` follows.
     case swapAsked(SwapProposal)
+    /// A swap that was asked for comes to nothing.
+    case swapCancelled(Generation)
     /// A swap holds from its step on. Durable before the first ticket of that step goes out.
     case swap(Swap)
     /// The fingerprint of a swapped program; later workers of it must have the same.
@@ -64,6 +66,7 @@ public enum JournalEntry: Codable, Equatable, Sendable {
                 stage: try values.decode(String.self, forKey: .stage), from: try values.decode(Int.self, forKey: .from),
                 to: try values.decode(Int.self, forKey: .to), reason: try values.decode(String.self, forKey: .reason))
         case "swap-asked": self = .swapAsked(try values.decode(SwapProposal.self, forKey: .proposal))
+        case "swap-cancelled": self = .swapCancelled(try values.decode(Generation.self, forKey: .generation))
         case "swap": self = .swap(try values.decode(Swap.self, forKey: .swap))
         case "program-fingerprint":
             self = .programFingerprint(
@@ -99,6 +102,9 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         case .swapAsked(let proposal):
             try values.encode("swap-asked", forKey: .entry)
             try values.encode(proposal, forKey: .proposal)
+        case .swapCancelled(let generation):
+            try values.encode("swap-cancelled", forKey: .entry)
+            try values.encode(generation, forKey: .generation)
         case .swap(let swap):
             try values.encode("swap", forKey: .entry)
             try values.encode(swap, forKey: .swap)
@@ -163,6 +169,15 @@ public final class Journal {
             found[kind] = fingerprint
         }
         return found
+    }
+
+    /// The numbers of replicas that the stages were scaled to since the run was last started by a command.
+    public var counts: [String: Int] {
+        let lived = entries[
+            (entries.lastIndex { if case .ended = $0 { true } else { false } } ?? -1) + 1..<entries.count]
+        var counts: [String: Int] = [:]
+        for case .scaled(let stage, _, let count, _) in lived { counts[stage] = count }
+        return counts
     }
 
     /// What a replay must know of the run's swaps.

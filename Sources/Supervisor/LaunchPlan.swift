@@ -26,6 +26,8 @@ public struct LaunchPlan: Sendable {
     public var fingerprints: [StageKind: Fingerprint]
     /// The run's swaps so far, from the journal.
     public var history = SwapHistory()
+    /// Replicas of the stages that were scaled under a supervisor whose stages are taken over.
+    public var counts: [String: Int] = [:]
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
@@ -62,6 +64,13 @@ public struct LaunchPlan: Sendable {
         evaluator.threads = compute?.threads
         if let compute { evaluator.device = compute.device }
         return [evaluator]
+    }
+
+    /// What the journal says of an epoch of this plan.
+    func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
+        JournalEntry.EpochStart(
+            epoch: epoch, time: StageLogHandler.timestamp(), from: checkpoint?.step,
+            computeThreads: topology.stage(of: .compute)?.threads ?? 1)
     }
 
     func settings(of replica: Replica) -> StageSettings? {

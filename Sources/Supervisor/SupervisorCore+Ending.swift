@@ -51,7 +51,13 @@ extension SupervisorCore {
         self.ending = ending
         phase = .stopping
         if isEvaluating { actions.append(.cancelEvaluation) }
-        for index in members.indices { if case .waiting = members[index].life { over(index) } }
+        rollback = nil
+        for index in members.indices {
+            switch members[index].life {
+            case .waiting, .held: over(index)
+            case .idle, .spawning, .starting, .working, .gone: break
+            }
+        }
         var patience = timing.stop
         if case .asked = ending { patience = timing.computeStop }
         for index in members.indices where members[index].kind == .compute && members[index].isAlive {

@@ -21,6 +21,8 @@ extension SupervisorCore {
         case .heartbeat, .event, .bye: break
         }
         guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
+            // Its next message will be HELLO, as it hears from another supervisor than before.
+            if isTakingOver { return actions.append(.send(.heartbeat, to: peer)) }
             // A process of an earlier start that outlived it.
             return actions.append(.send(.refused("this run goes on without you"), to: peer))
         }
@@ -29,7 +31,10 @@ extension SupervisorCore {
         case .heartbeat(let heartbeat):
             members[index].heartbeat = heartbeat
             if members[index].kind == .compute {
-                if let step = heartbeat.step { metrics = step }
+                if let step = heartbeat.step {
+                    metrics = step
+                    noteProgress(step.step)
+                }
                 releasePassed(now, &actions)
                 autoscale(now, &actions)
             }
@@ -55,6 +60,11 @@ extension SupervisorCore {
             return actions.append(.send(.refused("this run has not started you"), to: peer))
         }
         members[index].lastHeard = now
+        if !hello.kind.isWorker, let epoch = hello.epoch, epoch != plan.epoch {
+            // What it holds is not this epoch's, and it takes no other configuration.
+            actions.append(.send(.refused("epoch \(epoch) is over"), to: peer))
+            return kill(index, "it was still in epoch \(epoch)", now, &actions)
+        }
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
             let configuration = try? configuration(of: index)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
@@ -77,6 +87,7 @@ extension SupervisorCore {
         if isNew {
             members[index].life = .working
             members[index].configuredAt = now
+            members[index].progressBefore = progress
             members[index].heartbeat = Heartbeat(state: .preparing)
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
@@ -90,7 +101,9 @@ extension SupervisorCore {
     mutating func event(_ event: StageEvent, _ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
         let replica = members[index].replica
         switch event.kind {
-        case .failed: members[index].failure = event.message
+        case .failed:
+            members[index].failure = event.message
+            members[index].report = event
         case .finished:
             guard members[index].kind == .compute else { return }
             members[index].hasFinished = true
@@ -99,6 +112,7 @@ extension SupervisorCore {
         case .checkpoint:
             note(event)
             actions.append(.log(.info, "\(replica): \(event.message)"))
+        case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
@@ -113,5 +127,6 @@ extension SupervisorCore {
     mutating func note(_ event: StageEvent) {
         guard let step = event.step, let path = event.path else { return }
         checkpoint = Checkpoint(step: step, path: path)
+        noteProgress(step)
     }
 }

@@ -125,6 +125,7 @@ extension SupervisorCore {
         let generation = pending.proposal.generation
         pendingSwap = nil
         cancelledSwaps.insert(generation)
+        actions.append(.journal(.swapCancelled(generation)))
         tellCompute(.cancel(generation), &actions)
         actions.append(.log(.warning, "swap \(generation) of \(pending.proposal.stage) comes to nothing: \(why)"))
         if let client = pending.client { actions.append(.send(.refused(why), to: client)) }

@@ -6,11 +6,13 @@ import Wire
 /// The supervisor as a value: what happens goes in, what to do comes out. No sockets, clocks or processes.
 ///
 /// A run goes through `starting` (until compute is configured), `training`, `evaluating` and `stopping`. Workers that
-/// die are replaced; the death of bank or compute ends the run, and the first failure is the one reported. A stop ends
-/// compute first, as it needs the others for its checkpoint, then the rest; whoever does not end in time is
-/// terminated, then killed.
+/// die are replaced; so is a bank, with its log as it is; the death of compute takes the run back to its newest
+/// checkpoint, in a new epoch. What a stage itself reports as a failure ends the run, and the first failure is the one
+/// reported. A stop ends compute first, as it needs the others for its checkpoint, then the rest; whoever does not end in
+/// time is terminated, then killed.
 public struct SupervisorCore: Sendable {
-    public let plan: LaunchPlan
+    /// Its epoch and checkpoint change when the run goes back.
+    public internal(set) var plan: LaunchPlan
     public let timing: SupervisionTiming
     let hasEvaluation: Bool
 
@@ -36,6 +38,12 @@ public struct SupervisorCore: Sendable {
     var pendingSwap: PendingSwap?
     var cancelledSwaps: Set<Generation> = []
     var autoscalers: [String: Autoscaler]
+    /// When the next epoch may begin, once all whose state belongs to the last one are dead; nil while none has to.
+    var rollback: Duration?
+    /// The newest step that compute has ever told of.
+    var furthestStep: UInt64
+    /// Grows with every step beyond that, and with every evaluated image.
+    var progress = 0
 
     enum Ending: Sendable {
         case asked
@@ -48,9 +56,11 @@ public struct SupervisorCore: Sendable {
         self.hasEvaluation = hasEvaluation
         fingerprints = plan.fingerprints
         checkpoint = plan.resume
+        furthestStep = plan.resume?.step ?? 0
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
         if hasEvaluation { stages += plan.evaluationStages }
         counts = Dictionary(stages.map { ($0.name, max(1, $0.replicas)) }, uniquingKeysWith: { first, _ in first })
+            .merging(plan.counts) { $1 }
         history = plan.history
         autoscalers = Self.autoscalers(plan.topology)
         let schedule = SwapSchedule(plan.recipe, swaps: plan.history.swaps)
@@ -71,7 +81,7 @@ public struct SupervisorCore: Sendable {
     /// When `tick` is due at the latest; nil where nothing is.
     public var nextDeadline: Duration? {
         let silences = members.filter { $0.isWorking && $0.killAt == nil }.map { $0.lastHeard + silence(of: $0) }
-        return (members.compactMap(\.deadline) + silences).min()
+        return (members.compactMap(\.deadline) + silences + [epochDeadline].compactMap { $0 }).min()
     }
 
     public mutating func handle(_ event: SupervisorEvent, now: Duration) -> [SupervisorAction] {
@@ -79,11 +89,14 @@ public struct SupervisorCore: Sendable {
         var actions: [SupervisorAction] = []
         switch event {
         case .start: start(&actions)
+        case .takeOver(let survivors): takeOver(survivors, now, &actions)
+        case .epochBegun(let epoch, let checkpoint): begin(epoch, from: checkpoint, &actions)
         case .message(let message, let peer, let incarnation): receive(message, peer, incarnation, now, &actions)
         case .spawned(let replica, let pid): spawned(replica, pid, now, &actions)
         case .spawnFailed(let replica, let why): spawnFailed(replica, why, now, &actions)
         case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
         case .interrupt: interrupt(now, &actions)
+        case .evaluated: progress += 1
         case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
         case .tick: tick(now, &actions)
         }
@@ -133,8 +146,9 @@ public struct SupervisorCore: Sendable {
         guard let index = index(of: replica) else { return }
         members[index].pid = pid
         members[index].life = .starting(until: now + timing.hello)
-        // The run may have ended between the wish and the process.
+        // The run may have ended, or gone back, between the wish and the process.
         if ending != nil { stop(index, within: .zero, now, &actions) }
+        if rollback != nil, !members[index].kind.isWorker { discard(index, now, &actions) }
     }
 
     private mutating func spawnFailed(
@@ -148,6 +162,9 @@ public struct SupervisorCore: Sendable {
         if hasCancelledSwap(of: member, message, now, &actions) { return }
         fail(message, now, &actions)
     }
+
+    /// Whose tickets a replica executes.
+    func generation(of replica: Replica) -> Generation { index(of: replica).map { members[$0].generation } ?? .first }
 
     func index(of replica: Replica) -> Int? { members.firstIndex { $0.replica == replica } }
 }

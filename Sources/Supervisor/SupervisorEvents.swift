@@ -33,11 +33,14 @@ public enum ControlOutbound: Sendable, Equatable {
 public enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
     case code(Int32)
     case signal(Int32)
+    /// Of a process that an earlier supervisor started: only its parent is told how it ended.
+    case unknown
 
     public var description: String {
         switch self {
         case .code(let code): "exited with code \(code)"
         case .signal(let number): "was killed by signal \(number) (\(String(cString: strsignal(number))))"
+        case .unknown: "ended"
         }
     }
 }
@@ -45,6 +48,10 @@ public enum ProcessEnd: Sendable, Equatable, CustomStringConvertible {
 /// What happens to the supervisor.
 public enum SupervisorEvent: Sendable, Equatable {
     case start
+    /// Instead of `start`: these processes of the run live, started by a supervisor that died.
+    case takeOver([Survivor])
+    /// Answers `.beginEpoch`: the epoch is in the journal, and this is the newest complete checkpoint.
+    case epochBegun(Epoch, from: Checkpoint?)
     case message(ControlInbound, from: ControlPeer, incarnation: Incarnation)
     case spawned(Replica, pid: Int32)
     case spawnFailed(Replica, String)
@@ -52,8 +59,23 @@ public enum SupervisorEvent: Sendable, Equatable {
     case exited(Replica, pid: Int32, ProcessEnd, lastLine: String?)
     /// Ctrl-C, SIGTERM, SIGHUP.
     case interrupt
+    /// Another image is measured.
+    case evaluated
     case evaluationEnded(EvaluationOutcome)
     case tick
+}
+
+/// A process that outlived the supervisor which started it.
+public struct Survivor: Sendable, Equatable {
+    public var replica: Replica
+    public var pid: Int32
+    public var generation: Generation
+
+    public init(_ replica: Replica, pid: Int32, generation: Generation = .first) {
+        self.replica = replica
+        self.pid = pid
+        self.generation = generation
+    }
 }
 
 /// What the supervisor does.
@@ -62,6 +84,8 @@ public enum SupervisorAction: Sendable, Equatable {
     case send(ControlOutbound, to: ControlPeer)
     case signal(Replica, Int32)
     case journal(JournalEntry)
+    /// Looks for the newest checkpoint and journals a new epoch that starts from it; `.epochBegun` follows.
+    case beginEpoch
     case log(LogLevel, String)
     case startEvaluation(checkpoint: String)
     /// Nobody waits for its result any more.

@@ -14,6 +14,7 @@ struct LaunchCommand: ParsableCommand {
             picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml
             picoflow launch --resume runs/quick-pico-1
 
+            Processes that die are started again; --resume takes over the stages of a launch that was killed.
             Ctrl-C stops after the step in hand, with a checkpoint; a second Ctrl-C stops at once.
             The exit code is 0 for a run that finished or was stopped, and 1 for one that failed.
             """)
@@ -64,7 +65,10 @@ struct LaunchCommand: ParsableCommand {
         let display = self.display()
         display.log(
             .info,
-            "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
+            "run \(launch.directory.path)"
+                + (launch.takesOver
+                    ? ", its stages live and are taken over"
+                    : launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
         switch outcome {

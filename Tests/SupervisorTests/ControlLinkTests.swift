@@ -107,6 +107,38 @@ import Wire
         link.end()
     }
 
+    @Test func anotherSupervisorHearsHelloAndWhatTheOneBeforeMayHaveTakenWithIt() throws {
+        var (first, endpoint): (ControlServer?, Endpoint) = try server()
+        let link = link(endpoint)
+        let hello = try #require(try next(first!))
+        let configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
+        try first?.send(.configuration(configuration), to: hello.peer)
+        _ = try link.awaitConfiguration()
+        let newest = StageEvent(.checkpoint, "of step 2", step: 2, path: "/c2")
+        for event in [StageEvent(.checkpoint, "of step 1", step: 1, path: "/c1"), newest, StageEvent(.note, "so far")] {
+            link.send(.event, event)
+        }
+        #expect(try waitUntil { try first?.receive()?.message == .event(StageEvent(.note, "so far")) })
+        first = nil
+
+        let (second, _) = try server()
+        var heard: [ControlInbound] = []
+        _ = try waitUntil {
+            guard let received = try second.receive() else { return false }
+            if case .heartbeat = received.message {
+                try second.send(.heartbeat, to: received.peer)
+            } else {
+                heard.append(received.message)
+            }
+            return heard.count == 2
+        }
+        guard case .hello(let said)? = heard.first else { return #expect(Bool(false), "\(heard)") }
+        #expect(said.epoch == configuration.epoch && said.replica == .loader(1))
+        #expect(heard.dropFirst() == [.event(newest)])
+        link.send(.bye, Bye(.stopped))
+        link.end()
+    }
+
     @Test func refusedStageIsToldWhy() throws {
         let (server, endpoint) = try server()
         let link = link(endpoint)

@@ -14,6 +14,8 @@ final class FakeRun {
     var actions: [SupervisorAction] = []
     private var nextPid: Int32 = 100
     private(set) var pids: [Replica: Int32] = [:]
+    /// What the run's folder holds when a new epoch begins.
+    var newest: Checkpoint?
 
     init(
         hasEvaluation: Bool = false, goal: LaunchPlan.Goal = .train, loaders: Int = 2,
@@ -23,6 +25,8 @@ final class FakeRun {
             plan: try FakeRun.plan(goal: goal, loaders: loaders, determinism: determinism, fingerprints: fingerprints),
             hasEvaluation: hasEvaluation)
     }
+
+    init(plan: LaunchPlan) { core = SupervisorCore(plan: plan, hasEvaluation: false) }
 
     static func plan(
         goal: LaunchPlan.Goal = .train, loaders: Int = 2, determinism: Determinism = .strict,
@@ -71,17 +75,31 @@ final class FakeRun {
             all += handle(.spawned(replica, pid: nextPid), answering: answering)
             if answering { all += hello(replica) }
         }
+        for case .beginEpoch in new {
+            let next = Epoch(core.plan.epoch.rawValue + 1)
+            all += handle(.epochBegun(next, from: newest), answering: answering)
+        }
         return all
     }
 
+    /// Makes these the processes of a supervisor that died, and this run the one that takes them over.
     @discardableResult
-    func hello(_ replica: Replica, fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same"))
-        -> [SupervisorAction]
-    {
+    func takeOver(_ replicas: [Replica]) -> [SupervisorAction] {
+        for replica in replicas {
+            nextPid += 1
+            pids[replica] = nextPid
+        }
+        return handle(.takeOver(replicas.map { Survivor($0, pid: pids[$0]!) }))
+    }
+
+    @discardableResult
+    func hello(
+        _ replica: Replica, fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same"), epoch: Epoch? = nil
+    ) -> [SupervisorAction] {
         let kind = StageKind(rawValue: replica.stage)!
         let hello = Hello(
             stage: replica.stage, id: replica.id, kind: kind, pid: pids[replica] ?? 0, host: "here",
-            fingerprint: fingerprint)
+            fingerprint: fingerprint, epoch: epoch)
         return handle(.message(.hello(hello), from: peer(replica), incarnation: incarnation(replica)))
     }
 
@@ -137,6 +155,11 @@ extension [SupervisorAction] {
     }
     func commands(to peer: ControlPeer) -> [Command] {
         compactMap { if case .send(.command(let command), to: peer) = $0 { command } else { nil } }
+    }
+    /// Epoch and checkpoint that a replica was configured with, the newest.
+    func configuration(of peer: ControlPeer) -> StageConfiguration? {
+        compactMap { if case .send(.configuration(let configuration), to: peer) = $0 { configuration } else { nil } }
+            .last
     }
     var failure: String? { if case .failed(let message) = outcome { message } else { nil } }
     var logged: String { compactMap { if case .log(_, let text) = $0 { text } else { nil } }.joined(separator: "\n") }

@@ -159,7 +159,7 @@ import Wire
         #expect(run.core.phase == .training)
     }
 
-    @Test func deathOfComputeEndsTheRunAndNamesItFirst() throws {
+    @Test func failureOfComputeEndsTheRunAndNamesItFirst() throws {
         let run = try FakeRun()
         run.handle(.start)
         run.say(.event(StageEvent(.failed, "out of memory in conv2d")), as: .compute)
@@ -170,24 +170,6 @@ import Wire
         run.exit(.bank, .signal(11))
         for replica in [Replica.loader(1), .loader(2), .miner] { run.exit(replica, .signal(15)) }
         #expect(run.actions.failure == "compute-1 failed first: out of memory in conv2d")
-    }
-
-    @Test func deathOfTheBankStopsComputeBeforeTheOthers() throws {
-        let run = try FakeRun()
-        run.handle(.start)
-        let actions = run.exit(.bank, .signal(9), line: "last words")
-        #expect(actions.commands(to: run.peer(.compute)).map(\.name) == [.stop])
-        #expect(actions.commands(to: run.peer(.miner)).isEmpty)
-        run.say(.bye(Bye(.stopped)), as: .compute)
-        let then = run.exit(.compute, .code(0))
-        #expect(then.commands(to: run.peer(.miner)).map(\.name) == [.stop])
-        for replica in [Replica.loader(1), .loader(2), .miner] {
-            run.say(.bye(Bye(.stopped)), as: replica)
-            run.exit(replica, .code(0))
-        }
-        let message = try #require(run.actions.failure)
-        #expect(message.hasPrefix("bank-1 failed first: it was killed by signal 9"))
-        #expect(message.contains("last words") && message.contains("/runs/fake/logs/bank-1.log"))
     }
 
     @Test func computeThatEndsEarlyWithoutAWordIsAFailure() throws {
@@ -241,7 +223,7 @@ import Wire
         #expect(run.pass(29, silent: [.compute]).signals.isEmpty)
         #expect(run.pass(1, silent: [.compute]).signals == ["compute-1 9"])
         run.exit(.compute, .signal(9))
-        #expect(run.actions.logged.contains("compute-1 failed first: it was silent for 30.0 seconds"))
+        #expect(run.actions.logged.contains("compute-1: it was silent for 30.0 seconds and was killed"))
     }
 
     @Test func nothingIsDueAtOnceWhileAKilledProcessEnds() throws {
@@ -267,8 +249,7 @@ import Wire
         let actions = run.pass(120)
         #expect(actions.signals == ["compute-1 9"])
         run.exit(.compute, .signal(9))
-        #expect(
-            run.actions.logged.contains("compute-1 failed first: it said nothing for 120.0 seconds after its start"))
+        #expect(run.actions.logged.contains("compute-1: it said nothing for 120.0 seconds after its start"))
         #expect(run.actions.logged.contains("/runs/fake/logs/compute-1.log"))
     }
 

@@ -21,6 +21,8 @@ final class TrainingLoop {
     private let swaps: SwapGate
     private let waits = WaitTotals()
     private var step: UInt64
+    /// The newest checkpoint: one of the present step is not written again.
+    private var saved: (step: UInt64, folder: String)?
     /// Images per second, smoothed over about the last 20 steps.
     private var rate: Double?
 
@@ -32,6 +34,7 @@ final class TrainingLoop {
         let recipe = configuration.recipe
         self.recipe = recipe
         step = done
+        saved = configuration.resume.map { (done, $0) }
         // Only a CPU's sums have a fixed order.
         ledger = try Ledger(
             path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done,
@@ -62,8 +65,10 @@ final class TrainingLoop {
             let writer = try LogWriter(
                 connect: configuration.endpoint(.memory), as: runtime.sender, context: runtime.context,
                 onNote: { [logger = runtime.logger] in logger.info("\($0)") })
-            // The bank may still be reading its snapshot.
-            _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: .seconds(120))
+            // Here and wherever else compute waits for the bank: it may be reading its snapshot, or be started again. How
+            // long that may take the supervisor knows; when it gives the bank up, it abandons this run.
+            runtime.stop.onAbandon { writer.cancel() }
+            _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: nil)
             log = writer
         } else {
             log = nil
@@ -89,7 +94,7 @@ final class TrainingLoop {
             }
             step += 1
             let due = step % UInt64(recipe.checkpoints.every) == 0 || runtime.takeCheckpointRequest()
-            if due && step < last { try checkpoint() }
+            if due && step < last { try checkpointIfPossible() }
         }
         let folder = try checkpoint()
         if step == last { runtime.finished(step: step, checkpoint: folder) }
@@ -99,6 +104,15 @@ final class TrainingLoop {
 
     /// A stop was asked for while the step waited for another stage: the step is not taken.
     private struct Stopped: Error {}
+
+    /// What the step waits for is gone for good, in the middle of it.
+    private struct Abandoned: Error, CustomStringConvertible {
+        var description = "the stages that the step in hand needs are gone"
+    }
+
+    private func giveUpIfAbandoned() throws {
+        if runtime.stop.isAbandoned { throw Abandoned() }
+    }
 
     /// A step that waits may be given up before its update; one that does not is finished.
     private func giveUpOnStop() throws {
@@ -139,6 +153,7 @@ final class TrainingLoop {
                     settings: recipe.contrast, seed: recipe.seed, step: step)
             }
             let payload = try MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode()
+            try log.waitForRoom()
             try log.append(SequenceNumber(step), payload)
             recordDigest = try payload.digest()
             grid = seen
@@ -151,7 +166,7 @@ final class TrainingLoop {
         var outcome: MiningClient.Outcome?
         if mines, let grid {
             runtime.report(.waiting, waitingOn: "gradients")
-            let answer = try miners!.collect(anchors, dimension: grid.dimension, check: {})
+            let answer = try miners!.collect(anchors, dimension: grid.dimension, check: giveUpIfAbandoned)
             runtime.report(.running)
             watch.lap("gradients")
             if answer.contributing > 0 { try trainer.backwardFromAnchors(pass, at: answer.pixels, answer.gradient) }
@@ -193,15 +208,35 @@ final class TrainingLoop {
         }
     }
 
+    /// A checkpoint in the middle of training. One that cannot be written, most often on a full disk, costs only what a
+    /// resume would have to repeat: the run says so, and the next one that is due is tried again.
+    private func checkpointIfPossible() throws {
+        do {
+            try checkpoint()
+        } catch {
+            switch error {
+            case is UserError, LogError.refused(.storage, _):
+                let message = "no checkpoint of step \(step): \(StageMain.oneLine(error)); training goes on"
+                runtime.logger.error("\(message)")
+                runtime.send(StageEvent(.checkpointFailed, message, step: step))
+                runtime.report(.running)
+            default: throw error
+            }
+        }
+    }
+
     @discardableResult private func checkpoint() throws -> String {
         guard step > 0 else { return "" }
+        if let saved, saved.step == step { return saved.folder }
         runtime.report(.checkpointing)
         try ledger.sync()
+        try metrics.flush()
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,
             memory: finished ? nil : log.map { log in { try self.snapshot(log, into: $0) } })
-        if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: .seconds(60)) }
+        saved = (step, folder)
+        if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: nil) }
         CheckpointFiles.prune(runtime.configuration.runDirectory, keep: recipe.checkpoints.keep)
         runtime.checkpointWritten(step: step, path: folder)
         runtime.report(.running)
@@ -209,7 +244,7 @@ final class TrainingLoop {
     }
 
     private func snapshot(_ log: LogWriter, into folder: String) throws -> (file: String, hash: String) {
-        let saved = try log.checkpoint(SequenceNumber(step), into: folder, timeout: .seconds(600))
+        let saved = try log.checkpoint(SequenceNumber(step), into: folder, timeout: nil)
         return (saved.file, "\(saved.hash)")
     }
 }

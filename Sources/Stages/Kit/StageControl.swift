@@ -87,6 +87,7 @@ struct StageControl {
         case .command(let command, _):
             switch command.name {
             case .stop: actions.append(.stop(.stop))
+            case .abandon: actions.append(.stop(.abandon))
             case .drain: actions.append(.stop(.drain))
             case .checkpoint: actions.append(.checkpoint)
             case .expectLoss: if let worker = command.worker { actions.append(.loss(worker: worker, expected: true)) }

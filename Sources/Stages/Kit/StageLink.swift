@@ -39,6 +39,8 @@ final class StageLink: @unchecked Sendable {
         /// Orders that came before anybody listened.
         var swapOrders: [SwapOrder] = []
         var isEnding = false
+        /// The newest event of each kind that a supervisor must know.
+        var essentials: [(kind: StageEvent.Kind, body: Data)] = []
     }
 
     /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
@@ -91,7 +93,13 @@ final class StageLink: @unchecked Sendable {
     func send(_ type: ControlType, _ body: some Encodable) {
         // Bodies are our own types, whose numbers are finite by construction.
         guard let data = try? body.wireJSON() else { return }
-        shared.withLock { $0.outbox.append((type, data)) }
+        shared.withLock { shared in
+            shared.outbox.append((type, data))
+            if let event = body as? StageEvent, event.isEssential {
+                shared.essentials.removeAll { $0.kind == event.kind }
+                shared.essentials.append((event.kind, data))
+            }
+        }
         wakeup.signal()
     }
 
@@ -196,8 +204,10 @@ final class StageLink: @unchecked Sendable {
         case .sendHello:
             let hello = Hello(
                 stage: arguments.replica.stage, id: arguments.replica.id, kind: kind, pid: getpid(),
-                host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint)
+                host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint, epoch: configuredEpoch)
             try send(.hello, hello.wireJSON(), socket, &sequence)
+            // To a supervisor that took over: it may not have heard what was said to the one before.
+            for event in shared.withLock({ $0.essentials }) { try send(.event, event.body, socket, &sequence) }
             // Who has a configuration already says it to another supervisor.
             if case .configured? = shared.withLock({ $0.outcome }) { tell(.supervisorChanged) }
         case .sendHeartbeat:
@@ -233,12 +243,16 @@ final class StageLink: @unchecked Sendable {
 
     private func lose() { onLost() }
 
+    private var configuredEpoch: Epoch? {
+        shared.withLock { shared in
+            if case .configured(let configuration)? = shared.outcome { configuration.epoch } else { nil }
+        }
+    }
+
     private func send(_ type: ControlType, _ body: Data, _ socket: Socket, _ sequence: inout UInt64) throws {
         sequence += 1
-        let epoch = shared.withLock { shared in
-            if case .configured(let configuration)? = shared.outcome { configuration.epoch } else { Epoch(0) }
-        }
-        let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
+        let message = Message(
+            type.rawValue, from: sender, epoch: configuredEpoch ?? Epoch(0), sequence: sequence, body: body)
         try socket.send(message.frames())
     }
 }

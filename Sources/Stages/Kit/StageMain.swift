@@ -65,7 +65,7 @@ public enum StageMain {
             try body(runtime)
         } catch {
             logger.critical("\(oneLine(error))")
-            link.send(.event, StageEvent(.failed, oneLine(error)))
+            link.send(.event, StageEvent(.failed, oneLine(error), remedy: (error as? RecoverableFailure)?.remedy))
             link.send(.bye, Bye(.failed))
             link.end()
             end(1)
@@ -79,7 +79,7 @@ public enum StageMain {
     private static func byeReason(_ reason: StopReason?) -> Bye.Reason {
         switch reason {
         case nil: .finished
-        case .stop: .stopped
+        case .stop, .abandon: .stopped
         case .drain: .drained
         case .supervisorLost: .supervisorLost
         }
