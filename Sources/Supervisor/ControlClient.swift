@@ -3,9 +3,9 @@ import Foundation
 import StageKit
 import Wire
 
-/// What `picoflow status` and `picoflow stop` say to a run's supervisor.
+/// What `picoflow status`, `picoflow stop` and `picoflow keys` say to a run's supervisor.
 public struct ControlClient {
-    public enum Request: Sendable { case status, stop }
+    public enum Request: Sendable { case status, stop, keysChanged }
 
     private let directory: String
     private let endpoint: Endpoint
@@ -30,7 +30,12 @@ public struct ControlClient {
         socket.linger = 0
         try socket.connect(endpoint)
         let sender = Sender(run: (directory as NSString).lastPathComponent, name: "client")
-        let type: ControlType = request == .status ? .statusRequest : .stopRequest
+        let type: ControlType =
+            switch request {
+            case .status: .statusRequest
+            case .stop: .stopRequest
+            case .keysChanged: .keysChanged
+            }
         try socket.send(Message(type.rawValue, from: sender, epoch: Epoch(0), sequence: 1).frames())
         let deadline = ContinuousClock.now + timeout
         while ContinuousClock.now < deadline {

@@ -21,12 +21,15 @@ final class ControlServer {
     private var badMessages: [ControlPeer: Int] = [:]
     private let onNote: (String) -> Void
 
-    /// - Parameter onNote: told of dropped messages, one line each.
-    init(bind endpoint: Endpoint, context: Context, sender: Sender, epoch: Epoch, onNote: @escaping (String) -> Void)
-        throws
-    {
+    /// - Parameters:
+    ///   - others: further addresses, TCP for hosts that join.
+    ///   - onNote: told of dropped messages, one line each.
+    init(
+        bind endpoint: Endpoint, alsoAt others: [Endpoint] = [], context: Context, sender: Sender, epoch: Epoch,
+        onNote: @escaping (String) -> Void
+    ) throws {
         socket = try Socket(.router, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
-        try socket.bind(endpoint)
+        for endpoint in [endpoint] + others { try socket.bind(endpoint) }
         self.sender = sender
         self.epoch = epoch
         self.onNote = onNote
@@ -36,7 +39,7 @@ final class ControlServer {
     func receive() throws -> Received? {
         while let frames = try socket.receive() {
             guard let first = frames.first else { continue }
-            let peer = ControlPeer(first.data)
+            let peer = ControlPeer(first.data, key: socket.sendersKey)
             guard badMessages[peer, default: 0] < ControlServer.badMessageLimit else { continue }
             do {
                 let message = try Message(frames: Array(frames.dropFirst()), run: sender.run, limits: .control)
@@ -63,6 +66,7 @@ final class ControlServer {
             case .command(let command): (.command, try command.wireJSON())
             case .refused(let message): (.refused, try Refusal(message).wireJSON())
             case .reply(let report): (.reply, try report.wireJSON())
+            case .joined(let reply): (.joined, try reply.wireJSON())
             }
         let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
         try socket.send([SharedBytes(peer.bytes)] + message.frames())
@@ -79,6 +83,9 @@ extension ControlInbound {
         case .bye: self = .bye(try message.decodeBody())
         case .statusRequest: self = .statusRequest
         case .stopRequest: self = .stopRequest
+        case .keysChanged: self = .keysChanged
+        case .join: self = .join(try message.decodeBody())
+        case .leave: self = .leave
         default: throw WireError.malformed("no stage or client sends '\(message.header.type)'")
         }
     }

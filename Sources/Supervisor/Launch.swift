@@ -36,7 +36,8 @@ public struct Launch {
         // What is saved must mean the same from wherever the run is resumed.
         var recipe = recipe
         recipe.dataset = recipe.dataset.absolutePaths()
-        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        topology.supervisor.keys = topology.supervisor.keys.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         if let weights = recipe.model.pretrained, access(weights, R_OK) != 0 {
@@ -103,10 +104,17 @@ public struct Launch {
         let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
         try sockets.make()
         defer { sockets.remove() }
+        var addresses = sockets.addresses
+        var keys: KeysFolder?
+        if let listen = topology.supervisor.listen {
+            addresses = LinkAddresses(folder: sockets.path, listen: try Endpoint(listen))
+            keys = KeysFolder(topology.keysFolder(inRun: directory.path))
+            try keys?.prepare()
+        }
         let plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
             goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
-            runDirectory: directory.path, epoch: epoch, resume: resume, addresses: sockets.addresses,
+            runDirectory: directory.path, epoch: epoch, resume: resume, addresses: addresses, keys: keys?.path,
             fingerprints: journal.fingerprints)
         let runner = SupervisorRunner(
             plan: plan,

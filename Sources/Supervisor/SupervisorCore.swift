@@ -17,6 +17,9 @@ public struct SupervisorCore: Sendable {
     public internal(set) var phase = StatusReport.Phase.starting
     /// In starting order: training stages, then evaluators.
     var members: [Member]
+    /// Who joined from elsewhere, in the order in which they came.
+    var hosts: [JoinedHost] = []
+    var hasAnnouncedEnd = false
     var fingerprints: [StageKind: Fingerprint]
     /// Compute's newest.
     public internal(set) var metrics: StepMetrics?
@@ -44,7 +47,7 @@ public struct SupervisorCore: Sendable {
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
         if hasEvaluation { stages += plan.evaluationStages }
         members = stages.flatMap { stage in
-            (1...max(1, stage.replicas)).map { Member(replica: Replica(stage.name, $0), kind: stage.kind) }
+            (0..<stage.replicas).map { $0 + 1 }.map { Member(replica: Replica(stage.name, $0), kind: stage.kind) }
         }
     }
 
@@ -64,6 +67,7 @@ public struct SupervisorCore: Sendable {
         case .spawnFailed(let replica, let why): spawnFailed(replica, why, now, &actions)
         case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
         case .interrupt: interrupt(now, &actions)
+        case .keysAllowed(let keys): keysAllowed(keys, &actions)
         case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
         case .tick: tick(now, &actions)
         }
@@ -77,7 +81,7 @@ public struct SupervisorCore: Sendable {
         let eta = rate.flatMap { $0 > 0 ? left * Double(plan.recipe.schedule.batch) / $0 : nil }
         return StatusReport(
             run: plan.runName, runDirectory: plan.runDirectory, epoch: plan.epoch.rawValue, phase: phase,
-            stages: members.filter { !$0.isQuiet || $0.isOver }.map { $0.status() },
+            stages: members.filter { !$0.isQuiet || $0.isOver || $0.key != nil }.map { $0.status() },
             step: metrics?.step ?? plan.resume?.step ?? 0, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,

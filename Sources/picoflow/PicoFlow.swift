@@ -9,7 +9,8 @@ struct PicoFlow: ParsableCommand {
         commandName: "picoflow",
         abstract: "Trains segmentation networks by cross-image pixel contrast, as a dataflow of processes.",
         subcommands: [
-            LaunchCommand.self, StatusCommand.self, StopCommand.self, EvalCommand.self, PredictCommand.self,
+            LaunchCommand.self, StatusCommand.self, StopCommand.self, JoinCommand.self, KeysCommand.self,
+            EvalCommand.self, PredictCommand.self,
             ExportCommand.self, RecipeCommand.self, ValidateCommand.self, DataCommand.self,
         ])
 

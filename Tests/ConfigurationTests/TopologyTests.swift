@@ -55,7 +55,10 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "--stage laoder=3: t.yaml has no stage 'laoder'; did you mean 'loader'?")
         #expect(message { try resolve(local, "loader") } == "--stage loader: NAME=COUNT was expected")
         #expect(message { try resolve(local, "loader=many") } == "--stage loader=many: NAME=COUNT was expected")
-        #expect(message { try resolve(local, "loader=0") } == "--stage loader=0: a stage needs at least one replica")
+        #expect(
+            message { try resolve(local, "loader=0") }
+                == "--stage loader=0: stage 'loader' needs at least one replica, or 'supervisor.listen' so that others can join"
+        )
         #expect(
             message { try resolve(local, "bank=2") }
                 == "--stage bank=2: stage 'bank' is of kind bank and runs once, not 2 times")
@@ -120,7 +123,8 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "t.yaml:2: unknown key 'stages.loader.replica'; did you mean 'stages.loader.replicas'?")
         #expect(
             trouble("replicas: 2", "replicas: 0")
-                == "t.yaml:2: 'stages.loader.replicas' must be between 1 and 65535, not '0'")
+                == "t.yaml:2: stage 'loader' needs at least one replica, or 'supervisor.listen' so that others can join"
+        )
         #expect(
             trouble("replicas: 2", "device: gpu")
                 == "t.yaml:2: 'stages.loader.device' must be 'cpu', 'cuda:N' or a list of these, one per replica, not 'gpu'"

@@ -7,7 +7,8 @@ extension BankStage {
     public static func run(_ runtime: StageRuntime) throws {
         let configuration = runtime.configuration
         let bank = BankConfiguration(
-            endpoint: try configuration.endpoint(.memory), sender: runtime.sender,
+            endpoint: try configuration.endpoint(.memory), otherEndpoints: configuration.otherEndpoints(.memory),
+            sender: runtime.sender,
             folder: configuration.runDirectory + "/bank",
             start: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty,
             // Compute opens this epoch itself; all before it are over.

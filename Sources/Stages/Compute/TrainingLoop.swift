@@ -32,8 +32,9 @@ final class TrainingLoop {
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         func pool(_ link: LinkName) throws -> PoolConsumer {
             try PoolConsumer(
-                endpoint: configuration.endpoint(link), as: runtime.sender, epoch: configuration.epoch,
-                context: runtime.context, settings: configuration.poolSettings,
+                endpoint: configuration.endpoint(link), alsoAt: configuration.otherEndpoints(link),
+                as: runtime.sender, epoch: configuration.epoch, context: runtime.context,
+                settings: configuration.poolSettings,
                 strictFingerprint: recipe.determinism == .strict, onEvent: events)
         }
         let samples = try pool(.samples)

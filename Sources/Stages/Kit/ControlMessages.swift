@@ -14,6 +14,10 @@ public enum ControlType: String, Sendable, CaseIterable {
     case statusRequest = "status-request"
     case stopRequest = "stop-request"
     case reply
+    // `picoflow keys`: the list of allowed keys has changed.
+    case keysChanged = "keys-changed"
+    // `picoflow join`, and the supervisor's answer.
+    case join, joined, leave
 }
 
 extension MessageLimits {
@@ -64,6 +68,8 @@ public enum StageState: String, Codable, Sendable, CaseIterable {
     /// Died and will be started again.
     case restarting
     case exited
+    /// On another host and silent: cut off, or gone with its host. It may come back.
+    case lost
 }
 
 /// A stage's sign of life, one every `supervisor.heartbeat`.
@@ -126,6 +132,8 @@ public struct Command: Codable, Sendable, Equatable {
         case expectLoss
         /// Consumers of a pool: `worker` died of itself; reissue its tickets now.
         case workerLost
+        /// Stages that listen on TCP: read the list of allowed keys again.
+        case reloadKeys
     }
 
     public var name: Name

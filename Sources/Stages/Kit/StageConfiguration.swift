@@ -32,12 +32,14 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var epoch: Epoch
     /// The checkpoint folder to start from; nil starts at step 0.
     public var resume: String?
+    /// The folder of the run's keys; set where the stage binds TCP.
+    public var keys: String?
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,
         pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
-        runDirectory: String, epoch: Epoch, resume: String? = nil
+        runDirectory: String, epoch: Epoch, resume: String? = nil, keys: String? = nil
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -49,6 +51,7 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
         self.runDirectory = runDirectory
         self.epoch = epoch
         self.resume = resume
+        self.keys = keys
     }
 
     /// The one address of a link.
@@ -60,6 +63,17 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
                 "this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
         }
         return endpoint
+    }
+
+    /// Further addresses of a link that this stage binds.
+    public func otherEndpoints(_ link: LinkName) -> [Endpoint] { Array(endpoints(link).dropFirst()) }
+
+    /// The same where `*` stands for the host that the stage dialled its supervisor at.
+    func dialled(at control: Endpoint) throws -> StageConfiguration {
+        guard let host = control.host else { return self }
+        var configuration = self
+        configuration.endpoints = try endpoints.mapValues { try $0.map { try $0.dialled(at: host) } }
+        return configuration
     }
 
     /// How this run's pools watch their peers, as the wire library takes it.

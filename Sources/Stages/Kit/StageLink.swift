@@ -18,6 +18,10 @@ final class StageLink: @unchecked Sendable {
         var grace: Duration
         /// Between two signs of life.
         var heartbeat = Duration.seconds(1)
+        /// The client key of a stage that dials another host.
+        var key: ClientKeyFile?
+        /// Where this host has the run's dataset; nil where it is at the run's own path.
+        var datasetRoot: String?
     }
 
     enum Outcome: Sendable {
@@ -35,6 +39,7 @@ final class StageLink: @unchecked Sendable {
         var outcome: Outcome?
         var checkpointAsked = false
         var onLoss: (@Sendable (String, Bool) -> Void)?
+        var onKeys: (@Sendable () -> Void)?
         var isEnding = false
     }
 
@@ -107,6 +112,8 @@ final class StageLink: @unchecked Sendable {
 
     func onLoss(_ body: @escaping @Sendable (String, Bool) -> Void) { shared.withLock { $0.onLoss = body } }
 
+    func onKeysChange(_ body: @escaping @Sendable () -> Void) { shared.withLock { $0.onKeys = body } }
+
     func takeCheckpointRequest() -> Bool {
         shared.withLock { shared in
             defer { shared.checkpointAsked = false }
@@ -131,6 +138,7 @@ final class StageLink: @unchecked Sendable {
         do {
             // A context of its own: closing it waits until the last message is out, whatever the stage's sockets do.
             let context = Context()
+            if let key = arguments.key { context.identify(as: try key.security) }
             let socket = try Socket(
                 .dealer, context: context, identity: "\(sender.name).\(sender.incarnation)",
                 maxMessageBytes: MessageLimits.control.bodyBytes)
@@ -187,6 +195,7 @@ final class StageLink: @unchecked Sendable {
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
         case .checkpoint: shared.withLock { $0.checkpointAsked = true }
+        case .reloadKeys: shared.withLock({ $0.onKeys })?()
         case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)
         case .refuse(let message):
             conclude(.refused(message))
