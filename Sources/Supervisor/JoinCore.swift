@@ -49,6 +49,7 @@ struct JoinCore {
         var isAlive: Bool { if case .running = life { true } else { false } }
     }
 
+    private static let never = Duration.seconds(1 << 40)
     private let timing: SupervisionTiming
     private var heartbeat: Duration
     private var grace: Duration
@@ -70,7 +71,8 @@ struct JoinCore {
     }
 
     var nextDeadline: Duration {
-        var deadlines = [nextAsk, lastHeard + grace]
+        // Nothing beyond the next question is late for a heartbeat's time.
+        var deadlines = [nextAsk]
         for case .waiting(let until) in stages.map(\.life) { deadlines.append(until) }
         if let ending { deadlines += [ending.terminateAt, ending.killAt] }
         return deadlines.min()!
@@ -102,7 +104,10 @@ struct JoinCore {
         grace = reply.supervisor.grace
         let isFirst = self.reply == nil
         self.reply = reply
-        if reply.isEnding { return beginEnding(.ended, now, &actions) }
+        if reply.isEnding {
+            // Compute may need these stages for its last step and checkpoint.
+            return beginEnding(.ended, within: timing.computeStop + timing.stop, now, &actions)
+        }
         guard isFirst, ending == nil else { return }
         for replica in reply.replicas {
             stages.append(Stage(replica: replica, life: .running(since: now)))
@@ -150,9 +155,13 @@ struct JoinCore {
         }
     }
 
-    private mutating func beginEnding(_ outcome: Outcome, _ now: Duration, _ actions: inout [Action]) {
+    /// - Parameter patience: how long the processes have to end; nil is the patience for a ticket in hand.
+    private mutating func beginEnding(
+        _ outcome: Outcome, within patience: Duration? = nil, _ now: Duration, _ actions: inout [Action]
+    ) {
         guard ending == nil else { return }
-        ending = (outcome, now + timing.stop, now + timing.stop + timing.kill)
+        let terminateAt = now + (patience ?? timing.stop)
+        ending = (outcome, terminateAt, terminateAt + timing.kill)
         for index in stages.indices where !stages[index].isAlive { stages[index].life = .over }
         // Nobody else tells them.
         if case .failed = outcome { ending?.terminateAt = now }
@@ -165,8 +174,12 @@ struct JoinCore {
             // The first may have been lost on the way.
             if case .left = ending?.outcome { actions.append(.leave) }
         }
-        if ending == nil, now - lastHeard >= grace {
-            beginEnding(.failed("nothing was heard of the run's supervisor for \(grace)"), now, &actions)
+        if now - lastHeard >= grace {
+            if ending == nil {
+                beginEnding(.failed("nothing was heard of the run's supervisor for \(grace)"), now, &actions)
+            } else if let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
+                self.ending?.terminateAt = now
+            }
         }
         for index in stages.indices {
             if case .waiting(let until) = stages[index].life, now >= until {
@@ -186,7 +199,7 @@ struct JoinCore {
             self.ending?.killAt = now + timing.kill
         } else if now >= ending.terminateAt {
             // Once; the kill follows.
-            self.ending?.terminateAt = .seconds(1 << 40)
+            self.ending?.terminateAt = Self.never
             self.ending?.killAt = now + timing.kill
         }
     }

@@ -126,6 +126,9 @@ public final class JoinHost {
         switch outcome {
         case .ended: return "run \(run) needs no more work"
         case .left: return "left run \(run)"
+        case .failed(let message) where reply == nil:
+            throw UserError(
+                "\(options.address): \(message); is the run at work, does it listen there, and is the key allowed?")
         case .failed(let message): throw UserError(message)
         }
     }

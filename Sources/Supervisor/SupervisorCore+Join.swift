@@ -18,8 +18,8 @@ struct JoinedHost: Sendable {
 /// there: the host's `picoflow join` does. Whoever falls silent is taken for cut off, not for hung: its work goes to
 /// others, no ticket is blamed, and it may come back.
 extension SupervisorCore {
-    /// More is a typing error rather than a host.
-    static let mostReplicasPerHost = 1024
+    /// Several hosts may share a key; more is a typing error, or somebody who fills the supervisor's memory.
+    static let mostReplicasPerKey = 4096
 
     /// No more work: whoever joins now comes too late.
     var isWindingUp: Bool { ending != nil || ![.starting, .training].contains(phase) || plan.goal != .train }
@@ -42,7 +42,7 @@ extension SupervisorCore {
         }
         do {
             guard !isWindingUp else { throw UserError("the run is ending") }
-            let replicas = try request.replicas.isEmpty ? allot(request) : readopt(request.replicas, by: key)
+            let replicas = try request.replicas.isEmpty ? allot(request, to: key) : readopt(request.replicas, by: key)
             for replica in replicas where index(of: replica) == nil { adopt(replica, key: key, host: request.host) }
             hosts.append(
                 JoinedHost(
@@ -72,10 +72,12 @@ extension SupervisorCore {
             members[member].isStopping = true
             actions.append(.send(.command(Command(.drain)), to: stage))
         }
+        let replicas = hosts[index].replicas
+        members.removeAll { $0.key != nil && !$0.isWorking && replicas.contains($0.replica) }
     }
 
     /// Numbers for a host that is new.
-    private func allot(_ request: JoinRequest) throws -> [Replica] {
+    private func allot(_ request: JoinRequest, to key: CurveKey) throws -> [Replica] {
         let joinable = plan.trainingStages.filter(\.kind.isJoinable).map(\.name)
         guard !request.stages.isEmpty else { throw UserError("no stage was offered") }
         return try request.stages.sorted { $0.key < $1.key }.flatMap { name, count in
@@ -85,8 +87,8 @@ extension SupervisorCore {
                         ? "this run has no stage '\(name)'\(suggestion(for: name, among: joinable))"
                         : "stage '\(name)' cannot be joined; loaders and miners can")
             }
-            guard (1...Self.mostReplicasPerHost).contains(count) else {
-                throw UserError("\(count) replicas of '\(name)'; 1 to \(Self.mostReplicasPerHost) are possible")
+            guard count >= 1, count <= room(for: key) else {
+                throw UserError("\(count) replicas of '\(name)'; 1 to \(room(for: key)) are possible with this key")
             }
             let taken = members.filter { $0.replica.stage == name }.map(\.replica.id).max() ?? 0
             let first = max(taken + 1, Replica.firstExternalID)
@@ -103,6 +105,9 @@ extension SupervisorCore {
         }
         return replicas
     }
+
+    /// How many more replicas a key may have.
+    private func room(for key: CurveKey) -> Int { Self.mostReplicasPerKey - members.count { $0.key == key } }
 
     private func canAdopt(_ replica: Replica) -> Bool {
         replica.isExternal && plan.trainingStages.contains { $0.name == replica.stage && $0.kind.isJoinable }
@@ -144,7 +149,9 @@ extension SupervisorCore {
             actions.append(.send(.refused(why), to: peer))
         }
         guard !isWindingUp else { return refuse("the run is ending") }
-        if index(of: hello.replica) == nil, canAdopt(hello.replica) { adopt(hello.replica, key: key, host: hello.host) }
+        if index(of: hello.replica) == nil, canAdopt(hello.replica), room(for: key) > 0 {
+            adopt(hello.replica, key: key, host: hello.host)
+        }
         guard let index = index(of: hello.replica), members[index].key == key else {
             return refuse("\(hello.replica) is not this key's to run")
         }
@@ -202,6 +209,8 @@ extension SupervisorCore {
             members[index].life = .working
             actions.append(.log(.info, "\(members[index].replica) on \(members[index].host ?? "?") is back"))
         }
+        // Lost when the others were told to stop.
+        if members[index].isLost { actions.append(.send(.command(Command(.stop)), to: peer)) }
         guard case .bye(let bye) = message else { return false }
         reportLoss(of: members[index], expected: bye.reason != .failed, &actions)
         let replica = members[index].replica

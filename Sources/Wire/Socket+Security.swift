@@ -5,18 +5,11 @@ import CZeroMQ
 extension Socket {
     /// Sets what holds for the next `bind`.
     func prepareBinding(_ endpoint: Endpoint) throws {
-        guard endpoint.isTCP else {
-            if roles.server != nil {
-                set(ZMQ_CURVE_SERVER, 0)
-                set(ZMQ_ZAP_DOMAIN, text: nil)
-                set(ZMQ_ZAP_ENFORCE_DOMAIN, 0)
-            }
-            return
-        }
+        guard endpoint.isTCP else { return }
         if let server = roles.server {
             set(ZMQ_CURVE_SERVER, 1)
-            set(ZMQ_CURVE_SECRETKEY, text: server.keys.secretKey.text)
-            set(ZMQ_ZAP_DOMAIN, text: ZapHandler.domain)
+            try secure(ZMQ_CURVE_SECRETKEY, server.keys.secretKey.text)
+            try secure(ZMQ_ZAP_DOMAIN, ZapHandler.domain)
             set(ZMQ_ZAP_ENFORCE_DOMAIN, 1)
         } else if !endpoint.isLocal {
             throw WireError.endpoint(
@@ -32,9 +25,9 @@ extension Socket {
     func prepareConnecting(_ endpoint: Endpoint) throws {
         guard endpoint.isTCP else { return }
         if let client = roles.client {
-            set(ZMQ_CURVE_SERVERKEY, text: client.server.text)
-            set(ZMQ_CURVE_PUBLICKEY, text: client.keys.publicKey.text)
-            set(ZMQ_CURVE_SECRETKEY, text: client.keys.secretKey.text)
+            try secure(ZMQ_CURVE_SERVERKEY, client.server.text)
+            try secure(ZMQ_CURVE_PUBLICKEY, client.keys.publicKey.text)
+            try secure(ZMQ_CURVE_SECRETKEY, client.keys.secretKey.text)
         } else if !endpoint.isLocal {
             throw WireError.endpoint(
                 endpoint.address, reason: "another machine is spoken to with a key only; give one by --key FILE")

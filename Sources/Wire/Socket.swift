@@ -115,17 +115,20 @@ public final class Socket: @unchecked Sendable {
 
     func set(_ option: Int32, _ value: Int) { set(option, Int32(value)) }
 
-    /// libzmq takes no text for an empty one.
-    func set(_ option: Int32, text: String?) {
-        guard let text else { return _ = zmq_setsockopt(handle, option, nil, 0) }
-        _ = text.withCString { zmq_setsockopt(handle, option, $0, strlen($0)) }
+    /// - Throws: `WireError.socket` where libzmq does not take it: security must not fail unseen.
+    func secure(_ option: Int32, _ text: String) throws {
+        guard text.withCString({ zmq_setsockopt(handle, option, $0, strlen($0)) }) == 0 else {
+            throw WireError.socket(operation: "secure", endpoint: endpoint, reason: Socket.reason())
+        }
     }
 
     /// How long unsent messages may hold up closing, milliseconds; -1 is for ever, 0 drops them.
     public var linger: Int = 1000 { didSet { set(ZMQ_LINGER, linger) } }
 
+    /// - Precondition: of a socket with keys, TCP addresses are bound last: libzmq cannot take security off again.
     /// - Throws: `WireError.endpoint` for TCP that others can reach where the context has no keys, `WireError.socket`.
     public func bind(_ endpoint: Endpoint) throws {
+        precondition(endpoint.isTCP || peerKeys == nil, "\(endpoint) is bound after TCP")
         self.endpoint = endpoint.address
         try prepareBinding(endpoint)
         if endpoint.isTCP, roles.server != nil, peerKeys == nil { peerKeys = PeerKeys() }
@@ -222,7 +225,8 @@ public final class Socket: @unchecked Sendable {
                 throw WireError.socket(operation: "receive on", endpoint: endpoint, reason: Socket.reason(error))
             }
             let more = zmq_msg_more(message) != 0
-            if peerKeys != nil, frames.isEmpty {
+            // What stands with the frame behind the routing id; libzmq leaves the routing id's own frame without.
+            if peerKeys != nil, frames.count == 1 {
                 key = zmq_msg_gets(message, "User-Id").map { CurveKey(trusted: String(cString: $0)) }
             }
             let holder = MessageHolder(message)

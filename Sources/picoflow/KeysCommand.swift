@@ -33,11 +33,14 @@ struct KeysCommand: ParsableCommand {
             guard (run == nil) != (keys == nil) else { throw ValidationError("Give --run DIR or --keys DIR.") }
         }
 
-        func open() throws -> KeysFolder {
-            let folder = KeysFolder(try keys ?? RunKeys.folder(ofRun: run!))
-            try FileManager.default.createDirectory(
-                atPath: (folder.path as NSString).deletingLastPathComponent.nonEmpty ?? ".",
-                withIntermediateDirectories: true)
+        func open() throws -> KeysFolder { KeysFolder(try keys ?? RunKeys.folder(ofRun: run!)) }
+
+        /// The same, made where missing: keys may come before their run.
+        func make() throws -> KeysFolder {
+            let folder = try open()
+            let parent = URL(fileURLWithPath: folder.path).deletingLastPathComponent().path
+            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            try folder.prepare()
             return folder
         }
 
@@ -67,8 +70,7 @@ struct KeysCommand: ParsableCommand {
 
         func run() throws {
             let path = out ?? name + ".key"
-            let folder = try self.folder.open()
-            try folder.prepare()
+            let folder = try self.folder.make()
             let keys = try CurveKeyPair.generate()
             guard access(path, F_OK) != 0 else { throw UserError("\(path) exists; name another file by --out") }
             try folder.allow(keys.publicKey, name: name)
@@ -94,8 +96,7 @@ struct KeysCommand: ParsableCommand {
 
         func run() throws {
             let key = try CurveKey(self.key)
-            let folder = try self.folder.open()
-            try folder.prepare()
+            let folder = try self.folder.make()
             try folder.allow(key, name: name)
             try self.folder.announce()
             print("\(name) may join; the run's public key is \(try folder.serverKeys().publicKey)")
@@ -127,8 +128,4 @@ struct KeysCommand: ParsableCommand {
             for client in try folder.open().clients() { print("\(client.key)  \(client.name)") }
         }
     }
-}
-
-extension String {
-    fileprivate var nonEmpty: String? { isEmpty ? nil : self }
 }

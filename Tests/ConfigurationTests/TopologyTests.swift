@@ -195,4 +195,21 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         #expect(try resolve(yaml) == topology, "\(yaml)")
         #expect(try JSONDecoder().decode(Topology.self, from: JSONEncoder().encode(topology)) == topology)
     }
+
+    @Test func aRunThatListensMayWaitForOthersToBringItsWorkers() throws {
+        let text = local.replacingOccurrences(of: "loader: {replicas: 2}", with: "loader: {replicas: 0}")
+        let listening = text + "\nsupervisor: {listen: \"tcp://*:5810\", keys: /keys}\n"
+        let topology = try Topology.resolve(yaml: listening, path: "t.yaml")
+        #expect(topology.stage(named: "loader")?.replicas == 0)
+        #expect(topology.supervisor.listen == "tcp://*:5810" && topology.supervisor.keys == "/keys")
+        #expect(try Topology.resolve(yaml: topology.yaml(), path: "again") == topology)
+        #expect(
+            message { try resolve(listening, "evaluator=0") }
+                == "--stage evaluator=0: stage 'evaluator' needs at least one replica")
+        for bad in ["5810", "tcp://:5810", "tcp://*:0", "tcp://*:65001", "tcp://*", "ipc:///x:1"] {
+            #expect(
+                message { try resolve(text + "\nsupervisor: {listen: \"\(bad)\"}\n") }.contains(
+                    "'supervisor.listen' must be tcp://HOST:PORT with a port from 1 to 65000"), "\(bad)")
+        }
+    }
 }

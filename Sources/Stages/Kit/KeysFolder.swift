@@ -104,6 +104,9 @@ public struct KeysFolder: Sendable {
     /// One change at a time, by whichever process.
     private func change(_ body: (inout [Client]) throws -> Void) throws {
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 || errno != ENOENT else {
+            throw UserError("there are no keys in \(path); 'picoflow keys new NAME' makes the first")
+        }
         guard descriptor >= 0 else { throw DurableFile.systemError("cannot open folder", path) }
         defer { close(descriptor) }
         while flock(descriptor, LOCK_EX) != 0 && errno == EINTR {}
