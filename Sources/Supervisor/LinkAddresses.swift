@@ -54,7 +54,12 @@ extension LaunchPlan {
         of stage: String, _ link: LinkName, _ place: ReplicaPlace, _ supplier: (StageSettings) -> String?
     ) throws -> [Endpoint] {
         try topology.stages.filter { supplier($0) == stage }.flatMap { consumer in
-            try (1...max(1, consumer.replicas)).map {
+            // Ports are set aside for compute only.
+            guard place == .here || consumer.kind == .compute else {
+                throw WireError.endpoint(
+                    "\(link.rawValue) of \(consumer.name)", reason: "no host can join it from afar")
+            }
+            return try (1...max(1, consumer.replicas)).map {
                 try addresses.address(link, of: Replica(consumer.name, $0), for: place)
             }
         }

@@ -158,8 +158,14 @@ extension SupervisorCore {
         guard members[index].kind == hello.kind else {
             return refuse("\(hello.replica) is of kind \(members[index].kind.rawValue), not \(hello.kind.rawValue)")
         }
-        guard let configuration = try? plan.configuration(for: hello.replica, at: .otherHost) else {
-            return refuse("this run does not listen on TCP")
+        let configuration: StageConfiguration
+        do {
+            guard let planned = try plan.configuration(for: hello.replica, at: .otherHost) else {
+                return refuse("the topology has no stage of this name")
+            }
+            configuration = planned
+        } catch {
+            return refuse("\(error)")
         }
         if let known = fingerprints[hello.kind] {
             // Whatever comes from afar must not end the run: it is merely not let in.
@@ -211,6 +217,8 @@ extension SupervisorCore {
         }
         // Lost when the others were told to stop.
         if members[index].isLost { actions.append(.send(.command(Command(.stop)), to: peer)) }
+        // Checkpoints, skipped samples and the end of training are compute's to tell.
+        if case .event(let event) = message, event.kind != .failed, event.kind != .note { return true }
         guard case .bye(let bye) = message else { return false }
         reportLoss(of: members[index], expected: bye.reason != .failed, &actions)
         let replica = members[index].replica

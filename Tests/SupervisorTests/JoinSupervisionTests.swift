@@ -122,6 +122,12 @@ import Wire
             let answer = say(order, as: first)
             #expect(answer.allSatisfy { if case .send(.refused, _) = $0 { true } else { false } } && answer.count == 1)
         }
+        join(["loader": 1])
+        hello(first)
+        say(.event(StageEvent(.checkpoint, "mine", step: 9, path: "/elsewhere")), as: first)
+        say(.event(StageEvent(.sampleSkipped, "mine", step: 9)), as: first)
+        #expect(run.core.report().checkpoint == nil)
+        #expect(!run.actions.contains { if case .journal(.sampleSkipped) = $0 { true } else { false } })
         #expect(run.core.phase == .training)
         let keyless = run.handle(
             .message(
