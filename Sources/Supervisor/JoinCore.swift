@@ -169,7 +169,8 @@ struct JoinCore {
 
     private mutating func tick(_ now: Duration, _ actions: inout [Action]) {
         if now >= nextAsk {
-            nextAsk = now + heartbeat
+            // The first question may come before its connection, or before the run.
+            nextAsk = now + (reply == nil ? min(heartbeat, .milliseconds(200)) : heartbeat)
             actions.append(.ask(replicas: reply?.replicas ?? []))
             // The first may have been lost on the way.
             if case .left = ending?.outcome { actions.append(.leave) }

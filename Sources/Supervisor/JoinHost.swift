@@ -141,7 +141,7 @@ public final class JoinHost {
                 switch ControlType(rawValue: message.header.type) {
                 case .joined:
                     let reply: JoinReply = try message.decodeBody()
-                    if self.reply == nil { try checkDataset(reply) }
+                    if self.reply == nil { try checkDataset(reply, socket) }
                     self.reply = reply
                     return .answered(reply)
                 case .refused: return .refused(try message.decodeBody(Refusal.self).message)
@@ -155,6 +155,15 @@ public final class JoinHost {
     }
 
     /// Loaders must read the same images: another dataset would train another network.
+    private func checkDataset(_ reply: JoinReply, _ socket: Socket) throws {
+        do {
+            try checkDataset(reply)
+        } catch {
+            try send(.leave, Empty().wireJSON(), socket)
+            throw error
+        }
+    }
+
     private func checkDataset(_ reply: JoinReply) throws {
         let loads = reply.stages.contains { stage in
             stage.kind == .loader && reply.replicas.contains { $0.stage == stage.name }
