@@ -55,6 +55,13 @@ extension Topology {
         for text in replicas {
             try topology.setReplicas(text, path: path, &reader)
         }
+        for stage in topology.stages where stage.replicas == 0 {
+            guard !stage.kind.isJoinable || topology.supervisor.listen == nil else { continue }
+            let place = reader.place(of: ["stages.\(stage.name).replicas"]) ?? .file(path, line: nil)
+            throw UserError(
+                "\(place): stage '\(stage.name)' needs at least one replica"
+                    + (stage.kind.isJoinable ? ", or 'supervisor.listen' so that others can join" : ""))
+        }
         for name in ["supervisor", "pool"] {
             let (heartbeat, silence) =
                 name == "pool"
@@ -110,7 +117,6 @@ extension Topology {
             throw UserError(
                 "\(place): \(path) has no stage '\(parts[0])'" + suggestion(for: parts[0], among: stages.map(\.name)))
         }
-        guard count >= 1 else { throw UserError("\(place): a stage needs at least one replica") }
         stages[index].replicas = Int(count)
         reader.note("stages.\(parts[0]).replicas", place)
     }
@@ -135,7 +141,7 @@ extension StageKind: ConfigurationValue {}
 extension StageSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("kind", \.kind, summary: "what the stage does; its name says it where missing"),
-        Field("replicas", \.replicas, .within(1...65535), summary: "how many processes"),
+        Field("replicas", \.replicas, .within(0...65535), summary: "how many processes"),
         Field("threads", optional: \.threads, .within(1...1024), summary: "threads of each"),
         Field("device", \.device, summary: "cpu or cuda:N, one or one per replica"),
         Field("exec", optional: \.exec, .each(.notEmpty), summary: "program and arguments of a third-party stage"),
@@ -150,6 +156,10 @@ extension SupervisorSettings: Configurable {
         Field("grace", \.grace, summary: "how long stages work on without their supervisor"),
         Field("heartbeat", \.heartbeat, .positive, summary: "between two signs of life of a stage"),
         Field("silence", \.silence, .positive, summary: "without one for this long, a stage counts as hung"),
+        Field(
+            "listen", optional: \.listen, .listenAddress, summary: "where stages on other hosts join: tcp://HOST:PORT"),
+        Field(
+            "keys", optional: \.keys, .notEmpty, summary: "folder of the keys that may join; the run's where missing"),
     ]
 }
 
@@ -163,6 +173,20 @@ extension PoolSettings: Configurable {
 
 extension Check where Value == Duration {
     static var positive: Check { Check(rule: "above 0 s") { $0 > .zero } }
+}
+
+extension Check where Value == String {
+    /// The links' ports come after this one, so it must be a number and leave them room.
+    static var listenAddress: Check {
+        let highest = SupervisorSettings.highestListenPort
+        return Check(rule: "tcp://HOST:PORT with a port from 1 to \(highest)") { text in
+            guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":"),
+                colon > text.index(text.startIndex, offsetBy: 6),
+                let port = UInt16(text[text.index(after: colon)...])
+            else { return false }
+            return (1...highest).contains(port)
+        }
+    }
 }
 
 extension Check where Value == ByteCount {

@@ -43,6 +43,9 @@ public enum StageKind: String, Codable, Sendable, CaseIterable {
     /// Compute ranks and banks cannot be several yet: one model, one memory.
     var isSingle: Bool { self == .compute || self == .bank }
 
+    /// Whether replicas may run on hosts that join. Evaluators read the run's checkpoints, which are on its own host.
+    public var isJoinable: Bool { self == .loader || self == .miner }
+
     /// `picoflow-loader`, …
     public var executable: String { "picoflow-\(rawValue)" }
 }
@@ -80,6 +83,13 @@ public struct SupervisorSettings: Codable, Sendable, Equatable {
     public var heartbeat = Duration.seconds(1)
     /// After this long without one a stage counts as hung: ten missed ones, so that a busy machine is no death.
     public var silence = Duration.seconds(10)
+    /// `tcp://HOST:PORT`: where stages on other hosts join. The links take the ports after it. Nil: nobody joins.
+    public var listen: String?
+    /// Folder of the keys for that; `keys` in the run directory where nil.
+    public var keys: String?
+
+    /// The highest port that leaves room for the links' ports behind it.
+    public static let highestListenPort: UInt16 = 65000
 
     public init() {}
 }

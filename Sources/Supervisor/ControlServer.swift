@@ -22,12 +22,15 @@ final class ControlServer {
     private var badMessages: [ControlPeer: Int] = [:]
     private let onNote: (String) -> Void
 
-    /// - Parameter onNote: told of dropped messages, one line each.
-    init(bind endpoint: Endpoint, context: Context, sender: Sender, epoch: Epoch, onNote: @escaping (String) -> Void)
-        throws
-    {
+    /// - Parameters:
+    ///   - others: further addresses, TCP for hosts that join.
+    ///   - onNote: told of dropped messages, one line each.
+    init(
+        bind endpoint: Endpoint, alsoAt others: [Endpoint] = [], context: Context, sender: Sender, epoch: Epoch,
+        onNote: @escaping (String) -> Void
+    ) throws {
         socket = try Socket(.router, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
-        try socket.bind(endpoint)
+        for endpoint in [endpoint] + others { try socket.bind(endpoint) }
         self.sender = sender
         self.epoch = epoch
         self.onNote = onNote
@@ -37,7 +40,7 @@ final class ControlServer {
     func receive() throws -> Received? {
         while let frames = try socket.receive() {
             guard let first = frames.first else { continue }
-            let peer = ControlPeer(first.data)
+            let peer = ControlPeer(first.data, key: socket.sendersKey)
             guard badMessages[peer, default: 0] < ControlServer.badMessageLimit else { continue }
             do {
                 let message = try Message(frames: Array(frames.dropFirst()), run: sender.run, limits: .control)
@@ -64,6 +67,7 @@ final class ControlServer {
             case .command(let command): (.command, try command.wireJSON())
             case .refused(let message): (.refused, try Refusal(message).wireJSON())
             case .reply(let report): (.reply, try report.wireJSON())
+            case .joined(let reply): (.joined, try reply.wireJSON())
             }
         let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
         try socket.send([SharedBytes(peer.bytes)] + message.frames())
@@ -82,6 +86,9 @@ extension ControlInbound {
         case .stopRequest: self = .stopRequest
         case .scaleRequest: self = .scaleRequest(try message.decodeBody())
         case .swapRequest: self = .swapRequest(try message.decodeBody())
+        case .keysChanged: self = .keysChanged
+        case .join: self = .join(try message.decodeBody())
+        case .leave: self = .leave
         default: throw WireError.malformed("no stage or client sends '\(message.header.type)'")
         }
     }

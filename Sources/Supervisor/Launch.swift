@@ -38,7 +38,8 @@ public struct Launch {
         // What is saved must mean the same from wherever the run is resumed.
         var recipe = recipe
         recipe.dataset = recipe.dataset.absolutePaths()
-        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        topology.supervisor.keys = topology.supervisor.keys.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         if let weights = recipe.model.pretrained, access(weights, R_OK) != 0 {
@@ -139,11 +140,18 @@ public struct Launch {
         }
         try directory.record(dataset, root: recipe.dataset.root)
         let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
+        var addresses = sockets.addresses
+        var keys: KeysFolder?
+        if let listen = topology.supervisor.listen {
+            addresses = LinkAddresses(folder: sockets.path, listen: try Endpoint(listen))
+            keys = KeysFolder(topology.keysFolder(inRun: directory.path))
+            try keys?.prepare()
+        }
         var plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
             goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
             runDirectory: directory.path, epoch: journal.epochs.last?.epoch ?? Epoch(0), resume: resume,
-            addresses: sockets.addresses,
+            addresses: addresses, keys: keys?.path,
             fingerprints: journal.fingerprints)
         plan.history = journal.swaps
         if takesOver { plan.counts = journal.counts }

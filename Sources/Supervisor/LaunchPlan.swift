@@ -22,6 +22,8 @@ public struct LaunchPlan: Sendable {
     public var epoch: Epoch
     public var resume: Checkpoint?
     public var addresses: LinkAddresses
+    /// The folder of the keys that may join; nil where the run does not listen.
+    public var keys: String?
     /// The run's fingerprints so far, from the journal.
     public var fingerprints: [StageKind: Fingerprint]
     /// The run's swaps so far, from the journal.
@@ -32,7 +34,8 @@ public struct LaunchPlan: Sendable {
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
         epoch: Epoch,
-        resume: Checkpoint? = nil, addresses: LinkAddresses, fingerprints: [StageKind: Fingerprint] = [:]
+        resume: Checkpoint? = nil, addresses: LinkAddresses, keys: String? = nil,
+        fingerprints: [StageKind: Fingerprint] = [:]
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -42,6 +45,7 @@ public struct LaunchPlan: Sendable {
         self.epoch = epoch
         self.resume = resume
         self.addresses = addresses
+        self.keys = keys
         self.fingerprints = fingerprints
     }
 
@@ -80,7 +84,7 @@ public struct LaunchPlan: Sendable {
     /// What a replica is told after its HELLO.
     ///
     /// - Throws: `WireError.endpoint` where the sockets' folder lies too deep.
-    func configuration(for replica: Replica) throws -> StageConfiguration? {
+    func configuration(for replica: Replica, at place: ReplicaPlace = .here) throws -> StageConfiguration? {
         guard let settings = settings(of: replica) else { return nil }
         return StageConfiguration(
             recipe: recipe, dataset: dataset, threads: settings.threads ?? 1,
@@ -89,7 +93,7 @@ public struct LaunchPlan: Sendable {
             replicas: Dictionary(
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
-            endpoints: try endpoints(for: replica, settings), runDirectory: runDirectory, epoch: epoch,
-            resume: resume?.path)
+            endpoints: try endpoints(for: replica, settings, at: place), runDirectory: runDirectory, epoch: epoch,
+            resume: resume?.path, keys: settings.kind.isWorker ? nil : keys)
     }
 }

@@ -29,6 +29,10 @@ struct Member: Sendable {
     var life = Life.idle
     var pid: Int32?
     var host: String?
+    /// On a host that joined: the key that it came with. Nil for the supervisor's own processes.
+    var key: CurveKey?
+    /// On another host, and nothing is heard of it.
+    var isLost = false
     var peer: ControlPeer?
     var incarnation: Incarnation?
     var lastHeard = Duration.zero
@@ -126,7 +130,7 @@ struct Member: Sendable {
     func status() -> StatusReport.Stage {
         let state: StageState =
             switch life {
-            case .idle: isOver ? .exited : .starting
+            case .idle: isLost ? .lost : isOver ? .exited : .starting
             case .spawning, .starting: .starting
             case .working: isStopping ? .stopping : heartbeat.state
             case .gone: .exited

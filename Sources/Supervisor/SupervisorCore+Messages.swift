@@ -9,7 +9,21 @@ extension SupervisorCore {
         _ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
         _ actions: inout [SupervisorAction]
     ) {
+        // A key admits work, not orders.
+        if let key = peer.key {
+            switch message {
+            case .stopRequest, .keysChanged:
+                return actions.append(.send(.refused("this is for the run's own host to ask"), to: peer))
+            case .hello(let hello): return externalHello(hello, peer, key, incarnation, now, &actions)
+            case .heartbeat, .event, .bye:
+                if externalHeard(message, peer, incarnation, now, &actions) { return }
+            case .statusRequest, .join, .leave: break
+            }
+        }
         switch message {
+        case .join(let request): return join(request, peer, incarnation, &actions)
+        case .leave: return leave(peer, incarnation, &actions)
+        case .keysChanged: return actions.append(.reloadKeys(for: peer))
         case .statusRequest: return actions.append(.send(.reply(report()), to: peer))
         case .stopRequest:
             actions.append(.log(.info, "asked to stop by 'picoflow stop'"))
@@ -41,7 +55,7 @@ extension SupervisorCore {
             actions.append(.send(.heartbeat, to: peer))
         case .event(let event): self.event(event, index, now, &actions)
         case .bye(let bye): members[index].bye = bye.reason
-        case .hello, .statusRequest, .stopRequest, .scaleRequest, .swapRequest: break
+        case .hello, .statusRequest, .stopRequest, .scaleRequest, .swapRequest, .keysChanged, .join, .leave: break
         }
     }
 
@@ -49,7 +63,8 @@ extension SupervisorCore {
         _ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
         _ actions: inout [SupervisorAction]
     ) {
-        guard let index = index(of: hello.replica), members[index].isAlive, members[index].kind == hello.kind,
+        guard let index = index(of: hello.replica), members[index].key == nil, members[index].isAlive,
+            members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.
             members[index].pid == hello.pid || settings(of: hello.replica)?.exec != nil
         else {

@@ -84,6 +84,8 @@ extension SupervisorCore {
     ) -> Bool {
         let present = members.indices.filter {
             members[$0].replica.stage == stage.name && members[$0].generation == generation && members[$0].isWanted
+                // Other hosts' are theirs to number.
+                && members[$0].key == nil
         }.sorted { members[$0].replica.id < members[$1].replica.id }
         for _ in 0..<max(0, count - present.count) { add(stage, generation, &actions) }
         for index in present.dropFirst(count) { leave(index, now, &actions) }

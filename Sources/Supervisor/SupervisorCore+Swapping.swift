@@ -164,7 +164,7 @@ extension SupervisorCore {
             let needed = generations(of: stage)
             for index in members.indices
             where members[index].replica.stage == stage.name && members[index].isWanted
-                && !needed.contains(members[index].generation)
+                && members[index].key == nil && !needed.contains(members[index].generation)
             {
                 actions.append(.log(.info, "\(members[index].replica) leaves: its generation is over"))
                 leave(index, now, &actions)
@@ -178,7 +178,7 @@ extension SupervisorCore {
         for stage in plan.trainingStages where stage.kind == .miner {
             for generation in generations(of: stage)
             where !members.contains(where: {
-                $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted
+                $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted && $0.key == nil
             }) {
                 resize(stage, generation, to: counts[stage.name] ?? 1, now, &actions)
             }

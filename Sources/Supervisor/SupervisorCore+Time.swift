@@ -14,6 +14,10 @@ extension SupervisorCore {
         }
         lastTick = now
         for index in members.indices {
+            guard members[index].key == nil else {
+                tickExternal(index, now, &actions)
+                continue
+            }
             let member = members[index]
             switch member.life {
             case .starting(let until) where now >= until && member.killAt == nil:
@@ -67,6 +71,7 @@ extension SupervisorCore {
             if hasEvaluation { startEvaluation(finished.checkpoint, &actions) } else { phase = .stopping }
         }
         if ending == nil, phase == .evaluating, !isEvaluating { phase = .stopping }
+        announceEnd(&actions)
         // Once compute is gone nobody needs the other training stages; once the evaluation is over, nobody any.
         let everybody = phase == .stopping && trainers.allSatisfy(\.isQuiet)
         for index in members.indices where everybody || (phase == .evaluating && members[index].kind != .evaluator) {

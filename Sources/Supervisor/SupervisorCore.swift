@@ -19,6 +19,9 @@ public struct SupervisorCore: Sendable {
     public internal(set) var phase = StatusReport.Phase.starting
     /// In starting order: training stages, then evaluators.
     var members: [Member]
+    /// Who joined from elsewhere, in the order in which they came.
+    var hosts: [JoinedHost] = []
+    var hasAnnouncedEnd = false
     var fingerprints: [StageKind: Fingerprint]
     /// Compute's newest.
     public internal(set) var metrics: StepMetrics?
@@ -59,20 +62,20 @@ public struct SupervisorCore: Sendable {
         furthestStep = plan.resume?.step ?? 0
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
         if hasEvaluation { stages += plan.evaluationStages }
-        counts = Dictionary(stages.map { ($0.name, max(1, $0.replicas)) }, uniquingKeysWith: { first, _ in first })
+        counts = Dictionary(stages.map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first })
             .merging(plan.counts) { $1 }
         history = plan.history
         autoscalers = Self.autoscalers(plan.topology)
         let schedule = SwapSchedule(plan.recipe, swaps: plan.history.swaps)
         let next = (plan.resume?.step ?? 0) + 1
         members = stages.flatMap { stage in
-            let count = max(1, stage.replicas)
             // All programs that the steps to come need, also those that a swap ahead of them brings.
-            return (stage.kind == .miner ? schedule.workers(from: next) : [.first]).enumerated().flatMap {
+            (stage.kind == .miner ? schedule.workers(from: next) : [.first]).enumerated().flatMap {
                 place, generation in
-                (1...count).map {
+                (0..<stage.replicas).map {
                     Member(
-                        replica: Replica(stage.name, place * count + $0), kind: stage.kind, generation: generation)
+                        replica: Replica(stage.name, place * stage.replicas + $0 + 1), kind: stage.kind,
+                        generation: generation)
                 }
             }
         }
@@ -97,6 +100,7 @@ public struct SupervisorCore: Sendable {
         case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
         case .interrupt: interrupt(now, &actions)
         case .evaluated: progress += 1
+        case .keysAllowed(let keys): keysAllowed(keys, &actions)
         case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
         case .tick: tick(now, &actions)
         }
@@ -110,7 +114,7 @@ public struct SupervisorCore: Sendable {
         let eta = rate.flatMap { $0 > 0 ? left * Double(plan.recipe.schedule.batch) / $0 : nil }
         return StatusReport(
             run: plan.runName, runDirectory: plan.runDirectory, epoch: plan.epoch.rawValue, phase: phase,
-            stages: members.filter { (!$0.isQuiet || $0.isOver) && !$0.hasLeft }.map { $0.status() },
+            stages: members.filter { (!$0.isQuiet || $0.isOver || $0.key != nil) && !$0.hasLeft }.map { $0.status() },
             step: metrics?.step ?? plan.resume?.step ?? 0, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,

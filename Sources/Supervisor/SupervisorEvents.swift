@@ -5,7 +5,13 @@ import Wire
 /// A peer of the control socket: its routing id.
 public struct ControlPeer: Hashable, Sendable {
     public var bytes: Data
-    public init(_ bytes: Data) { self.bytes = bytes }
+    /// Who came over TCP; nil for a process on this machine.
+    public var key: CurveKey?
+
+    public init(_ bytes: Data, key: CurveKey? = nil) {
+        self.bytes = bytes
+        self.key = key
+    }
 }
 
 /// What a stage or a client says, decoded and checked.
@@ -18,6 +24,9 @@ public enum ControlInbound: Sendable, Equatable {
     case stopRequest
     case scaleRequest(ScaleRequest)
     case swapRequest(SwapRequest)
+    case keysChanged
+    case join(JoinRequest)
+    case leave
 }
 
 /// What the supervisor says.
@@ -27,6 +36,7 @@ public enum ControlOutbound: Sendable, Equatable {
     case command(Command)
     case refused(String)
     case reply(StatusReport)
+    case joined(JoinReply)
 }
 
 /// How a process ended.
@@ -62,6 +72,8 @@ public enum SupervisorEvent: Sendable, Equatable {
     /// Another image is measured.
     case evaluated
     case evaluationEnded(EvaluationOutcome)
+    /// The list of allowed keys, read again.
+    case keysAllowed(Set<CurveKey>)
     case tick
 }
 
@@ -86,6 +98,8 @@ public enum SupervisorAction: Sendable, Equatable {
     case journal(JournalEntry)
     /// Looks for the newest checkpoint and journals a new epoch that starts from it; `.epochBegun` follows.
     case beginEpoch
+    /// Read the list of allowed keys again; the answer to the client follows.
+    case reloadKeys(for: ControlPeer)
     case log(LogLevel, String)
     case startEvaluation(checkpoint: String)
     /// Nobody waits for its result any more.

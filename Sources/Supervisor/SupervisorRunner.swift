@@ -32,6 +32,7 @@ public final class SupervisorRunner {
         case exit(ProcessTable.Exit)
         case evaluation(EvaluationOutcome)
         case evaluated(done: Int, total: Int)
+        case refusal(String)
     }
 
     private var core: SupervisorCore
@@ -104,8 +105,16 @@ public final class SupervisorRunner {
     private func loop(_ survivors: [ProcessTable.Entry]?) throws -> RunOutcome {
         let sender = Sender(run: core.plan.runName, name: "supervisor")
         let display = self.display
+        let keys = core.plan.keys.map(KeysFolder.init)
+        let allowed = AllowedKeys(try keys?.allowedKeys() ?? [])
+        if let keys {
+            try context.secureServers(
+                ServerSecurity(
+                    keys: keys.serverKeys(), allowed: allowed, onNote: { [inbox] in inbox.put(.refusal($0)) }))
+        }
         let server = try ControlServer(
-            bind: control, context: context, sender: sender, epoch: core.plan.epoch,
+            bind: control, alsoAt: core.plan.addresses.listen.map { [$0] } ?? [], context: context, sender: sender,
+            epoch: core.plan.epoch,
             onNote: { display.log(.warning, $0) })
         let signals = environment.watchesSignals ? SignalWatch(wakeup: inbox.wakeup) : nil
         // Stands still while the machine sleeps, so that a closed lid is no death.
@@ -127,6 +136,7 @@ public final class SupervisorRunner {
                 case .evaluated(let done, let total):
                     evaluated = (done, total)
                     queue.append(.evaluated)
+                case .refusal(let text): display.log(.warning, text)
                 }
             }
             for _ in 0..<(signals?.take() ?? 0) { queue.append(.interrupt) }
@@ -137,7 +147,11 @@ public final class SupervisorRunner {
                         display.end(core.report())
                         return outcome
                     }
-                    try perform(action, server, sender).map { queue.append($0) }
+                    if case .reloadKeys(let peer) = action {
+                        try reload(keys, allowed, answering: peer, server).map { queue.append($0) }
+                    } else {
+                        try perform(action, server, sender).map { queue.append($0) }
+                    }
                 }
             }
             display.show(core.report(), evaluated: evaluated, now: now)
@@ -167,9 +181,25 @@ public final class SupervisorRunner {
             // Its thread may take its time; nobody waits for it.
             return .evaluationEnded(.failed("cancelled"))
         case .evaluationWorkerLost(let name, let expected): lossListener.tell(name, expected)
-        case .end: break
+        case .reloadKeys, .end: break
         }
         return nil
+    }
+
+    /// Reads the list of allowed keys again and answers whoever asked for it.
+    private func reload(
+        _ keys: KeysFolder?, _ allowed: AllowedKeys, answering peer: ControlPeer, _ server: ControlServer
+    ) throws -> SupervisorEvent? {
+        do {
+            guard let keys else { throw UserError("this run does not listen, so no key can join it") }
+            let newer = try keys.allowedKeys()
+            allowed.replace(by: newer)
+            try server.send(.reply(core.report()), to: peer)
+            return .keysAllowed(newer)
+        } catch let error as UserError {
+            try server.send(.refused("\(error)"), to: peer)
+            return nil
+        }
     }
 
     private func spawn(_ replica: Replica) throws -> SupervisorEvent {

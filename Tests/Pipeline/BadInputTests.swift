@@ -69,7 +69,7 @@ extension Pipeline {
 
         @Test(arguments: [
             ("laoder=2", "topology.yaml has no stage 'laoder'; did you mean 'loader'?"),
-            ("loader=0", "a stage needs at least one replica"),
+            ("loader=0", "stage 'loader' needs at least one replica"),
             ("loader=-1", "NAME=COUNT was expected"),
             ("loader", "NAME=COUNT was expected"),
             ("compute=2", "stage 'compute' is of kind compute and runs once, not 2 times"),

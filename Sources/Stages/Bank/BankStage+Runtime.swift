@@ -17,7 +17,8 @@ extension BankStage {
             path: configuration.runDirectory + "/bank.lock", use: "another bank still writes to \(folder)")
         defer { withExtendedLifetime(lock) {} }
         let bank = BankConfiguration(
-            endpoint: try configuration.endpoint(.memory), sender: runtime.sender, folder: folder,
+            endpoint: try configuration.endpoint(.memory), otherEndpoints: configuration.otherEndpoints(.memory),
+            sender: runtime.sender, folder: folder,
             start: .within(
                 configuration.epoch, folder: folder,
                 fresh: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty),

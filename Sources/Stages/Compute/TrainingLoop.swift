@@ -52,8 +52,9 @@ final class TrainingLoop {
         }
         func pool(_ link: LinkName) throws -> PoolConsumer {
             try PoolConsumer(
-                endpoint: configuration.endpoint(link), as: runtime.sender, epoch: configuration.epoch,
-                context: runtime.context, settings: configuration.poolSettings,
+                endpoint: configuration.endpoint(link), alsoAt: configuration.otherEndpoints(link),
+                as: runtime.sender, epoch: configuration.epoch, context: runtime.context,
+                settings: configuration.poolSettings,
                 strictFingerprint: recipe.determinism == .strict, onEvent: events)
         }
         let samples = try pool(.samples)

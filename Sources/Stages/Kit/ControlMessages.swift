@@ -16,6 +16,10 @@ public enum ControlType: String, Sendable, CaseIterable {
     case scaleRequest = "scale-request"
     case swapRequest = "swap-request"
     case reply
+    // `picoflow keys`: the list of allowed keys has changed.
+    case keysChanged = "keys-changed"
+    // `picoflow join`, and the supervisor's answer.
+    case join, joined, leave
 }
 
 extension MessageLimits {
@@ -71,6 +75,8 @@ public enum StageState: String, Codable, Sendable, CaseIterable {
     /// Died and will be started again.
     case restarting
     case exited
+    /// On another host and silent: cut off, or gone with its host. It may come back.
+    case lost
 }
 
 /// A stage's sign of life, one every `supervisor.heartbeat`.
@@ -164,6 +170,8 @@ public struct Command: Codable, Sendable, Equatable {
         case commitSwap
         /// Compute: forget the swap of `generation`.
         case cancelSwap
+        /// Stages that listen on TCP: read the list of allowed keys again.
+        case reloadKeys
     }
 
     public var name: Name

@@ -36,12 +36,14 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var generation: Generation?
     /// Compute: the run's swaps so far, ahead or past, from its journal. No key is none.
     public var swaps: [Swap]?
+    /// The folder of the run's keys; set where the stage binds TCP.
+    public var keys: String?
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,
         pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
-        runDirectory: String, epoch: Epoch, resume: String? = nil
+        runDirectory: String, epoch: Epoch, resume: String? = nil, keys: String? = nil
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -53,6 +55,7 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
         self.runDirectory = runDirectory
         self.epoch = epoch
         self.resume = resume
+        self.keys = keys
     }
 
     /// The one address of a link.
@@ -64,6 +67,17 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
                 "this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
         }
         return endpoint
+    }
+
+    /// Further addresses of a link that this stage binds.
+    public func otherEndpoints(_ link: LinkName) -> [Endpoint] { Array(endpoints(link).dropFirst()) }
+
+    /// The same where `*` stands for the host that the stage dialled its supervisor at.
+    func dialled(at control: Endpoint) throws -> StageConfiguration {
+        guard let host = control.host else { return self }
+        var configuration = self
+        configuration.endpoints = try endpoints.mapValues { try $0.map { try $0.dialled(at: host) } }
+        return configuration
     }
 
     /// How this run's pools watch their peers, as the wire library takes it.

@@ -18,6 +18,10 @@ final class StageLink: @unchecked Sendable {
         var grace: Duration
         /// Between two signs of life.
         var heartbeat = Duration.seconds(1)
+        /// The client key of a stage that dials another host.
+        var key: ClientKeyFile?
+        /// Where this host has the run's dataset; nil where it is at the run's own path.
+        var datasetRoot: String?
     }
 
     enum Outcome: Sendable {
@@ -38,6 +42,7 @@ final class StageLink: @unchecked Sendable {
         var onSwap: (@Sendable (SwapOrder) -> Void)?
         /// Orders that came before anybody listened.
         var swapOrders: [SwapOrder] = []
+        var onKeys: (@Sendable () -> Void)?
         var isEnding = false
         /// The newest event of each kind that a supervisor must know.
         var essentials: [(kind: StageEvent.Kind, body: Data)] = []
@@ -135,6 +140,8 @@ final class StageLink: @unchecked Sendable {
         listener?(order)
     }
 
+    func onKeysChange(_ body: @escaping @Sendable () -> Void) { shared.withLock { $0.onKeys = body } }
+
     func takeCheckpointRequest() -> Bool {
         shared.withLock { shared in
             defer { shared.checkpointAsked = false }
@@ -159,6 +166,7 @@ final class StageLink: @unchecked Sendable {
         do {
             // A context of its own: closing it waits until the last message is out, whatever the stage's sockets do.
             let context = Context()
+            if let key = arguments.key { context.identify(as: try key.security) }
             let socket = try Socket(
                 .dealer, context: context, identity: "\(sender.name).\(sender.incarnation)",
                 maxMessageBytes: MessageLimits.control.bodyBytes)
@@ -220,6 +228,7 @@ final class StageLink: @unchecked Sendable {
             stop.request(reason)
         case .checkpoint: shared.withLock { $0.checkpointAsked = true }
         case .swap(let order): tell(order)
+        case .reloadKeys: shared.withLock({ $0.onKeys })?()
         case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)
         case .refuse(let message):
             conclude(.refused(message))
