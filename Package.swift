@@ -91,6 +91,9 @@ let package = Package(
         .executableTarget(name: "picoflow-miner", dependencies: ["MinerStage"]),
         .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
 
+        // What `tools/bench` runs.
+        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", arguments]),
+
         // Tests mirror Sources.
         .target(name: "TestSupport", dependencies: ["Basics"]),
         .testTarget(name: "BasicsTests", dependencies: ["Basics", "TestSupport"]),

@@ -145,6 +145,16 @@ public final class Socket: @unchecked Sendable {
         return try Endpoint(String(decoding: buffer[..<max(0, size - 1)].map(UInt8.init(bitPattern:)), as: UTF8.self))
     }
 
+    /// A descriptor that becomes readable when something about the socket changes, for waiting on very many sockets.
+    /// It tells of each change once, and any `send` or `receive` may take that away, so after waking up, and after
+    /// every `send`, `receive` must be called until nothing comes.
+    public var descriptor: Int32 {
+        var descriptor: Int32 = -1
+        var size = MemoryLayout<Int32>.size
+        zmq_getsockopt(handle, ZMQ_FD, &descriptor, &size)
+        return descriptor
+    }
+
     /// Sends a whole multi-part message or nothing of it. Never blocks. Large frames are not copied: their memory
     /// stays alive until libzmq has sent it.
     @discardableResult
