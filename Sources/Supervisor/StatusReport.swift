@@ -36,6 +36,8 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var metrics: StepMetrics?
     /// Step of the newest checkpoint that this supervisor heard of.
     public var checkpoint: UInt64?
+    /// Messages that the supervisor's own socket had to drop, by what was wrong with them.
+    public var control: [String: Double]?
 
     /// What a run directory without a supervisor says of its run.
     ///

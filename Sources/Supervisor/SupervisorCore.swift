@@ -29,6 +29,7 @@ public struct SupervisorCore: Sendable {
     var interrupts = 0
     var isEnded = false
     var lastTick: Duration?
+    var refusals = ReportLimit(interval: .seconds(1))
 
     enum Ending: Sendable {
         case asked

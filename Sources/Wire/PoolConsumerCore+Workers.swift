@@ -5,7 +5,7 @@ extension PoolConsumerCore {
         guard failure == nil else { return }
         if !suspects.isEmpty { dispatchSuspects() }
         while !again.isEmpty || !fresh.isEmpty {
-            guard let peer = leastLoaded(where: { $0.isOpen && $0.held.count < $0.credit }) else { return }
+            guard let peer = workers.leastLoaded else { return }
             give(again.isEmpty ? fresh.removeFirst() : again.removeFirst(), to: peer)
         }
     }

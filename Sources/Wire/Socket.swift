@@ -82,9 +82,10 @@ public final class Socket: @unchecked Sendable {
         }
         self.handle = handle
         self.context = context
-        // Flow is by credit, so queues towards a peer have no high-water mark of their own; what a peer may pile up
-        // here has one, and its transport then pushes back.
-        set(ZMQ_SNDHWM, 0)
+        // Flow is by credit, so a DEALER's queue has no high-water mark. A ROUTER's has one that no honest peer comes to
+        // (twice the largest credit): who asks and asks and never reads must not fill the memory; it counts as gone.
+        // What a peer may pile up here has one too, and its transport then pushes back.
+        set(ZMQ_SNDHWM, kind == .router ? 8192 : 0)
         set(ZMQ_RCVHWM, 1000)
         set(ZMQ_LINGER, 1000)
         set(ZMQ_HANDSHAKE_IVL, 10_000)

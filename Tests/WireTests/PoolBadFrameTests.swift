@@ -111,11 +111,11 @@ import Testing
     @Test func whatIsRememberedOfStrangersIsBounded() {
         var judge = FrameGuard(limit: 2, reports: .seconds(1))
         for index in 0..<10_000 {
-            _ = judge.note(PeerID("s\(index)"), "bad", now: Instant(nanoseconds: 0))
+            _ = judge.note(PeerID("s\(index)"), "bad", at: .header, now: Instant(nanoseconds: 0))
         }
         #expect(judge.remembered <= 4096)
-        #expect(judge.badFrames == 10_000)
-        _ = judge.note(PeerID("s9999"), "bad", now: Instant(nanoseconds: 0))
+        #expect(judge.counts.badFrames == 10_000)
+        _ = judge.note(PeerID("s9999"), "bad", at: .header, now: Instant(nanoseconds: 0))
         #expect(judge.isCutOff(PeerID("s9999")))
     }
 }
