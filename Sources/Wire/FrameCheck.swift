@@ -25,6 +25,8 @@ public enum FrameCheck: String, CaseIterable, Sendable {
 public struct FrameCounts: Sendable, Equatable, Codable {
     /// In the order of `FrameCheck.allCases`.
     private var failed = [Int](repeating: 0, count: FrameCheck.allCases.count)
+    /// Messages that were read, good and bad.
+    public internal(set) var heard = 0
     /// Peers that are heard no more.
     public internal(set) var cutOffPeers = 0
     /// Messages of such peers, thrown away unread.
@@ -45,6 +47,7 @@ public struct FrameCounts: Sendable, Equatable, Codable {
         for check in FrameCheck.allCases where self[check] > 0 {
             metrics["\(prefix).bad.\(check.rawValue)"] = Double(self[check])
         }
+        if heard > 0 { metrics["\(prefix).heard"] = Double(heard) }
         if cutOffPeers > 0 { metrics["\(prefix).cutOffPeers"] = Double(cutOffPeers) }
         if unheard > 0 { metrics["\(prefix).unheard"] = Double(unheard) }
         return metrics

@@ -36,7 +36,10 @@ public struct FrameGuard: Sendable {
 
     /// Whether a message of this peer is to be read; counts it where not.
     public mutating func admits(_ peer: PeerID) -> Bool {
-        guard isCutOff(peer) else { return true }
+        guard isCutOff(peer) else {
+            counts.heard += 1
+            return true
+        }
         counts.unheard += 1
         return false
     }
