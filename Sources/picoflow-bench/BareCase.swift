@@ -13,20 +13,20 @@ struct BareCase: ParsableCommand {
     @Option var transport = Transport.ipc
     @Option var bytes = 1_572_864
     @Option var seconds = 2.0
+    /// Numbers, separated by commas.
+    @Option var workerCores: String
 
     static let window = 32
 
     func run() throws {
-        let cores = Cores.split()
-        Cores.pin(to: [cores.consumer])
         let folder = try SocketFolder()
         let context = Context()
         let router = try Socket(.router, context: context)
         try router.bind(Endpoint(transport.address(in: folder.path)))
-        let child = try Child([
-            "bare-dealer", "--endpoint", router.boundEndpoint().address, "--bytes", "\(bytes)",
-            "--cores", cores.workers.map(String.init).joined(separator: ","),
-        ])
+        let child = try Child(
+            [
+                "bare-dealer", "--endpoint", router.boundEndpoint().address, "--bytes", "\(bytes)",
+            ], cores: workerCores.split(separator: ",").compactMap { Int($0) })
         defer { child.end() }
         func receive() throws -> [SharedBytes] {
             while true {
@@ -66,11 +66,9 @@ struct BareDealer: ParsableCommand {
 
     @Option var endpoint: String
     @Option var bytes: Int
-    @Option var cores: String
 
     func run() throws {
-        Child.dieWithParent()
-        Cores.pin(to: cores.split(separator: ",").compactMap { Int($0) })
+        Child.endWithParent()
         let socket = try Socket(.dealer, context: Context())
         try socket.connect(Endpoint(endpoint))
         let image = SharedBytes([UInt8](repeating: 7, count: bytes / 4 * 3))

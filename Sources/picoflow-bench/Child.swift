@@ -1,16 +1,26 @@
 import Basics
 import Foundation
 
-/// Another process of this executable.
+/// Another process of this executable, kept to some cores.
 final class Child {
     private let process = Process()
     private let output = Pipe()
+    /// Open as long as this process lives; see `endWithParent`.
+    private let lifeline = Pipe()
 
-    init(_ arguments: [String]) throws {
-        process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = arguments
+    /// - Parameter cores: what it and all its threads run on.
+    init(_ arguments: [String], cores: [Int]) throws {
+        // Swift's Glibc lacks sched_setaffinity; taskset is part of every Linux (util-linux).
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/taskset")
+        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+        process.arguments = ["-c", cores.map(String.init).joined(separator: ","), program] + arguments
         process.standardOutput = output
-        try process.run()
+        process.standardInput = lifeline
+        do {
+            try process.run()
+        } catch {
+            throw UserError("cannot start /usr/bin/taskset (package util-linux): \(error.localizedDescription)")
+        }
     }
 
     deinit { end() }
@@ -26,8 +36,8 @@ final class Child {
     var hasEnded: Bool { !process.isRunning }
 
     /// Runs a measurement and reads the JSON that it prints.
-    static func measure<Measurement: Decodable>(_ arguments: [String]) throws -> Measurement {
-        let child = try Child(arguments)
+    static func measure<Measurement: Decodable>(_ arguments: [String], cores: [Int]) throws -> Measurement {
+        let child = try Child(arguments, cores: cores)
         let text = child.output.fileHandleForReading.readDataToEndOfFile()
         child.process.waitUntilExit()
         guard child.process.terminationStatus == 0, let result = try? JSONDecoder().decode(Measurement.self, from: text)
@@ -35,10 +45,13 @@ final class Child {
         return result
     }
 
-    /// Called in a child that serves: it ends with whoever started it.
-    static func dieWithParent() {
-        // PR_SET_PDEATHSIG = 1; the macro is not imported.
-        prctl(1, UInt(SIGKILL))
+    /// Called in a child that serves: it ends when whoever started it has ended, however that came.
+    static func endWithParent() {
+        Thread {
+            var byte: UInt8 = 0
+            while read(STDIN_FILENO, &byte, 1) > 0 {}
+            exit(0)
+        }.start()
     }
 }
 

@@ -1,5 +1,5 @@
 import Basics
-import Glibc
+import Foundation
 
 /// Which processor cores the two sides of a measurement run on.
 struct Cores: Codable, CustomStringConvertible {
@@ -14,29 +14,26 @@ struct Cores: Codable, CustomStringConvertible {
         return Cores(consumer: allowed[0], workers: allowed.count > 1 ? Array(allowed[1...]) : allowed)
     }
 
+    /// As `taskset` and our own `--worker-cores` have it.
+    var workerList: String { workers.map(String.init).joined(separator: ",") }
+
     var description: String {
         workers == [consumer]
             ? "consumer and workers share core \(consumer): there is no other, so both are slower than the columns say"
-            : "consumer on core \(consumer), workers on \(workers.map(String.init).joined(separator: ", "))"
+            : "consumer on core \(consumer), workers on \(workerList)"
     }
 
     /// Ascending; at least one.
     private static func allowed() -> [Int] {
-        var set = cpu_set_t()
-        sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
-        let found = withUnsafeBytes(of: &set) { bytes in
-            (0..<bytes.count * 8).filter { bytes[$0 / 8] & (1 << ($0 % 8)) != 0 }
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") } ?? ""
+        // For instance `0-3,8`.
+        let found = line.drop { !$0.isNumber }.split(separator: ",").flatMap { part -> [Int] in
+            let ends = part.split(separator: "-").compactMap { Int($0.filter(\.isNumber)) }
+            guard let first = ends.first, let last = ends.last, first <= last else { return [] }
+            return Array(first...last)
         }
         return found.isEmpty ? [0] : found
-    }
-
-    /// Keeps the calling process to these cores; threads that it starts later inherit that.
-    static func pin(to cores: [Int]) {
-        var set = cpu_set_t()
-        withUnsafeMutableBytes(of: &set) { bytes in
-            for core in cores where core / 8 < bytes.count { bytes[core / 8] |= 1 << (core % 8) }
-        }
-        sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
     }
 }
 
@@ -70,18 +67,14 @@ enum Usage {
 
     /// Resident bytes.
     static var resident: Int {
-        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 128)
-        guard fgets(&line, 128, file) != nil else { return 0 }
-        let words = String(cString: line).split(separator: " ")
-        return words.count > 1 ? (Int(words[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
+        let words = ((try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? "").split(separator: " ")
+        return words.count > 1 ? (Int(words[1]) ?? 0) * Int(getpagesize()) : 0
     }
 
     /// The most that was resident, in bytes.
     static var peak: Int {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return usage.ru_maxrss * 1024
     }
 }

@@ -63,13 +63,17 @@ struct PoolBench: ParsableCommand {
                 var ratios: [Double] = []
                 for _ in 0..<rounds {
                     progress.step("\(transport), \(count) workers")
-                    smalls.append(try pool(transport, count, bytes: 0))
+                    smalls.append(try pool(transport, count, bytes: 0, cores))
                     // In turns, so that what else the machine does meets both alike.
                     progress.step("\(transport), \(count) workers, \(bytes) bytes")
-                    let measured = try pool(transport, count, bytes: bytes)
+                    let measured = try pool(transport, count, bytes: bytes, cores)
                     progress.step("\(transport), bare pair")
                     let pair: BareMeasurement = try Child.measure(
-                        ["bare-case", "--transport", "\(transport)", "--bytes", "\(bytes)", "--seconds", "\(seconds)"])
+                        [
+                            "bare-case", "--transport", "\(transport)", "--bytes", "\(bytes)", "--seconds",
+                            "\(seconds)",
+                            "--worker-cores", cores.workerList,
+                        ], cores: [cores.consumer])
                     larges.append(measured)
                     bare[transport, default: []].append(pair)
                     ratios.append(measured.megabytesPerSecond / pair.megabytesPerSecond)
@@ -86,11 +90,12 @@ struct PoolBench: ParsableCommand {
         print(json ? String(decoding: try report.json(), as: UTF8.self) : report.table())
     }
 
-    private func pool(_ transport: Transport, _ count: Int, bytes: Int) throws -> PoolMeasurement {
-        try Child.measure([
-            "pool-case", "--transport", "\(transport)", "--workers", "\(count)", "--bytes", "\(bytes)", "--seconds",
-            "\(seconds)",
-        ])
+    private func pool(_ transport: Transport, _ count: Int, bytes: Int, _ cores: Cores) throws -> PoolMeasurement {
+        try Child.measure(
+            [
+                "pool-case", "--transport", "\(transport)", "--workers", "\(count)", "--bytes", "\(bytes)", "--seconds",
+                "\(seconds)", "--worker-cores", cores.workerList,
+            ], cores: [cores.consumer])
     }
 
     /// One line that is written over, on a terminal only.

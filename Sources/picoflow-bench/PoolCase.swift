@@ -12,6 +12,8 @@ struct PoolCase: ParsableCommand {
     /// Of a result's tensors; 0 sends none.
     @Option var bytes = 0
     @Option var seconds = 2.0
+    /// Numbers, separated by commas.
+    @Option var workerCores: String
 
     /// Tickets that a worker holds: one is executed, the others hide the way.
     static let credit = 4
@@ -19,18 +21,17 @@ struct PoolCase: ParsableCommand {
     private var window: Int { bytes == 0 ? min(workers * Self.credit, 4096) : min(workers * Self.credit, 32) }
 
     func run() throws {
-        let cores = Cores.split()
-        Cores.pin(to: [cores.consumer])
         try Usage.allowFiles(workers + 128, for: "\(workers) connections")
         let folder = try SocketFolder()
         let pool = try PoolConsumer(
             endpoint: Endpoint(transport.address(in: folder.path)), as: Sender(run: "bench", name: "consumer"),
             epoch: Epoch(1), context: Context())
         let before = Usage.resident
-        let child = try Child([
-            "pool-workers", "--endpoint", pool.boundEndpoint.address, "--workers", "\(workers)", "--bytes", "\(bytes)",
-            "--cores", cores.workers.map(String.init).joined(separator: ","),
-        ])
+        let child = try Child(
+            [
+                "pool-workers", "--endpoint", pool.boundEndpoint.address, "--workers", "\(workers)", "--bytes",
+                "\(bytes)",
+            ], cores: workerCores.split(separator: ",").compactMap { Int($0) })
         defer { child.end() }
         let start = Instant.now()
         while pool.statistics.workers.count < workers {
@@ -52,7 +53,8 @@ struct PoolCase: ParsableCommand {
             window: window, tickets: loaded.milliseconds.count, seconds: loaded.seconds,
             alone: Percentiles(alone.milliseconds), loaded: Percentiles(loaded.milliseconds),
             cpuMicrosecondsPerTicket: used / Double(loaded.milliseconds.count) * 1e6, cpuShare: used / loaded.seconds,
-            memoryPerWorkerKiB: Double(joined - before) / Double(workers) / 1024, peakMiB: Double(Usage.peak) / 0x10_0000
+            memoryPerWorkerKiB: Double(joined - before) / Double(workers) / 1024,
+            peakMiB: Double(Usage.peak) / 0x10_0000
         )
         print(String(decoding: try JSONEncoder().encode(result), as: UTF8.self))
     }

@@ -41,7 +41,9 @@ struct PoolReport {
                 ]))
         }
         lines += ["", "a bare pair: one DEALER in its own process, equal bytes in two frames, as many under way"]
-        lines += ["workers up to \(PoolWorkers.threaded) are PoolWorkers with their threads; more are their protocol cores on one thread"]
+        lines += [
+            "workers up to \(PoolWorkers.threaded) are PoolWorkers with their threads; more are their protocol cores on one thread"
+        ]
         return lines.joined(separator: "\n")
     }
 

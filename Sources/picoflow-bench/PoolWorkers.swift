@@ -10,15 +10,13 @@ struct PoolWorkers: ParsableCommand {
     @Option var endpoint: String
     @Option var workers: Int
     @Option var bytes: Int
-    @Option var cores: String
 
     /// So many run as they do in a stage, with two threads each; two thousand threads on one core would measure the
     /// scheduler, so more workers share one thread.
     static let threaded = 16
 
     func run() throws {
-        Child.dieWithParent()
-        Cores.pin(to: cores.split(separator: ",").compactMap { Int($0) })
+        Child.endWithParent()
         try Usage.allowFiles(2 * workers + 128, for: "\(workers) workers in one process")
         let context = Context(maxSockets: workers + 64)
         let output = try self.output()
@@ -61,20 +59,16 @@ final class WorkerFleet {
     private var cores: [PoolWorkerCore] = []
     private var sockets: [Socket] = []
     private let output: TicketOutput
-    private let poll: Int32
+    private var descriptors: [pollfd] = []
 
     init(_ endpoint: Endpoint, count: Int, output: TicketOutput, context: Context) throws {
         self.output = output
-        poll = epoll_create1(0)
         for index in 0..<count {
             let sender = Sender(run: "bench", name: "worker-\(index)")
             let socket = try Socket(
                 .dealer, context: context, identity: "\(sender.name)/\(sender.incarnation)", onlyWhileConnected: true)
             try socket.connect(endpoint)
-            var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: UInt64(index)))
-            guard epoll_ctl(poll, EPOLL_CTL_ADD, socket.descriptor, &event) == 0 else {
-                throw UserError("cannot watch socket \(index): \(String(cString: strerror(errno)))")
-            }
+            descriptors.append(pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0))
             sockets.append(socket)
             cores.append(
                 PoolWorkerCore(
@@ -85,11 +79,10 @@ final class WorkerFleet {
 
     /// Works until the process is killed.
     func run() throws {
-        var events = [epoll_event](repeating: epoll_event(), count: 256)
         var nextTick = Instant.now()
         while true {
-            let ready = epoll_wait(poll, &events, Int32(events.count), Int32(nextTick.millisecondsLeft(at: .now())))
-            for event in events.prefix(Int(max(0, ready))) { try listen(Int(event.data.u64)) }
+            poll(&descriptors, nfds_t(descriptors.count), Int32(nextTick.millisecondsLeft(at: .now())))
+            for index in descriptors.indices where descriptors[index].revents != 0 { try listen(index) }
             guard Instant.now() >= nextTick else { continue }
             nextTick = .now() + .milliseconds(100)
             for index in sockets.indices {
