@@ -9,10 +9,12 @@ import Wire
 extension FuzzedDecoder {
     /// All that reads frames of the protocol, from bytes to the state machines behind.
     public static func all() throws -> [FuzzedDecoder] {
-        try [header(), message(), poolBodies(), consumer(), worker(), logBodies(), payload(), controlBodies()] + memory()
+        try [header(), message(), poolBodies(), consumer(), worker(), logBodies(), payload(), controlBodies()]
+            + memory()
     }
 
-    private static let sender = Sender(run: "r", name: "loader-1", incarnation: Incarnation(rawValue: "00000000000000a1"))
+    private static let sender = Sender(
+        run: "r", name: "loader-1", incarnation: Incarnation(rawValue: "00000000000000a1"))
 
     private static func frames(
         _ type: String, _ body: String = "{}", tensors: [WireTensor] = [], ticket: UInt64? = nil, sequence: UInt64 = 1,
@@ -72,7 +74,8 @@ extension FuzzedDecoder {
     private static func poolBodies() throws -> FuzzedDecoder {
         let examples = [
             #"{"credit":4,"executing":[7],"fingerprint":"f00d","session":1}"#, #"{"executing":[10,11]}"#,
-            #"{"error":"a.jpg is truncated"}"#, #"{"heartbeatMilliseconds":1000,"session":1,"silenceMilliseconds":10000}"#,
+            #"{"error":"a.jpg is truncated"}"#,
+            #"{"heartbeatMilliseconds":1000,"session":1,"silenceMilliseconds":10000}"#,
             #"{"code":"version","ours":"1","reason":"x","yours":"2"}"#,
         ].map { [Array($0.utf8)] }
         return FuzzedDecoder("pool bodies", examples: examples) { frames in
@@ -133,7 +136,8 @@ extension FuzzedDecoder {
         for sequence in [2, 3, UInt64.max] {
             examples += try [
                 frames("ticket", tensors: exampleTensors(), ticket: 5, sequence: sequence, from: consumer),
-                frames("reset", sequence: sequence, from: consumer), frames("heartbeat", sequence: sequence, from: consumer),
+                frames("reset", sequence: sequence, from: consumer),
+                frames("heartbeat", sequence: sequence, from: consumer),
                 frames("again", #"{"reason":"x"}"#, from: consumer), frames("bye", sequence: sequence, from: consumer),
                 frames("drain", sequence: sequence, from: consumer),
             ]

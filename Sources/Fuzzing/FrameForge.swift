@@ -61,7 +61,8 @@ public struct FrameForge: Sendable {
             return [header.bytes, body]
         case .largeBody:
             // Within ZeroMQ's limit on control, where a larger one closes the connection.
-            let count = kind == .control ? (1 << 20) - mutator.random.below(64) : (4 << 20) + 1 + mutator.random.below(64)
+            let count =
+                kind == .control ? (1 << 20) - mutator.random.below(64) : (4 << 20) + 1 + mutator.random.below(64)
             return [header.bytes, [UInt8](repeating: mutator.pick([0x20, 0x5b, 0x22, 0x30]), count: count)]
         case .brokenHeader: return [damaged(header.bytes), body]
         case .nestedHeader:
@@ -78,7 +79,8 @@ public struct FrameForge: Sendable {
                 mutator.pick(["null", "{}", "[[]]", "1.5", "-1", "true", "\"\\ud800\"", "18446744073709551616"])
             return [header.bytes, body]
         case .strangeText:
-            header["sender"] = "\"\(mutator.pick(["\\u0000", "\\u001b[2J", "\u{202e}", "..\\/..\\/x", String(repeating: "é", count: 500)]))\""
+            header["sender"] =
+                "\"\(mutator.pick(["\\u0000", "\\u001b[2J", "\u{202e}", "..\\/..\\/x", String(repeating: "é", count: 500)]))\""
             header["type"] = "\"\(mutator.pick(["\\u001b]0;x\\u0007", "\\n\\n", "\u{1f600}", "%s%n"]))\""
             return [header.bytes, body]
         case .wrongVersion:
@@ -101,7 +103,14 @@ public struct FrameForge: Sendable {
             let depth = 600 + mutator.random.below(30_000)
             return [header.bytes, [UInt8](repeating: mutator.pick([0x5b, 0x7b]), count: depth)]
         case .wrongBody:
-            return [header.bytes, Array(mutator.pick(["", "[]", "null", "1", "\"x\"", "{}{}", "{\"credit\":\(number())}", "{\"executing\":[\(number())]}", "{\"request\":\(number()),\"sequence\":\(number())}"]).utf8)]
+            return [
+                header.bytes,
+                Array(
+                    mutator.pick([
+                        "", "[]", "null", "1", "\"x\"", "{}{}", "{\"credit\":\(number())}",
+                        "{\"executing\":[\(number())]}", "{\"request\":\(number()),\"sequence\":\(number())}",
+                    ]).utf8),
+            ]
         case .wrongEpoch:
             header["epoch"] = mutator.pick(["0", "\(epoch + 1)", "18446744073709551615", "9223372036854775808"])
             if kind == .log { header["type"] = "\"log.part\"" }

@@ -84,7 +84,8 @@ public struct FuzzReport: Sendable, Codable {
     public var text: String {
         var lines = [
             String(
-                format: "seed %llu: %.1f s, %d steps and %d log lines of the run meanwhile", seed, seconds, steps, logLines)
+                format: "seed %llu: %.1f s, %d steps and %d log lines of the run meanwhile", seed, seconds, steps,
+                logLines)
         ]
         for socket in sockets {
             lines.append("")

@@ -76,7 +76,10 @@ public enum LinkKind: String, Sendable {
             case .pool:
                 ["welcome", "ticket", "reset", "again", "refused", "log.append", "status-request", "hello"]
             case .log:
-                ["log.opened", "log.acknowledged", "log.record", "log.snapshot", "log.pong", "log.refused", "ready", "bye"]
+                [
+                    "log.opened", "log.acknowledged", "log.record", "log.snapshot", "log.pong", "log.refused", "ready",
+                    "bye",
+                ]
             case .control: ["configuration", "command", "refused", "reply", "ready", "log.ping", "ticket"]
             }
         return all + ["", "Ready", "nonsense", "\\u0000", String(repeating: "x", count: 3000)]

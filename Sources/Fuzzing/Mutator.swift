@@ -16,7 +16,9 @@ public struct Mutator: Sendable {
     ]
 
     private static let tokens: [[UInt8]] =
-        (numbers + ["{", "}", "[", "]", ":", ",", "\"", "\\", "\\u", "\\ud800", "\\u0000", "\u{0}", "\u{1b}", "\u{feff}"])
+        (numbers + [
+            "{", "}", "[", "]", ":", ",", "\"", "\\", "\\u", "\\ud800", "\\u0000", "\u{0}", "\u{1b}", "\u{feff}",
+        ])
         .map { Array($0.utf8) } + [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80]]
 
     /// One to four changes.
@@ -51,7 +53,9 @@ public struct Mutator: Sendable {
         bytes.replaceSubrange(start..<end, with: Array(Self.numbers[random.below(Self.numbers.count)].utf8))
     }
 
-    public mutating func noise(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) } }
+    public mutating func noise(_ count: Int) -> [UInt8] {
+        (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    }
 
     public mutating func pick<Item>(_ items: [Item]) -> Item { items[random.below(items.count)] }
 }

@@ -39,7 +39,7 @@ final class RawPeer {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
-                send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
             guard count > 0 else { return false }
             sent += count
@@ -63,7 +63,7 @@ final class RawPeer {
     /// Throws away what was answered: closing with something unread would reset the connection and lose what was sent.
     func discardAnswers() {
         var buffer = [UInt8](repeating: 0, count: 65536)
-        while recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT.rawValue)) > 0 {}
+        while recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT)) > 0 {}
     }
 
     // MARK: ZMTP
@@ -77,7 +77,8 @@ final class RawPeer {
         func property(_ name: String, _ value: [UInt8]) -> [UInt8] {
             [UInt8(name.utf8.count)] + Array(name.utf8) + bigEndian(UInt32(value.count)) + value
         }
-        let body = [5] + Array("READY".utf8) + property("Socket-Type", Array(type.utf8)) + property("Identity", identity)
+        let body =
+            [5] + Array("READY".utf8) + property("Socket-Type", Array(type.utf8)) + property("Identity", identity)
         return frame(body, flags: 4)
     }
 

@@ -166,7 +166,9 @@ struct LogServerCore<Reducer: LogReducer> {
         }
         if peers.count >= settings.maxPeers,
             // Rather one that waits for nothing, reads nothing and writes nothing.
-            let idle = peers.indices.min(by: { isBusy($0) == isBusy($1) ? peers[$0].lastHeard < peers[$1].lastHeard : isBusy($1) })
+            let idle = peers.indices.min(by: {
+                isBusy($0) == isBusy($1) ? peers[$0].lastHeard < peers[$1].lastHeard : isBusy($1)
+            })
         {
             actions.append(.forget(peers[idle].id))
             peers.remove(at: idle)

@@ -15,7 +15,8 @@ extension Pipeline {
             options.messages = 5000
             let report = try LiveFuzzer(run: play.run, options: options).fuzz()
             #expect(report.problems == [], "\(report.text)")
-            #expect(Set(report.sockets.map { $0.name.prefix { $0 != "." } }) == ["control", "samples", "mining", "memory"])
+            #expect(
+                Set(report.sockets.map { $0.name.prefix { $0 != "." } }) == ["control", "samples", "mining", "memory"])
             for socket in report.sockets {
                 for check in ["frames", "header", "version", "run", "tensors", "type", "body"] {
                     #expect(socket.counted["bad.\(check)", default: 0] > 0, "\(socket.name) \(check):\n\(report.text)")
