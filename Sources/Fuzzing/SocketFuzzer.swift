@@ -112,8 +112,8 @@ struct SocketFuzzer {
             peer.write(RawPeer.greeting + RawPeer.ready(identity: identity()))
             guard peer.awaitHandshake() else { break }
             if malice == .hugeFrame {
-                let size = forge.mutator.pick([UInt64.max, 1 << 63, 1 << 50, 1 << 31, (1 << 30) + 1, 1 << 29])
-                peer.write([2] + RawPeer.bigEndian(size) + forge.mutator.noise(100))
+                let sizes: [UInt64] = [.max, 1 << 63, 1 << 50, 1 << 31, (1 << 30) + 1, 1 << 29]
+                peer.write([2] + RawPeer.bigEndian(forge.mutator.pick(sizes)) + forge.mutator.noise(100))
             } else {
                 let whole = RawPeer.message(forge.message(.wrongType))
                 peer.write(Array(whole.dropLast(1 + forge.mutator.random.below(whole.count))))
