@@ -15,7 +15,8 @@ struct Live: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send bad messages to every socket of a run at work.")
 
-    @Option(help: "The run's directory.") var run: String
+    @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory.", valueName: "dir")) var directory:
+        String
     @Option(help: "Bad messages to each socket.") var messages = 1_000_000
     @Option(help: "Equal seeds send equal messages.") var seed: UInt64 = 1
     @Option(help: "Seconds after which it stops, done or not.") var seconds = 600
@@ -33,7 +34,7 @@ struct Live: ParsableCommand {
         options.seed = seed
         options.limit = .seconds(seconds)
         let isTerminal = isatty(STDERR_FILENO) == 1
-        let report = try LiveFuzzer(run: run, options: options).fuzz { sent in
+        let report = try LiveFuzzer(run: directory, options: options).fuzz { sent in
             if isTerminal { FileHandle.standardError.write(Data("\r\(sent) messages".utf8)) }
         }
         if isTerminal { FileHandle.standardError.write(Data("\r\u{1b}[K".utf8)) }
