@@ -39,11 +39,13 @@ struct WorkerTable: Sendable {
     }
 
     private mutating func settle(_ place: Int, _ peer: PeerID) {
-        guard let worker = workers[place] else {
+        // Looked at in place: this runs with every message, and a copy of a worker counts references.
+        guard workers[place] != nil else {
             places[peer] = nil
             free.append(place)
             return queue.set(place, load: nil)
         }
-        queue.set(place, load: worker.isOpen && worker.held.count < worker.credit ? worker.held.count : nil)
+        let held = workers[place]!.held.count
+        queue.set(place, load: workers[place]!.isOpen && held < workers[place]!.credit ? held : nil)
     }
 }
