@@ -67,7 +67,7 @@ let package = Package(
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
-            exclude: ["PROTOCOL.md"]),
+            exclude: ["PROTOCOL.md", "CAPACITY.md"]),
 
         // What each stage does with the above; one folder per stage.
         .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),
@@ -84,6 +84,9 @@ let package = Package(
             path: "Sources/Stages/Evaluator"),
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
 
+        // Bad peers, for `tools/fuzz` and tests.
+        .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit"]),
+
         // Executables: main files only.
         .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
         .executableTarget(name: "picoflow-loader", dependencies: ["LoaderStage"]),
@@ -91,6 +94,10 @@ let package = Package(
         .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),
         .executableTarget(name: "picoflow-miner", dependencies: ["MinerStage"]),
         .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
+
+        // What `tools/bench` and `tools/fuzz` run.
+        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", arguments]),
+        .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.
         .target(name: "TestSupport", dependencies: ["Basics"]),
@@ -108,8 +115,9 @@ let package = Package(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+        .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing", "Tensors", "TestSupport"]),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "TestSupport"],
+            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "Fuzzing", "TestSupport"],
             path: "Tests/Pipeline"),
     ],
     swiftLanguageModes: [.v6],

@@ -68,10 +68,7 @@ extension SupervisorCore {
             // A third-party command may start its stage through a shell.
             members[index].pid == hello.pid || settings(of: hello.replica)?.exec != nil
         else {
-            actions.append(
-                .log(
-                    .warning,
-                    "refused \(hello.replica), process \(hello.pid) on \(hello.host): it was not started by this run"))
+            noteRefusal(of: hello, now, &actions)
             return actions.append(.send(.refused("this run has not started you"), to: peer))
         }
         members[index].lastHeard = now

@@ -47,6 +47,7 @@ public struct SupervisorCore: Sendable {
     var furthestStep: UInt64
     /// Grows with every step beyond that, and with every evaluated image.
     var progress = 0
+    var refusals = ReportLimit(interval: .seconds(1))
 
     enum Ending: Sendable {
         case asked

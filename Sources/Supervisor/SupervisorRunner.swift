@@ -124,7 +124,9 @@ public final class SupervisorRunner {
         while true {
             let now = start.duration(to: clock.now)
             // Messages before exits: a stage's last words come before its death.
-            while let received = try server.receive() {
+            var heard = 0
+            while heard < ControlServer.burst, let received = try server.receive() {
+                heard += 1
                 queue.append(.message(received.message, from: received.peer, incarnation: received.incarnation))
             }
             for outside in inbox.take() {
@@ -168,6 +170,9 @@ public final class SupervisorRunner {
     {
         switch action {
         case .spawn(let replica): return try spawn(replica)
+        case .send(.reply(var report), let peer):
+            report.control = server.frameCounts.metrics("control")
+            try server.send(.reply(report), to: peer)
         case .send(let outbound, let peer):
             server.epoch = core.plan.epoch
             try server.send(outbound, to: peer)

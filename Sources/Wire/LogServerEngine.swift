@@ -78,6 +78,7 @@ final class LogServerEngine<Reducer: LogReducer> {
     }
     var statistics: LogServerStatistics { core.statistics }
     func isCutOff(_ peer: LogPeer) -> Bool { core.isCutOff(peer) }
+    func admits(_ peer: LogPeer) -> Bool { core.admits(peer) }
 
     /// Handles one event.
     ///

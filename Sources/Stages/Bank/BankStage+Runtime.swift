@@ -32,7 +32,8 @@ extension BankStage {
                 runtime.stop.onStop { _ in server.stop() }
                 runtime.setMetrics {
                     let position = server.position
-                    return ["sequence": Double(position.sequence.rawValue)]
+                    return server.statistics.frames.metrics("memory")
+                        .merging(["sequence": Double(position.sequence.rawValue)]) { $1 }
                 }
                 runtime.report(.running)
             }

@@ -75,6 +75,12 @@ final class TrainingLoop {
             log = nil
         }
         self.pools = pools
+        runtime.setMetrics { [pools] in
+            let links = [LinkName.samples, .mining]
+            return zip(links, pools).reduce(into: [:]) { all, pair in
+                all.merge(pair.1.statistics.frames.metrics(pair.0.rawValue)) { $1 }
+            }
+        }
         metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
         feed = try SampleFeed(
             pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
