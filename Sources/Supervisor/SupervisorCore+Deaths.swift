@@ -55,6 +55,7 @@ extension SupervisorCore {
         let delay = min(timing.longestBackoff, timing.backoff * (1 << (members[index].failures - 1)))
         members[index].life = .waiting(until: now + delay)
         actions.append(.log(.warning, "\(replica): \(why); starting it again"))
+        actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
     }
 
     func describe(_ end: ProcessEnd, _ line: String?, of replica: Replica) -> String {
@@ -69,8 +70,9 @@ extension SupervisorCore {
             if isEvaluating { actions.append(.evaluationWorkerLost(name, expected: expected)) }
             return
         }
-        for compute in members where compute.kind == .compute && compute.isWorking {
-            if let peer = compute.peer {
+        let consumers = Set(plan.consumers(of: member.replica.stage))
+        for consumer in members where consumers.contains(consumer.replica.stage) && consumer.isWorking {
+            if let peer = consumer.peer {
                 actions.append(.send(.command(Command(expected ? .expectLoss : .workerLost, worker: name)), to: peer))
                 if expected { actions.append(.send(.command(Command(.workerLost, worker: name)), to: peer)) }
             }

@@ -52,7 +52,7 @@ extension SupervisorCore {
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
             let configuration = try? plan.configuration(for: hello.replica)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
-        if let known = fingerprints[hello.kind] {
+        if let known = fingerprints[hello.stage] {
             if let difference = hello.fingerprint.difference(from: known) {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
@@ -62,8 +62,8 @@ extension SupervisorCore {
                 if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
             }
         } else {
-            fingerprints[hello.kind] = hello.fingerprint
-            actions.append(.journal(.fingerprint(kind: hello.kind, hello.fingerprint)))
+            fingerprints[hello.stage] = hello.fingerprint
+            actions.append(.journal(.fingerprint(stage: hello.stage, hello.fingerprint)))
         }
         let isNew = members[index].incarnation == nil
         members[index].peer = peer
@@ -94,6 +94,7 @@ extension SupervisorCore {
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
+            actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))
         case .note: actions.append(.log(.info, "\(replica): \(event.message)"))
         }
     }

@@ -17,7 +17,8 @@ public struct SupervisorCore: Sendable {
     public internal(set) var phase = StatusReport.Phase.starting
     /// In starting order: training stages, then evaluators.
     var members: [Member]
-    var fingerprints: [StageKind: Fingerprint]
+    /// By stage.
+    var fingerprints: [String: Fingerprint]
     /// Compute's newest.
     public internal(set) var metrics: StepMetrics?
     public internal(set) var checkpoint: Checkpoint?
@@ -70,6 +71,9 @@ public struct SupervisorCore: Sendable {
         advance(now, &actions)
         return actions
     }
+
+    /// The newest step that compute has reported, or the one that it started from.
+    var newestStep: UInt64 { metrics?.step ?? plan.resume?.step ?? 0 }
 
     public func report() -> StatusReport {
         let rate = metrics?.imagesPerSecond

@@ -61,6 +61,8 @@ public enum SupervisorAction: Sendable, Equatable {
     case signal(Replica, Int32)
     case journal(JournalEntry)
     case log(LogLevel, String)
+    /// For the event files: a sentence under a tag, at compute's newest step.
+    case runEvent(tag: String, String, step: UInt64)
     case startEvaluation(checkpoint: String)
     /// Nobody waits for its result any more.
     case cancelEvaluation

@@ -16,6 +16,7 @@ final class TrainingLoop {
     private var miners: MiningClient?
     private let log: LogWriter?
     private let metrics: MetricsFile
+    private let events: EventFile
     private let pools: [PoolConsumer]
     private var step: UInt64
     /// Images per second, smoothed over about the last 20 steps.
@@ -53,6 +54,9 @@ final class TrainingLoop {
         }
         self.pools = pools
         metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
+        events = EventFile(
+            folder: configuration.runDirectory + "/events/\(runtime.replica)", continuingAfter: done,
+            onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") })
         feed = try SampleFeed(
             pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
     }
@@ -74,6 +78,7 @@ final class TrainingLoop {
         }
         let folder = try checkpoint()
         if step == last { runtime.finished(step: step, checkpoint: folder) }
+        events.flush()
         for pool in pools { pool.close() }
         log?.close()
     }
@@ -152,6 +157,7 @@ final class TrainingLoop {
             skipped: outcome?.skipped ?? 0, milliseconds: total, waitedForSamples: watch.phases["samples"] ?? 0,
             waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases)
         try metrics.append(line)
+        events.append(line)
         runtime.report(line)
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {
             throw UserError(
