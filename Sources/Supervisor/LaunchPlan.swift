@@ -22,13 +22,13 @@ public struct LaunchPlan: Sendable {
     public var epoch: Epoch
     public var resume: Checkpoint?
     public var addresses: LinkAddresses
-    /// The run's fingerprints so far, from the journal.
-    public var fingerprints: [StageKind: Fingerprint]
+    /// The run's fingerprints so far by stage, from the journal.
+    public var fingerprints: [String: Fingerprint]
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
         epoch: Epoch,
-        resume: Checkpoint? = nil, addresses: LinkAddresses, fingerprints: [StageKind: Fingerprint] = [:]
+        resume: Checkpoint? = nil, addresses: LinkAddresses, fingerprints: [String: Fingerprint] = [:]
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -60,6 +60,11 @@ public struct LaunchPlan: Sendable {
         evaluator.threads = compute?.threads
         if let compute { evaluator.device = compute.device }
         return [evaluator]
+    }
+
+    /// The stages that take their samples or their mining from a stage: compute, or a stage in between.
+    func consumers(of stage: String) -> [String] {
+        topology.stages.filter { $0.samples == stage || $0.mining == stage }.map(\.name)
     }
 
     func settings(of replica: Replica) -> StageSettings? {
