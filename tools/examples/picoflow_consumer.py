@@ -101,6 +101,10 @@ class Consumer:
             if peer and identity in self.peers:
                 self.drop(identity, blame=True)
 
+    def leave(self):
+        for identity in list(self.peers):
+            self.send(identity, "bye")
+
     def tick(self):
         now = time.monotonic()
         for identity, peer in list(self.peers.items()):

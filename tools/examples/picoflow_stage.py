@@ -65,6 +65,12 @@ class Link:
     def tick(self):
         self.send(*self.pulse())
 
+    def leave(self):
+        """We are about to end."""
+
+    def lose(self, worker, expected):
+        """The supervisor tells of a lost worker; for who consumes a pool."""
+
     def receive(self, frames):
         try:
             head, body, arrays = decode(*frames)
@@ -129,8 +135,7 @@ class Control(Link):
     def end(self, reason, failure=None):
         """Takes leave of everybody and ends the process."""
         for link in links:
-            if isinstance(link, Worker):
-                link.send("bye")
+            link.leave()
         if failure:
             self.send("event", dict(kind="failed", message=" ".join(failure.split())))
         self.send("bye", dict(reason=reason))
@@ -149,6 +154,9 @@ class Worker(Link):
 
     def join(self):
         self.session, self.is_joined, self.queue, self.next = self.session + 1, False, {}, 0
+
+    def leave(self):
+        self.send("bye")
 
     def pulse(self):
         if self.is_joined and time.monotonic() - self.heard >= self.silence:
@@ -193,10 +201,6 @@ class Worker(Link):
         if ticket in self.executing:  # not cancelled meanwhile
             self.executing.remove(ticket)
             self.send(type, answer, result, ticket)
-
-
-# Only who consumes a pool itself needs to know of lost workers.
-Link.lose = lambda self, worker, expected: None
 
 
 class Cancelled(Exception):
