@@ -110,7 +110,8 @@ let package = Package(
         .testTarget(name: "ContrastTests", dependencies: ["Contrast", "TestSupport"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "MemoryKitTests", dependencies: ["BankStage", "MinerStage", "TestSupport"]),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport", yams], exclude: ["Golden"]),
         .testTarget(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),

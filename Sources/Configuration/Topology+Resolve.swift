@@ -9,17 +9,21 @@ extension Topology {
     ///   - path: the topology's YAML.
     ///   - replicas: `loader=3`, …, as `--stage` has them; each over the file's count and over earlier ones.
     ///   - recipe: what will be trained; where given, the stages that it needs must be there.
+    ///   - programs: where third-party programs are looked up; nil, for a topology that is not started here, looks up none.
     /// - Throws: `UserError`, one line with place and nearest name, for the first thing that is wrong.
-    public static func resolve(path: String, replicas: [String] = [], recipe: Recipe? = nil) throws -> Topology {
-        try resolve(Document.load(path), path: path, replicas: replicas, recipe: recipe)
+    public static func resolve(
+        path: String, replicas: [String] = [], recipe: Recipe? = nil, programs: ThirdPartyPrograms? = nil
+    ) throws -> Topology {
+        try resolve(Document.load(path), path: path, replicas: replicas, recipe: recipe, programs: programs)
     }
 
-    /// Like `resolve(path:replicas:recipe:)` for YAML in memory, `path` naming it in messages.
-    public static func resolve(yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil) throws
-        -> Topology
-    {
+    /// Like `resolve(path:replicas:recipe:programs:)` for YAML in memory, `path` naming it in messages.
+    public static func resolve(
+        yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil, programs: ThirdPartyPrograms? = nil
+    ) throws -> Topology {
         try resolve(
-            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe)
+            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe,
+            programs: programs)
     }
 
     /// All that is set, as a topology that resolves to an equal one.
@@ -34,7 +38,7 @@ extension Topology {
     }
 
     private static func resolve(
-        _ document: Document, path: String, replicas: [String], recipe: Recipe?
+        _ document: Document, path: String, replicas: [String], recipe: Recipe?, programs: ThirdPartyPrograms?
     ) throws -> Topology {
         var topology = Topology()
         var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages", "autoscale"])
@@ -75,6 +79,7 @@ extension Topology {
         }
         try Wiring(topology: topology, path: path, reader: reader).check(for: recipe)
         try topology.checkAutoscale(path: path, reader)
+        if let programs { try topology.find(programs, path: path, reader: reader) }
         return topology
     }
 

@@ -61,7 +61,8 @@ public struct StageSettings: Codable, Sendable, Equatable {
     public var device = DeviceChoice()
     /// Program and arguments of a third-party stage; the executable of its kind where nil.
     public var exec: [String]?
-    /// Compute: the stage whose pool serves samples.
+    /// Compute: the stage whose pool serves samples. A third-party loader may have it too: it stands in between then,
+    /// changes what it draws from there and serves the outcome.
     public var samples: String?
     /// Compute: the stage whose pool serves losses and gradients of anchors.
     public var mining: String?

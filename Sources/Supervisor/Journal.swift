@@ -8,8 +8,9 @@ import Wire
 public enum JournalEntry: Codable, Equatable, Sendable {
     /// A start of compute: everything after it belongs to this epoch. Durable before any process is started under it.
     case epoch(EpochStart)
-    /// The first fingerprint of a kind; later workers of the kind must have the same.
-    case fingerprint(kind: StageKind, Fingerprint)
+    /// The first fingerprint of a stage; later replicas of it must have the same. Two stages of one kind may compute by
+    /// different programs, so it is the stage's and not the kind's.
+    case fingerprint(stage: String, Fingerprint)
     /// An unreadable sample was replaced by an all-ignore one.
     case sampleSkipped(String, step: UInt64?)
     /// A stage has another number of replicas; for readers only, as it changes no results.
@@ -55,7 +56,9 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         case "epoch": self = .epoch(try values.decode(EpochStart.self, forKey: .start))
         case "fingerprint":
             self = .fingerprint(
-                kind: try values.decode(StageKind.self, forKey: .kind),
+                // Earlier journals named the kind, which stages are called after unless a topology names them.
+                stage: try values.decodeIfPresent(String.self, forKey: .stage)
+                    ?? values.decode(String.self, forKey: .kind),
                 try values.decode(Fingerprint.self, forKey: .fingerprint))
         case "sample-skipped":
             self = .sampleSkipped(
@@ -85,9 +88,9 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         case .epoch(let start):
             try values.encode("epoch", forKey: .entry)
             try values.encode(start, forKey: .start)
-        case .fingerprint(let kind, let fingerprint):
+        case .fingerprint(let stage, let fingerprint):
             try values.encode("fingerprint", forKey: .entry)
-            try values.encode(kind, forKey: .kind)
+            try values.encode(stage, forKey: .stage)
             try values.encode(fingerprint, forKey: .fingerprint)
         case .sampleSkipped(let message, let step):
             try values.encode("sample-skipped", forKey: .entry)
@@ -162,11 +165,11 @@ public final class Journal {
     /// The epoch that the next start takes.
     public var nextEpoch: Epoch { Epoch((epochs.map(\.epoch.rawValue).max() ?? 0) + 1) }
 
-    /// The run's fingerprint of each kind.
-    public var fingerprints: [StageKind: Fingerprint] {
-        var found: [StageKind: Fingerprint] = [:]
-        for case .fingerprint(let kind, let fingerprint) in entries where found[kind] == nil {
-            found[kind] = fingerprint
+    /// The run's fingerprint of each stage.
+    public var fingerprints: [String: Fingerprint] {
+        var found: [String: Fingerprint] = [:]
+        for case .fingerprint(let stage, let fingerprint) in entries where found[stage] == nil {
+            found[stage] = fingerprint
         }
         return found
     }

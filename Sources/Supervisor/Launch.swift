@@ -60,8 +60,9 @@ public struct Launch {
     ) throws -> Launch {
         let directory = try RunDirectory.resume(path)
         let recipe = try Recipe.resolve(path: directory.recipePath)
-        let topology = try Topology.resolve(path: directory.topologyPath, replicas: replicas, recipe: recipe)
-            .withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        let topology = try Topology.resolve(
+            path: directory.topologyPath, replicas: replicas, recipe: recipe, programs: .ofThisProcess()
+        ).withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         let journal = try Journal(path: directory.journalPath)
         let threads = topology.stage(of: .compute)?.threads ?? 1

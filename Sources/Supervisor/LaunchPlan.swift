@@ -24,8 +24,8 @@ public struct LaunchPlan: Sendable {
     public var addresses: LinkAddresses
     /// The folder of the keys that may join; nil where the run does not listen.
     public var keys: String?
-    /// The run's fingerprints so far, from the journal.
-    public var fingerprints: [StageKind: Fingerprint]
+    /// The run's fingerprints so far by stage, from the journal.
+    public var fingerprints: [String: Fingerprint]
     /// The run's swaps so far, from the journal.
     public var history = SwapHistory()
     /// Replicas of the stages that were scaled under a supervisor whose stages are taken over.
@@ -35,7 +35,7 @@ public struct LaunchPlan: Sendable {
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
         epoch: Epoch,
         resume: Checkpoint? = nil, addresses: LinkAddresses, keys: String? = nil,
-        fingerprints: [StageKind: Fingerprint] = [:]
+        fingerprints: [String: Fingerprint] = [:]
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -75,6 +75,11 @@ public struct LaunchPlan: Sendable {
         JournalEntry.EpochStart(
             epoch: epoch, time: StageLogHandler.timestamp(), from: checkpoint?.step,
             computeThreads: topology.stage(of: .compute)?.threads ?? 1)
+    }
+
+    /// The stages that take their samples or their mining from a stage: compute, or a stage in between.
+    func consumers(of stage: String) -> [String] {
+        topology.stages.filter { $0.samples == stage || $0.mining == stage }.map(\.name)
     }
 
     func settings(of replica: Replica) -> StageSettings? {

@@ -60,6 +60,7 @@ extension SupervisorCore {
         }
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
         actions.append(.log(.warning, "\(replica): \(why); starting it again"))
+        actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
     }
 
     /// How long after so many failures in a row another start waits.
@@ -79,8 +80,9 @@ extension SupervisorCore {
             if isEvaluating { actions.append(.evaluationWorkerLost(name, expected: expected)) }
             return
         }
-        for compute in members where compute.kind == .compute && compute.isWorking {
-            if let peer = compute.peer {
+        let consumers = Set(plan.consumers(of: member.replica.stage))
+        for consumer in members where consumers.contains(consumer.replica.stage) && consumer.isWorking {
+            if let peer = consumer.peer {
                 actions.append(.send(.command(Command(expected ? .expectLoss : .workerLost, worker: name)), to: peer))
                 if expected { actions.append(.send(.command(Command(.workerLost, worker: name)), to: peer)) }
             }

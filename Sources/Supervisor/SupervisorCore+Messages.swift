@@ -128,6 +128,7 @@ extension SupervisorCore {
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
+            actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))
         case .swapPlanned:
             if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index, now, &actions) }
         case .swapRefused:

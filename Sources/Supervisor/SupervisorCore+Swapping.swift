@@ -218,14 +218,14 @@ extension SupervisorCore {
     /// What all workers of a member's program must say; nil before the first said it.
     func fingerprint(of member: Member) -> Fingerprint? {
         let first = firstGeneration(withProgramOf: member)
-        return first == .first ? fingerprints[member.kind] : history.fingerprints[first]
+        return first == .first ? fingerprints[member.replica.stage] : history.fingerprints[first]
     }
 
     mutating func keep(_ fingerprint: Fingerprint, of member: Member) -> JournalEntry {
         let first = firstGeneration(withProgramOf: member)
         guard first > .first else {
-            fingerprints[member.kind] = fingerprint
-            return .fingerprint(kind: member.kind, fingerprint)
+            fingerprints[member.replica.stage] = fingerprint
+            return .fingerprint(stage: member.replica.stage, fingerprint)
         }
         history.fingerprints[first] = fingerprint
         return .programFingerprint(first, fingerprint)

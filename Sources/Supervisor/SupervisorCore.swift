@@ -22,7 +22,8 @@ public struct SupervisorCore: Sendable {
     /// Who joined from elsewhere, in the order in which they came.
     var hosts: [JoinedHost] = []
     var hasAnnouncedEnd = false
-    var fingerprints: [StageKind: Fingerprint]
+    /// By stage.
+    var fingerprints: [String: Fingerprint]
     /// Compute's newest.
     public internal(set) var metrics: StepMetrics?
     public internal(set) var checkpoint: Checkpoint?
@@ -108,6 +109,9 @@ public struct SupervisorCore: Sendable {
         advance(now, &actions)
         return actions
     }
+
+    /// The newest step that compute has reported, or the one that it started from.
+    var newestStep: UInt64 { metrics?.step ?? plan.resume?.step ?? 0 }
 
     public func report() -> StatusReport {
         let rate = metrics?.imagesPerSecond

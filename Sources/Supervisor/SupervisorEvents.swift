@@ -101,6 +101,8 @@ public enum SupervisorAction: Sendable, Equatable {
     /// Read the list of allowed keys again; the answer to the client follows.
     case reloadKeys(for: ControlPeer)
     case log(LogLevel, String)
+    /// For the event files: a sentence under a tag, at compute's newest step.
+    case runEvent(tag: String, String, step: UInt64)
     case startEvaluation(checkpoint: String)
     /// Nobody waits for its result any more.
     case cancelEvaluation

@@ -44,6 +44,8 @@ public final class SupervisorRunner {
     private let context = Context()
     private let inbox: Inbox
     private let processes: ProcessTable
+    /// Nil where the run's files are not to be written.
+    private let events: RunEvents?
     private let evaluationStop = StopToken()
     private let lossListener = LossListener()
     private var evaluated: (done: Int, total: Int)?
@@ -79,6 +81,10 @@ public final class SupervisorRunner {
         self.evaluation = evaluation
         self.environment = environment
         self.display = display
+        // Who journals a run also tells its story.
+        events = files.journal.map { _ in
+            RunEvents(runDirectory: files.directory) { display.log(.warning, $0) }
+        }
         let inbox = Inbox()
         self.inbox = inbox
         processes = ProcessTable { inbox.put(.exit($0)) }
@@ -180,6 +186,7 @@ public final class SupervisorRunner {
         case .journal(let entry): try files.journal?.append(entry)
         case .beginEpoch: return try beginEpoch()
         case .log(let level, let text): display.log(level, text)
+        case .runEvent(let tag, let text, let step): events?.text(tag, text, step: step)
         case .startEvaluation(let checkpoint): startEvaluation(checkpoint, sender)
         case .cancelEvaluation:
             evaluationStop.request(.stop)

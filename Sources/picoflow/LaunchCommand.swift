@@ -102,7 +102,8 @@ struct LaunchCommand: ParsableCommand {
             throw UserError("give a topology and --recipe")
         }
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
-        let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
+        let topology = try Topology.resolve(
+            path: topologyPath, replicas: stage.replicas, recipe: recipe, programs: .ofThisProcess())
         let dataset = try DatasetSummary(opening: recipe.dataset)
         let directory =
             directory ?? "runs/"

@@ -19,7 +19,7 @@ final class FakeRun {
 
     init(
         hasEvaluation: Bool = false, goal: LaunchPlan.Goal = .train, loaders: Int = 2,
-        determinism: Determinism = .strict, fingerprints: [StageKind: Fingerprint] = [:]
+        determinism: Determinism = .strict, fingerprints: [String: Fingerprint] = [:]
     ) throws {
         core = SupervisorCore(
             plan: try FakeRun.plan(goal: goal, loaders: loaders, determinism: determinism, fingerprints: fingerprints),
@@ -30,7 +30,7 @@ final class FakeRun {
 
     static func plan(
         goal: LaunchPlan.Goal = .train, loaders: Int = 2, determinism: Determinism = .strict,
-        fingerprints: [StageKind: Fingerprint] = [:], directory: String = "/runs/fake"
+        fingerprints: [String: Fingerprint] = [:], directory: String = "/runs/fake"
     ) throws -> LaunchPlan {
         var recipe = Recipe()
         recipe.determinism = determinism
@@ -43,6 +43,17 @@ final class FakeRun {
             addresses: LinkAddresses(folder: "/tmp/none"), fingerprints: fingerprints)
     }
 
+    /// Puts a third-party stage between loaders and compute.
+    func insertCutout() {
+        var plan = core.plan
+        var cutout = StageSettings()
+        (cutout.name, cutout.samples, cutout.exec, cutout.threads) = ("cutout", "loader", ["cutout"], 1)
+        plan.topology.stages.append(cutout)
+        let compute = plan.topology.stages.firstIndex { $0.kind == .compute }!
+        plan.topology.stages[compute].samples = "cutout"
+        core = SupervisorCore(plan: plan, hasEvaluation: false)
+    }
+
     static let dataset = DatasetSummary(classes: ["a", "b"], palette: [[0, 0, 0], [1, 1, 1]], images: 3)
 
     static func topology(loaders: Int) -> Topology {
@@ -53,6 +64,8 @@ final class FakeRun {
             stage.kind = kind
             stage.replicas = count
             stage.threads = 1
+            if kind == .compute { (stage.samples, stage.mining) = ("loader", "miner") }
+            if kind == .compute || kind == .miner { stage.memory = "bank" }
             topology.stages.append(stage)
         }
         return topology
@@ -94,9 +107,10 @@ final class FakeRun {
 
     @discardableResult
     func hello(
-        _ replica: Replica, fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same"), epoch: Epoch? = nil
+        _ replica: Replica, kind: StageKind? = nil,
+        fingerprint: Fingerprint = Fingerprint(versions: [:], hash: "same"), epoch: Epoch? = nil
     ) -> [SupervisorAction] {
-        let kind = StageKind(rawValue: replica.stage)!
+        let kind = kind ?? StageKind(rawValue: replica.stage)!
         let hello = Hello(
             stage: replica.stage, id: replica.id, kind: kind, pid: pids[replica] ?? 0, host: "here",
             fingerprint: fingerprint, epoch: epoch)
@@ -136,6 +150,7 @@ extension Replica {
     static let compute = Replica("compute", 1)
     static let bank = Replica("bank", 1)
     static let miner = Replica("miner", 1)
+    static let cutout = Replica("cutout", 1)
     static let evaluator = Replica("evaluator", 1)
     static func loader(_ id: Int) -> Replica { Replica("loader", id) }
 }

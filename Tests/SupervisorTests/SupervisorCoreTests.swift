@@ -60,17 +60,42 @@ import Wire
 
     // MARK: Fingerprints
 
-    @Test func firstFingerprintOfAKindIsJournalled() throws {
+    @Test func firstFingerprintOfAStageIsJournalled() throws {
         let run = try FakeRun()
         run.handle(.start)
         let journalled = run.actions.compactMap {
-            if case .journal(.fingerprint(let kind, _)) = $0 { kind } else { nil }
+            if case .journal(.fingerprint(let stage, _)) = $0 { stage } else { nil }
         }
-        #expect(journalled == [.bank, .compute, .loader, .miner])
+        #expect(journalled == ["bank", "compute", "loader", "miner"])
+    }
+
+    @Test func stagesOfOneKindMayComputeByDifferentPrograms() throws {
+        let run = try FakeRun()
+        run.insertCutout()
+        run.handle(.start, answering: false)
+        run.hello(.loader(1))
+        let other = Fingerprint(versions: ["numpy": "1.24"], hash: "other")
+        let answer = run.hello(.cutout, kind: .loader, fingerprint: other)
+        #expect(answer.contains { if case .send(.configuration, to: run.peer(.cutout)) = $0 { true } else { false } })
+        #expect(answer.contains(.journal(.fingerprint(stage: "cutout", other))))
+    }
+
+    @Test func lossIsToldToWhoeverTakesTheStagesWork() throws {
+        let run = try FakeRun()
+        run.insertCutout()
+        run.handle(.start, answering: false)
+        for replica in [Replica.bank, .compute, .loader(1), .loader(2), .miner] { run.hello(replica) }
+        run.hello(.cutout, kind: .loader)
+        let loader = run.exit(.loader(1), .signal(9))
+        #expect(loader.commands(to: run.peer(.cutout)) == [Command(.workerLost, worker: "loader-1")])
+        #expect(loader.commands(to: run.peer(.compute)) == [])
+        let computes = run.peer(.compute)
+        let cutout = run.exit(.cutout, .signal(9))
+        #expect(cutout.commands(to: computes) == [Command(.workerLost, worker: "cutout-1")])
     }
 
     @Test func differentFingerprintIsRefusedAndEndsTheRun() throws {
-        let run = try FakeRun(fingerprints: [.loader: Fingerprint(versions: ["libjpeg": "2.0"], hash: "same")])
+        let run = try FakeRun(fingerprints: ["loader": Fingerprint(versions: ["libjpeg": "2.0"], hash: "same")])
         run.handle(.start, answering: false)
         let answer = run.hello(.loader(1), fingerprint: Fingerprint(versions: ["libjpeg": "2.1"], hash: "same"))
         #expect(answer.contains { if case .send(.refused, to: run.peer(.loader(1))) = $0 { true } else { false } })
@@ -79,14 +104,15 @@ import Wire
     }
 
     @Test func differentFingerprintOfAnotherKindDoesNotMatter() throws {
-        let run = try FakeRun(fingerprints: [.compute: Fingerprint(versions: [:], hash: "other")])
+        let run = try FakeRun(fingerprints: ["compute": Fingerprint(versions: [:], hash: "other")])
         run.handle(.start, answering: false)
         let answer = run.hello(.loader(1))
         #expect(answer.contains { if case .send(.configuration, _) = $0 { true } else { false } })
     }
 
     @Test func relaxedRunTakesADifferentFingerprint() throws {
-        let run = try FakeRun(determinism: .relaxed, fingerprints: [.loader: Fingerprint(versions: [:], hash: "other")])
+        let run = try FakeRun(
+            determinism: .relaxed, fingerprints: ["loader": Fingerprint(versions: [:], hash: "other")])
         run.handle(.start, answering: false)
         let answer = run.hello(.loader(1))
         #expect(answer.contains { if case .send(.configuration, _) = $0 { true } else { false } })

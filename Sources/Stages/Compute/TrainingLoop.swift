@@ -17,6 +17,7 @@ final class TrainingLoop {
     private let log: LogWriter?
     private let metrics: MetricsFile
     private let ledger: Ledger
+    private let events: EventFile
     private let pools: [PoolConsumer]
     private let swaps: SwapGate
     private let waits = WaitTotals()
@@ -82,6 +83,9 @@ final class TrainingLoop {
             }
         }
         metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
+        events = EventFile(
+            folder: configuration.runDirectory + "/events/\(runtime.replica)", continuingAfter: done,
+            onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") })
         feed = try SampleFeed(
             pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
     }
@@ -105,6 +109,7 @@ final class TrainingLoop {
         }
         let folder = try checkpoint()
         if step == last { runtime.finished(step: step, checkpoint: folder) }
+        events.flush()
         for pool in pools { pool.close() }
         log?.close()
     }
@@ -207,6 +212,7 @@ final class TrainingLoop {
             generation: settings.generation == .first ? nil : settings.generation)
         waits.add(line)
         try metrics.append(line)
+        events.append(line)
         runtime.report(line)
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {
             throw UserError(

@@ -4,8 +4,10 @@ import Wire
 
 /// The links between stages. Consumers of a pool and the bank bind; the others connect.
 public enum LinkName: String, Codable, CaseIterable, Sendable {
-    /// Pool: loaders serve, compute consumes and binds.
+    /// Pool: loaders serve; compute consumes and binds. A stage in between serves it and draws from `upstream`.
     case samples
+    /// Pool: what `samples` is for a stage between loaders and compute: it consumes and binds, loaders serve.
+    case upstream
     /// Pool: miners serve, compute consumes and binds.
     case mining
     /// Log: the bank binds, compute appends, miners follow.
