@@ -79,6 +79,8 @@ public struct LaunchPlan: Sendable {
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
             endpoints: try endpoints(for: replica, settings), runDirectory: runDirectory, epoch: epoch,
-            resume: resume?.path)
+            resume: resume?.path,
+            rendezvous: settings.kind == .compute && settings.replicas > 1
+                ? settings.rendezvous ?? addresses.rendezvous(in: epoch) : nil)
     }
 }

@@ -15,11 +15,13 @@ public enum ComputeStage {
         try Torch.setThreads(configuration.threads)
         runtime.report(.preparing)
 
+        let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(
-            recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device)
+            recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,
+            group: ranks.group)
         var done: UInt64 = 0
         if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }
-        try TrainingLoop(runtime: runtime, trainer: trainer, after: done).run()
+        try TrainingLoop(runtime: runtime, ranks: ranks, trainer: trainer, after: done).run()
     }
 
     /// libtorch's version; kernels that differ show in the hash of a small convolution and its exponentials.

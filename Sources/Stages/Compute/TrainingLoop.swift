@@ -7,27 +7,36 @@ import Tensors
 import Wire
 
 /// The steps of a run, one after another: batch, forward, anchors to the miners, keys to the bank, cross-entropy's
-/// backward pass while they work, the backbone's backward pass, update.
+/// backward pass while they work, the backbone's backward pass, update. Of several ranks each does so with its part of
+/// the mini-batch; the first one writes what the run keeps.
 final class TrainingLoop {
     private let runtime: StageRuntime
     private let recipe: Recipe
+    private let ranks: Ranks
+    /// This rank's images within a mini-batch.
+    private let share: Range<Int>
     private let trainer: Trainer
     private var feed: SampleFeed
     private var miners: MiningClient?
     private let log: LogWriter?
-    private let metrics: MetricsFile
+    private let metrics: MetricsFile?
     private let pools: [PoolConsumer]
     private var step: UInt64
     /// Images per second, smoothed over about the last 20 steps.
     private var rate: Double?
+    /// Whether one of the ranks was asked for a checkpoint out of turn.
+    private var checkpointAsked = false
 
     /// - Parameter done: steps that the trainer's state already holds.
-    init(runtime: StageRuntime, trainer: Trainer, after done: UInt64) throws {
+    init(runtime: StageRuntime, ranks: Ranks, trainer: Trainer, after done: UInt64) throws {
         let configuration = runtime.configuration
         self.runtime = runtime
+        self.ranks = ranks
         self.trainer = trainer
         let recipe = configuration.recipe
         self.recipe = recipe
+        let share = ranks.share(of: recipe.schedule.batch)
+        self.share = share
         step = done
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         func pool(_ link: LinkName) throws -> PoolConsumer {
@@ -43,8 +52,8 @@ final class TrainingLoop {
             pools.append(mining)
             miners = MiningClient(pool: mining, recipe: recipe)
             let writer = try LogWriter(
-                connect: configuration.endpoint(.memory), as: runtime.sender, context: runtime.context,
-                onNote: { [logger = runtime.logger] in logger.info("\($0)") })
+                connect: configuration.endpoint(.memory), as: runtime.sender, rank: ranks.rank, of: ranks.count,
+                context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
             // The bank may still be reading its snapshot.
             _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: .seconds(120))
             log = writer
@@ -52,9 +61,12 @@ final class TrainingLoop {
             log = nil
         }
         self.pools = pools
-        metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
+        metrics =
+            ranks.isFirst
+            ? try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done) : nil
         feed = try SampleFeed(
-            pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
+            pool: samples, recipe: recipe, share: share, images: configuration.dataset.images,
+            padding: trainer.padding, after: done)
     }
 
     /// Trains until the recipe's last step or a stop; either ends with a checkpoint.
@@ -62,18 +74,19 @@ final class TrainingLoop {
         runtime.report(.running)
         let last = UInt64(recipe.schedule.iterations)
         while step < last {
-            guard !runtime.stop.isStopped else { break }
             do {
                 try train(step + 1)
             } catch is Stopped {
                 break
             }
             step += 1
-            let due = step % UInt64(recipe.checkpoints.every) == 0 || runtime.takeCheckpointRequest()
+            let due = step % UInt64(recipe.checkpoints.every) == 0 || checkpointAsked
             if due && step < last { try checkpoint() }
         }
         let folder = try checkpoint()
-        if step == last { runtime.finished(step: step, checkpoint: folder) }
+        if step == last {
+            if ranks.isFirst { runtime.finished(step: step, checkpoint: folder) } else { runtime.finished(step: step) }
+        }
         for pool in pools { pool.close() }
         log?.close()
     }
@@ -81,40 +94,59 @@ final class TrainingLoop {
     /// A stop was asked for while the step waited for another stage: the step is not taken.
     private struct Stopped: Error {}
 
-    /// A step that waits may be given up before its update; one that does not is finished.
+    /// A step that waits for its samples may be given up; one that has them is finished.
     private func giveUpOnStop() throws {
         if runtime.stop.isStopped { throw Stopped() }
+    }
+
+    /// This rank's part of the next mini-batch, once all ranks have theirs.
+    ///
+    /// - Throws: `Stopped` on all ranks where one of them was asked to stop.
+    private func nextBatch() throws -> Batch {
+        var own: Batch?
+        do {
+            own = try feed.next(check: giveUpOnStop)
+        } catch is Stopped {}
+        let isAsked = runtime.takeCheckpointRequest()
+        let agreed = try ranks.sum([own == nil ? 1 : 0, isAsked ? 1 : 0, Int64(own?.labelled ?? 0)])
+        checkpointAsked = agreed[1] > 0
+        guard agreed[0] == 0, var batch = own else { throw Stopped() }
+        batch.labelled = Int(agreed[2])
+        return batch
     }
 
     private func train(_ step: UInt64) throws {
         var watch = Stopwatch()
         runtime.report(.waiting, waitingOn: "samples")
-        let batch = try feed.next(check: giveUpOnStop)
+        let batch = try nextBatch()
         runtime.report(.running)
         watch.lap("samples")
 
-        // Dropout and all else that libtorch draws depends on the step alone.
-        try Torch.seed(KeyedRandom.seed(recipe.seed, purpose: "torch", step: step))
+        // Dropout and all else that libtorch draws depends on the step and the rank alone.
+        try Torch.seed(KeyedRandom.seed(recipe.seed, purpose: "torch", step: step, index: UInt64(ranks.rank)))
         let mines = recipe.contrast.enabled && step > UInt64(recipe.schedule.warmup)
         let pass = try trainer.forward(batch, learnsEmbedding: mines)
         watch.lap("forward")
 
         var anchors: [ClassAnchors] = []
         var grid: EmbeddingGrid?
+        var firstPixel = 0
         if let embedding = pass.embedding, let log {
             let seen = try EmbeddingGrid(
                 embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
                 labels: batch.labels)
             if mines {
-                anchors = try AnchorSelection.select(
-                    labels: seen.labels, predictions: seen.predictions, settings: recipe.contrast, seed: recipe.seed,
-                    step: step)
-                try miners!.send(anchors, of: seen, step: step)
+                firstPixel = share.lowerBound * seen.labels.pixelsPerImage
+                let own = firstPixel..<firstPixel + seen.labels.values.count
+                anchors = try ranks.anchors(
+                    of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step
+                ).compactMap { $0.within(own) }
+                try miners!.send(anchors, of: seen, firstPixel: firstPixel, step: step)
             }
             let record = try seen.rows.withUnsafeBufferPointer {
                 try LogicalRecord(
                     embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
-                    settings: recipe.contrast, seed: recipe.seed, step: step)
+                    settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: share.lowerBound)
             }
             try log.append(
                 SequenceNumber(step), MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode())
@@ -122,14 +154,15 @@ final class TrainingLoop {
         }
         watch.lap("anchors")
 
-        let ce = try trainer.backwardFromScores(pass, batch: batch)
+        var ce = try trainer.backwardFromScores(pass, batch: batch)
         watch.lap("backwardHead")
 
         var outcome: MiningClient.Outcome?
         if mines, let grid {
             runtime.report(.waiting, waitingOn: "gradients")
-            let answer = try miners!.collect(anchors, dimension: grid.dimension, check: {})
+            var answer = try miners!.collect(anchors, dimension: grid.dimension, firstPixel: firstPixel)
             runtime.report(.running)
+            try answer.average(over: ranks)
             watch.lap("gradients")
             if answer.contributing > 0 { try trainer.backwardFromAnchors(pass, at: answer.pixels, answer.gradient) }
             outcome = answer
@@ -137,8 +170,11 @@ final class TrainingLoop {
         }
         try trainer.backwardThroughBackbone(pass)
         watch.lap("backwardBackbone")
+        try trainer.sumGradients()
+        if ranks.count > 1 { watch.lap("exchange") }
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
+        ce = try ranks.sum([ce])[0]
         try report(step, lr: lr, ce: ce, outcome: outcome, watch: watch)
     }
 
@@ -151,8 +187,10 @@ final class TrainingLoop {
             step: step, lr: lr, ce: ce, nce: outcome?.loss, contributing: outcome?.contributing ?? 0,
             skipped: outcome?.skipped ?? 0, milliseconds: total, waitedForSamples: watch.phases["samples"] ?? 0,
             waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases)
-        try metrics.append(line)
-        runtime.report(line)
+        if let metrics {
+            try metrics.append(line)
+            runtime.report(line)
+        }
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {
             throw UserError(
                 "the loss is no longer a number at step \(step) (cross-entropy \(ce), contrast "
@@ -161,7 +199,7 @@ final class TrainingLoop {
     }
 
     @discardableResult private func checkpoint() throws -> String {
-        guard step > 0 else { return "" }
+        guard step > 0, ranks.isFirst else { return "" }
         runtime.report(.checkpointing)
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(

@@ -32,12 +32,14 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var epoch: Epoch
     /// The checkpoint folder to start from; nil starts at step 0.
     public var resume: String?
+    /// Compute with several replicas: where they meet, `file:PATH` or `tcp://HOST:PORT`, in this epoch.
+    public var rendezvous: String?
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,
         pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
-        runDirectory: String, epoch: Epoch, resume: String? = nil
+        runDirectory: String, epoch: Epoch, resume: String? = nil, rendezvous: String? = nil
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -49,6 +51,7 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
         self.runDirectory = runDirectory
         self.epoch = epoch
         self.resume = resume
+        self.rendezvous = rendezvous
     }
 
     /// The one address of a link.
