@@ -29,6 +29,13 @@ struct MiningClient {
             let scale = 1 / Float(contributing)
             for index in gradient.indices { gradient[index] *= scale }
         }
+
+        /// SHA-256 of the gradient.
+        var digest: String {
+            var hash = SHA256()
+            gradient.withUnsafeBytes { hash.update($0) }
+            return hash.hex()
+        }
     }
 
     private let pool: PoolConsumer

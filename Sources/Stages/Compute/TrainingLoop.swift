@@ -19,7 +19,11 @@ final class TrainingLoop {
     private var feed: SampleFeed
     private var miners: MiningClient?
     private let log: LogWriter?
+    /// Nil on ranks beyond the first, like `ledger`.
     private let metrics: MetricsFile?
+    private let ledger: Ledger?
+    /// What decides the last bits of this run's sums.
+    private let arithmetic: String
     private let pools: [PoolConsumer]
     private var step: UInt64
     /// Images per second, smoothed over about the last 20 steps.
@@ -61,9 +65,18 @@ final class TrainingLoop {
             log = nil
         }
         self.pools = pools
+        arithmetic =
+            "libtorch \(Torch.version), \(configuration.threads) threads"
+            + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
         metrics =
             ranks.isFirst
             ? try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done) : nil
+        // Only a CPU's sums have a fixed order.
+        ledger =
+            ranks.isFirst
+            ? try Ledger(
+                path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done, arithmetic: arithmetic,
+                isEnforced: recipe.determinism == .strict && trainer.device == .cpu) : nil
         feed = try SampleFeed(
             pool: samples, recipe: recipe, share: share, images: configuration.dataset.images,
             padding: trainer.padding, after: done)
@@ -131,6 +144,7 @@ final class TrainingLoop {
         var anchors: [ClassAnchors] = []
         var grid: EmbeddingGrid?
         var firstPixel = 0
+        var recordDigest: String?
         if let embedding = pass.embedding, let log {
             let seen = try EmbeddingGrid(
                 embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
@@ -148,8 +162,9 @@ final class TrainingLoop {
                     embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
                     settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: share.lowerBound)
             }
-            try log.append(
-                SequenceNumber(step), MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode())
+            let payload = try MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode()
+            try log.append(SequenceNumber(step), payload)
+            recordDigest = try payload.digest()
             grid = seen
         }
         watch.lap("anchors")
@@ -172,10 +187,24 @@ final class TrainingLoop {
         watch.lap("backwardBackbone")
         try trainer.sumGradients()
         if ranks.count > 1 { watch.lap("exchange") }
+        let line = try ranks.joined(
+            LedgerLine(
+                step: step, position: (step - 1) * UInt64(recipe.schedule.batch), images: batch.images.map(\.index),
+                batch: batch.digest, record: recordDigest, gradient: outcome?.digest,
+                mining: outcome.map { _ in miningSettings },
+                arithmetic: arithmetic))
+        try ledger?.enter(line)
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
         ce = try ranks.sum([ce])[0]
         try report(step, lr: lr, ce: ce, outcome: outcome, watch: watch)
+    }
+
+    /// What the mining tickets ask for.
+    private var miningSettings: LedgerLine.Mining {
+        LedgerLine.Mining(
+            generation: 0, temperature: recipe.contrast.temperature, sampler: recipe.sampler,
+            synthesis: recipe.synthesis)
     }
 
     private func report(_ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, watch: Stopwatch) throws
@@ -201,6 +230,7 @@ final class TrainingLoop {
     @discardableResult private func checkpoint() throws -> String {
         guard step > 0, ranks.isFirst else { return "" }
         runtime.report(.checkpointing)
+        try ledger?.sync()
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,
