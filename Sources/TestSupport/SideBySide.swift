@@ -6,12 +6,7 @@ import Foundation
 /// - Returns: what each gave, in order.
 /// - Throws: the first one's error, once all have ended.
 public func sideBySide<R>(_ count: Int, _ body: (Int) throws -> R) throws -> [R] {
-    // Each thread writes its own place, and all have ended before anybody reads.
-    final class Places: @unchecked Sendable {
-        var results: [Result<R, any Error>?]
-        init(_ count: Int) { results = Array(repeating: nil, count: count) }
-    }
-    let places = Places(count)
+    let places = Places<R>(count)
     let lock = NSLock()
     let ended = DispatchSemaphore(value: 0)
     return try withoutActuallyEscaping(body) { body in
@@ -28,4 +23,11 @@ public func sideBySide<R>(_ count: Int, _ body: (Int) throws -> R) throws -> [R]
         for _ in 0..<count { ended.wait() }
         return try lock.withLock { try places.results.map { try $0!.get() } }
     }
+}
+
+/// `@unchecked Sendable`: each thread writes its own place, with the lock held, and all have ended before anybody reads.
+private final class Places<R>: @unchecked Sendable {
+    var results: [Result<R, any Error>?]
+
+    init(_ count: Int) { results = Array(repeating: nil, count: count) }
 }
