@@ -5,24 +5,22 @@ import Foundation
 ///
 /// - Returns: what each gave, in order.
 /// - Throws: the first one's error, once all have ended.
-public func sideBySide<R>(_ count: Int, _ body: (Int) throws -> R) throws -> [R] {
+public func sideBySide<R>(_ count: Int, _ body: @escaping (Int) throws -> R) throws -> [R] {
     let places = Places<R>(count)
     let lock = NSLock()
     let ended = DispatchSemaphore(value: 0)
-    return try withoutActuallyEscaping(body) { body in
-        nonisolated(unsafe) let body = body
-        for index in 0..<count {
-            let thread = Thread {
-                let result = Result { try body(index) }
-                lock.withLock { places.results[index] = result }
-                ended.signal()
-            }
-            thread.stackSize = 8 << 20
-            thread.start()
+    nonisolated(unsafe) let body = body
+    for index in 0..<count {
+        let thread = Thread {
+            let result = Result { try body(index) }
+            lock.withLock { places.results[index] = result }
+            ended.signal()
         }
-        for _ in 0..<count { ended.wait() }
-        return try lock.withLock { try places.results.map { try $0!.get() } }
+        thread.stackSize = 8 << 20
+        thread.start()
     }
+    for _ in 0..<count { ended.wait() }
+    return try lock.withLock { try places.results.map { try $0!.get() } }
 }
 
 /// `@unchecked Sendable`: each thread writes its own place, with the lock held, and all have ended before anybody reads.

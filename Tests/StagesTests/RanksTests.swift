@@ -67,7 +67,7 @@ struct RanksTests {
         return try Batch(samples, height: height, width: width)
     }
 
-    private static func onRanks<R>(_ count: Int, _ body: (Ranks) throws -> R) throws -> [R] {
+    private static func onRanks<R>(_ count: Int, _ body: @escaping (Ranks) throws -> R) throws -> [R] {
         guard count > 1 else { return [try body(.single)] }
         let folder = try TemporaryFolder()
         return try sideBySide(count) { rank in

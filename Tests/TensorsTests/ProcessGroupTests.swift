@@ -8,7 +8,7 @@ import Testing
 /// Ranks as threads of this process, over the loopback.
 @Suite(.serialized, .enabled(if: ProcessGroup.Backend.gloo.isAvailable, "this build has no Gloo"))
 struct ProcessGroupTests {
-    private func onRanks<R>(_ count: Int, _ body: (ProcessGroup) throws -> R) throws -> [R] {
+    private func onRanks<R>(_ count: Int, _ body: @escaping (ProcessGroup) throws -> R) throws -> [R] {
         let folder = try TemporaryFolder()
         return try sideBySide(count) { rank in
             try body(ProcessGroup(at: .file(folder("ranks")), rank: rank, of: count, timeout: .seconds(30)))
