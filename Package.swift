@@ -1,4 +1,5 @@
 // swift-tools-version: 6.0
+import Foundation
 import PackageDescription
 
 // Debian's libtorch (1.13, C++17) is the default. `LIBTORCH=/path/to/torch` selects another one, for instance
@@ -19,6 +20,12 @@ let torchLinking: [LinkerSetting] =
             ])
         ]
     } ?? [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
+
+// Several compute ranks sum their gradients by libtorch's Gloo, whose headers want Gloo's own, of the same version:
+// Debian's libgloo-dev for Debian's libtorch, and for another copy what it brings itself.
+let gloo =
+    libtorch.map { FileManager.default.fileExists(atPath: "\($0)/include/gloo/context.h") }
+    ?? FileManager.default.fileExists(atPath: "/usr/include/gloo/context.h")
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -47,7 +54,9 @@ let package = Package(
         // Shims and system modules: nothing clever.
         .target(
             name: "CTorch",
-            cxxSettings: [.unsafeFlags(torchHeaders + ["-Wno-deprecated-declarations"])],
+            cxxSettings: [
+                .unsafeFlags(torchHeaders + ["-Wno-deprecated-declarations"] + (gloo ? ["-DUSE_C10D_GLOO"] : []))
+            ],
             linkerSettings: torchLinking),
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),

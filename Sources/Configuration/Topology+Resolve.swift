@@ -153,6 +153,9 @@ extension StageSettings: Configurable {
         Field("samples", optional: \.samples, summary: "the stage that serves samples"),
         Field("mining", optional: \.mining, summary: "the stage that mines"),
         Field("memory", optional: \.memory, summary: "the stage that holds the memory"),
+        Field(
+            "rendezvous", optional: \.rendezvous, .rendezvous,
+            summary: "compute on several hosts: tcp://HOST:PORT of the first"),
     ]
 }
 
@@ -190,6 +193,14 @@ extension Check where Value == String {
                 let port = UInt16(text[text.index(after: colon)...])
             else { return false }
             return (1...highest).contains(port)
+        }
+    }
+
+    static var rendezvous: Check {
+        Check(rule: "tcp://HOST:PORT") { text in
+            guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":") else { return false }
+            let host = text.dropFirst(6).prefix { $0 != ":" }
+            return !host.isEmpty && UInt16(text[colon...].dropFirst()).map { $0 > 0 } ?? false
         }
     }
 }

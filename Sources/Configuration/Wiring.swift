@@ -28,6 +28,7 @@ struct Wiring {
         }
         try checkMemory(of: compute)
         if let recipe, recipe.contrast.enabled { try checkContrast(compute) }
+        if let recipe { try checkRanks(compute, recipe) }
         try checkUse()
     }
 
@@ -36,6 +37,12 @@ struct Wiring {
             throw error(
                 stage, "replicas",
                 "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and runs once, not \(stage.replicas) times")
+        }
+        if stage.rendezvous != nil, stage.kind != .compute {
+            throw error(
+                stage, "rendezvous",
+                "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and has no 'rendezvous'; compute's ranks meet there"
+            )
         }
         let devices = stage.device.all.count
         if devices > 1, devices != stage.replicas {
@@ -155,6 +162,17 @@ struct Wiring {
                 compute, nil,
                 "stage '\(compute.name)' lacks '\(link.key)', which the recipe's contrast needs; \(remedy)")
         }
+    }
+
+    /// Every rank trains on as many images of a mini-batch.
+    private func checkRanks(_ compute: StageSettings, _ recipe: Recipe) throws {
+        let batch = recipe.schedule.batch
+        guard batch % compute.replicas != 0 else { return }
+        let fitting = (1...batch).filter { batch % $0 == 0 }.map(String.init)
+        throw error(
+            compute, "replicas",
+            "stage '\(compute.name)' has \(compute.replicas) replicas, among which the recipe's schedule.batch \(batch) cannot be shared out evenly; \(fitting.joined(separator: ", ")) would do"
+        )
     }
 
     /// A stage that nobody is wired to would idle unnoticed; evaluators are the command line's.

@@ -9,10 +9,15 @@ public struct Launch {
     public struct Options: Sendable {
         /// Lets a resume run compute with another number of threads, which changes the last bits.
         public var allowsDifferentThreads = false
+        /// Lets a resume run compute as another number of ranks, which changes the last bits too.
+        public var allowsDifferentRanks = false
         public var timing: SupervisionTiming?
 
-        public init(allowsDifferentThreads: Bool = false, timing: SupervisionTiming? = nil) {
+        public init(
+            allowsDifferentThreads: Bool = false, allowsDifferentRanks: Bool = false, timing: SupervisionTiming? = nil
+        ) {
             self.allowsDifferentThreads = allowsDifferentThreads
+            self.allowsDifferentRanks = allowsDifferentRanks
             self.timing = timing
         }
     }
@@ -54,7 +59,7 @@ public struct Launch {
 
     /// Goes on with a run from its newest complete checkpoint, or from the start where it has none.
     ///
-    /// - Parameter replicas: `loader=3`, …, over the run's own topology; such counts change no results.
+    /// - Parameter replicas: `loader=3`, …, over the run's own topology; but compute's such counts change no results.
     public static func resume(
         _ path: String, replicas: [String] = [], options: Options = .init(), environment: SupervisorRunner.Environment
     ) throws -> Launch {
@@ -69,6 +74,12 @@ public struct Launch {
         if let last = journal.epochs.last, last.computeThreads != threads, !options.allowsDifferentThreads {
             throw UserError(
                 "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; --allow-different-threads accepts that"
+            )
+        }
+        let ranks = topology.stage(of: .compute)?.replicas ?? 1
+        if let last = journal.epochs.last, last.ranks != ranks, !options.allowsDifferentRanks {
+            throw UserError(
+                "\(directory.topologyPath): compute has \(ranks) replica\(ranks == 1 ? "" : "s"), but the run was trained with \(last.ranks), and another number changes the weights' last bits; --allow-different-ranks accepts that"
             )
         }
         var launch = Launch(

@@ -74,7 +74,8 @@ public struct LaunchPlan: Sendable {
     func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
         JournalEntry.EpochStart(
             epoch: epoch, time: StageLogHandler.timestamp(), from: checkpoint?.step,
-            computeThreads: topology.stage(of: .compute)?.threads ?? 1)
+            computeThreads: topology.stage(of: .compute)?.threads ?? 1,
+            ranks: topology.stage(of: .compute)?.replicas ?? 1)
     }
 
     /// The stages that take their samples or their mining from a stage: compute, or a stage in between.
@@ -99,6 +100,8 @@ public struct LaunchPlan: Sendable {
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
             endpoints: try endpoints(for: replica, settings, at: place), runDirectory: runDirectory, epoch: epoch,
-            resume: resume?.path, keys: settings.kind.isWorker ? nil : keys)
+            resume: resume?.path, keys: settings.kind.isWorker ? nil : keys,
+            rendezvous: settings.kind == .compute && settings.replicas > 1
+                ? settings.rendezvous ?? addresses.rendezvous(in: epoch) : nil)
     }
 }

@@ -24,6 +24,9 @@ public struct LinkAddresses: Sendable, Equatable {
     public func address(_ link: LinkName, of binder: Replica? = nil) throws -> Endpoint {
         try Endpoint("ipc://\(folder)/\(link.rawValue)" + (binder.map { ".\($0)" } ?? ""))
     }
+
+    /// Where compute's ranks meet: a file that no other epoch's ranks have seen.
+    func rendezvous(in epoch: Epoch) -> String { "file:\(folder)/ranks-\(epoch)" }
 }
 
 extension LaunchPlan {

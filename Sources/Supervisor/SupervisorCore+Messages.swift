@@ -119,6 +119,7 @@ extension SupervisorCore {
         case .finished:
             guard members[index].kind == .compute else { return }
             members[index].hasFinished = true
+            // Ranks beyond the first tell no checkpoint.
             if let path = event.path { finished = (event.step, path) }
             note(event)
         case .checkpoint:

@@ -15,6 +15,18 @@ final class LogFolder {
         var epoch: Epoch
         /// The start of compute that opened it; nil where the epoch is only known to have been.
         var writer: Incarnation?
+        /// Those of ranks 1 and up, where compute has several.
+        var others: [Incarnation?]?
+
+        init(run: String, epoch: Epoch, writers: [Incarnation?]) {
+            self.run = run
+            self.epoch = epoch
+            writer = writers.first ?? nil
+            others = writers.count > 1 ? Array(writers.dropFirst()) : nil
+        }
+
+        /// By rank; empty where nobody is known to have opened the epoch.
+        var writers: [Incarnation?] { writer == nil && others == nil ? [] : [writer] + (others ?? []) }
     }
 
     let path: String

@@ -64,12 +64,12 @@ final class LogServerEngine<Reducer: LogReducer> {
         }
         // Only where the records are still those that it acknowledged may the same writer go on.
         let epoch = max(knownEpoch, reign?.epoch ?? Epoch(0))
-        let writer = start == .existing && reign?.epoch == epoch ? reign?.writer : nil
+        let writers = start == .existing && reign?.epoch == epoch ? reign?.writers ?? [] : []
         core = LogServerCore(
-            reducer: reducer, epoch: epoch, writer: writer, position: sequence, hash: hash, entries: folder.entries,
+            reducer: reducer, epoch: epoch, writers: writers, position: sequence, hash: hash, entries: folder.entries,
             snapshots: folder.snapshots.map(\.info), settings: settings)
-        if let reign, reign.epoch < epoch || writer == nil {
-            try folder.write(LogFolder.Reign(run: reign.run, epoch: epoch, writer: nil))
+        if let reign, reign.epoch < epoch || writers.isEmpty {
+            try folder.write(LogFolder.Reign(run: reign.run, epoch: epoch, writers: []))
         }
     }
 
@@ -109,8 +109,8 @@ final class LogServerEngine<Reducer: LogReducer> {
         switch action {
         case .send(let peer, let type, let body):
             return try deliver(peer, type, body)
-        case .openEpoch(let epoch, let writer):
-            try folder.write(LogFolder.Reign(run: sender.run, epoch: epoch, writer: writer))
+        case .openEpoch(let epoch, let writers):
+            try folder.write(LogFolder.Reign(run: sender.run, epoch: epoch, writers: writers))
         case .store(let sequence, let payload, let pieces, let digest, let hash):
             try folder.append(payload, pieces: pieces, at: sequence, digest: digest, hash: hash)
         case .sendRecord(let peer, let request, let sequence, let hash):

@@ -38,10 +38,14 @@ public final class LogWriter: Sendable {
     private let mailbox: LogMailbox<Command, State>
     private let settings: LogSettings
 
-    /// - Parameter onNote: gets one line per notable event, on the I/O thread.
+    /// - Parameters:
+    ///   - rank: of several ranks that write together, which this is, from 0; a record is durable when all have appended
+    ///     their parts of it.
+    ///   - onNote: gets one line per notable event, on the I/O thread.
     /// - Throws: `WireError.socket`. A bank that is not there yet is no error: it is waited for.
     public init(
-        connect endpoint: Endpoint, as sender: Sender, context: Context, settings: LogSettings = LogSettings(),
+        connect endpoint: Endpoint, as sender: Sender, rank: Int = 0, of ranks: Int = 1, context: Context,
+        settings: LogSettings = LogSettings(),
         onNote: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
         self.settings = settings
@@ -49,7 +53,9 @@ public final class LogWriter: Sendable {
         self.mailbox = mailbox
         LogThread.start("log-writer") {
             let outcome = Result {
-                try Self.serve(endpoint, sender, context, settings, mailbox: mailbox, onNote: onNote)
+                try Self.serve(
+                    endpoint, sender, context, LogWriterCore(settings: settings, rank: rank, ranks: ranks), settings,
+                    mailbox: mailbox, onNote: onNote)
             }
             mailbox.locked { state in
                 if case .failure(let error) = outcome {
@@ -68,13 +74,13 @@ public final class LogWriter: Sendable {
     }
 
     private static func serve(
-        _ endpoint: Endpoint, _ sender: Sender, _ context: Context, _ settings: LogSettings,
+        _ endpoint: Endpoint, _ sender: Sender, _ context: Context, _ core: LogWriterCore, _ settings: LogSettings,
         mailbox: LogMailbox<Command, State>, onNote: (String) -> Void
     ) throws {
         let clock = LogClock()
         let link = try LogDealer(endpoint, sender: sender, context: context, limits: settings.limits)
         mailbox.locked { $0.started = .success(()) }
-        var core = LogWriterCore(settings: settings)
+        var core = core
         func carryOut(_ actions: [LogWriterCore.Action]) throws {
             for action in actions {
                 switch action {

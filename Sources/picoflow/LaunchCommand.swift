@@ -42,6 +42,10 @@ struct LaunchCommand: ParsableCommand {
     @Flag(help: "Let a resumed run compute with another number of threads, which changes the last bits of the weights.")
     var allowDifferentThreads = false
 
+    @Flag(
+        help: "Let a resumed run compute with another number of replicas, which changes the last bits of the weights.")
+    var allowDifferentRanks = false
+
     @Flag(help: "Print warnings, errors and the result only.")
     var quiet = false
 
@@ -49,7 +53,7 @@ struct LaunchCommand: ParsableCommand {
         if resume != nil {
             guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
                 throw ValidationError(
-                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet and --allow-different-threads only."
+                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet, --allow-different-threads and --allow-different-ranks only."
                 )
             }
         } else {
@@ -93,7 +97,8 @@ struct LaunchCommand: ParsableCommand {
 
     /// Reads and checks everything before anything is written or started.
     private func prepare(_ environment: SupervisorRunner.Environment) throws -> (Launch, DatasetSummary) {
-        let options = Launch.Options(allowsDifferentThreads: allowDifferentThreads)
+        let options = Launch.Options(
+            allowsDifferentThreads: allowDifferentThreads, allowsDifferentRanks: allowDifferentRanks)
         if let resume {
             let launch = try Launch.resume(resume, replicas: stage.replicas, options: options, environment: environment)
             return (launch, try DatasetSummary(opening: launch.recipe.dataset))

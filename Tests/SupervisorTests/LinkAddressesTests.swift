@@ -28,6 +28,29 @@ import Wire
         return try plan.endpoints(for: replica, settings).mapValues { $0.map(\.address) }
     }
 
+    @Test func ranksBindTheirOwnEndsAndMeetAnewInEveryEpoch() throws {
+        var plan = try plan()
+        for index in plan.topology.stages.indices where plan.topology.stages[index].kind == .compute {
+            plan.topology.stages[index].replicas = 2
+        }
+        func configuration(_ replica: Replica) throws -> StageConfiguration {
+            try #require(try plan.configuration(for: replica))
+        }
+        #expect(
+            try configuration(Replica("compute", 2)).endpoints(.samples).map(\.address)
+                == ["ipc:///tmp/none/samples.compute-2"])
+        #expect(
+            try configuration(.miner).endpoints(.mining).map(\.address)
+                == ["ipc:///tmp/none/mining.compute-1", "ipc:///tmp/none/mining.compute-2"])
+        #expect(try configuration(Replica("compute", 2)).replicas["compute"] == 2)
+        #expect(try configuration(Replica("compute", 2)).rendezvous == "file:/tmp/none/ranks-1")
+        #expect(try configuration(.loader(1)).rendezvous == nil)
+        plan.epoch = Epoch(2)
+        #expect(try configuration(.compute).rendezvous == "file:/tmp/none/ranks-2")
+        for index in plan.topology.stages.indices { plan.topology.stages[index].rendezvous = "tcp://a:1" }
+        #expect(try configuration(.compute).rendezvous == "tcp://a:1")
+    }
+
     @Test func bothEndsOfALinkHaveOneAddress() throws {
         let samples = ["ipc:///tmp/none/samples.compute-1"]
         let mining = ["ipc:///tmp/none/mining.compute-1"]

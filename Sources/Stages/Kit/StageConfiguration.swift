@@ -40,12 +40,14 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var swaps: [Swap]?
     /// The folder of the run's keys; set where the stage binds TCP.
     public var keys: String?
+    /// Compute with several replicas: where they meet, `file:PATH` or `tcp://HOST:PORT`, in this epoch.
+    public var rendezvous: String?
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,
         pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
-        runDirectory: String, epoch: Epoch, resume: String? = nil, keys: String? = nil
+        runDirectory: String, epoch: Epoch, resume: String? = nil, keys: String? = nil, rendezvous: String? = nil
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -58,6 +60,7 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
         self.epoch = epoch
         self.resume = resume
         self.keys = keys
+        self.rendezvous = rendezvous
     }
 
     /// The one address of a link.

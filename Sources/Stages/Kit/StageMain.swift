@@ -58,7 +58,7 @@ public enum StageMain {
         link.start()
         do {
             let configuration = try link.awaitConfiguration().dialled(at: arguments.control)
-            try stay.configured(configuration)
+            try stay.configured(configuration, as: arguments.replica)
             logger.info(
                 "configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
             let runtime = try StageRuntime(

@@ -80,6 +80,9 @@ public final class StageRuntime: @unchecked Sendable {
         send(StageEvent(.finished, "finished at step \(step)", step: step, path: path))
     }
 
+    /// Compute's ranks beyond the first: all iterations are done; the first one tells of the checkpoint.
+    public func finished(step: UInt64) { send(StageEvent(.finished, "finished at step \(step)", step: step)) }
+
     /// Consumers of pools: calls `body(worker, expected)`, on the control thread, when the supervisor knows that a worker is
     /// gone: expected where it killed it, which no ticket is to blame for.
     public func onWorkerLoss(_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) {

@@ -74,9 +74,13 @@ public enum MinerStage {
         guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
             anchors.shape.count == 2
         else { throw UserError("mining ticket \(ticket.id) has no float32 [A, D] tensor 'anchors'") }
+        guard let pixels = ticket.tensors.first(where: { $0.name == "pixels" }), pixels.dtype == .int64,
+            pixels.shape == [anchors.shape[0]]
+        else { throw UserError("mining ticket \(ticket.id) has no int64 [\(anchors.shape[0])] tensor 'pixels'") }
         context.onCancel { follower.cancel() }
         let input = MiningInput(
-            classID: ClassID(wanted.class), anchors: anchors.bytes.array(), dimension: anchors.shape[1],
+            classID: ClassID(wanted.class), anchors: anchors.bytes.array(),
+            keys: pixels.bytes.array(of: Int64.self).map { Int($0) }, dimension: anchors.shape[1],
             temperature: wanted.temperature, sampler: wanted.sampler, synthesis: wanted.synthesis, seed: wanted.seed)
         // Inside the read: a memory taken out of the replica would be copied at the next record.
         let output = try follower.read(at: wanted.memory, epoch: context.epoch, timeout: patience) {
