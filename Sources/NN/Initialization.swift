@@ -33,6 +33,13 @@ public struct ParameterFiller {
         try normal(weight, name, deviation: (2 / (fanOut(weight) / Double(groups))).squareRoot())
     }
 
+    /// `xavier_uniform_` (Glorot & Bengio, 2010): uniform within ±√(6 / (fanIn + fanOut)).
+    ///
+    /// - Parameter fused: how many such matrices the published code keeps as one, which its fan-out then counts.
+    public func xavierUniform(_ weight: Tensor, _ name: String, fused: Int = 1) throws {
+        try uniform(weight, name, bound: (6 / (fanIn(weight) + Double(fused) * fanOut(weight))).squareRoot())
+    }
+
     /// Uniform within ±bound.
     public func uniform(_ tensor: Tensor, _ name: String, bound: Double) throws {
         try fill(tensor, name) { (2 * $0.unit() - 1) * bound }
@@ -86,6 +93,9 @@ public struct InitializationRule: Sendable {
         self.apply = apply
     }
 
+    /// For rules made of others.
+    public func callAsFunction(_ module: Module, _ fill: ParameterFiller) throws -> Bool { try apply(module, fill) }
+
     /// What PyTorch's layers do when they are made.
     public static let pyTorch = InitializationRule { _, _ in false }
 
@@ -106,6 +116,17 @@ public struct InitializationRule: Sendable {
             }
             return true
         }
+    }
+}
+
+extension InitializationRule {
+    /// The vision transformers' (timm, Segmenter, Swin): linear weights normal with deviation 0.02, truncated, biases 0;
+    /// all else as PyTorch.
+    public static let transformer = InitializationRule { module, fill in
+        guard let linear = module as? Linear else { return false }
+        try fill.truncatedNormal(linear.weight, "weight", deviation: 0.02)
+        try fill.constant(linear.bias, 0)
+        return true
     }
 }
 

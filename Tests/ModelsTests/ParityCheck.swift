@@ -112,8 +112,9 @@ struct ParityCheck {
     // MARK: Filling
 
     private func filled(_ model: ParityModel, _ dtype: DType) throws -> Module {
+        let kept = Set(parity.keptBuffers ?? [])
         try withoutGradient {
-            for (name, tensor) in model.module.stateDict() {
+            for (name, tensor) in model.module.stateDict() where !kept.contains(model.publishedName(name)) {
                 let values = ParityFormula.values(model.publishedName(name), shape: tensor.shape)
                 try tensor.copy_(Tensor(values, shape: tensor.shape))
             }
