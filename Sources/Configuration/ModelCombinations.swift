@@ -4,6 +4,7 @@ extension ModelSettings.Head {
         switch self {
         case .deeplabv3: [.mobilenetv2]
         case .segformer: [.mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5]
+        case .segmenter: [.vitt16, .vits16, .vitb16, .vitl16]
         }
     }
 }

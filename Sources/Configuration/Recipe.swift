@@ -59,10 +59,11 @@ public struct ModelSettings: Codable, Sendable, Equatable {
     public enum Backbone: String, Codable, Sendable, CaseIterable {
         case mobilenetv2
         case mitb0, mitb1, mitb2, mitb3, mitb4, mitb5
+        case vitt16, vits16, vitb16, vitl16
     }
     public enum Head: String, Codable, Sendable, CaseIterable {
         case deeplabv3
-        case segformer
+        case segformer, segmenter
     }
 
     public var backbone = Backbone.mobilenetv2

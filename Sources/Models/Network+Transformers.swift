@@ -21,4 +21,21 @@ extension Network {
             backbone: MixTransformer(config), classes: classes, width: width,
             dropout: settings.dropout.map(Double.init) ?? 0.1, embedding: embedding)
     }
+
+    static func segmenter(_ settings: ModelSettings, classes: Int, embedding: Int?) throws -> Segmenter {
+        var config: VisionTransformer.Config =
+            switch settings.backbone {
+            case .vitt16: .tiny
+            case .vits16: .small
+            case .vitb16: .base
+            case .vitl16: .large
+            default: throw UserError(settings.mismatch ?? "model.backbone is no Vision Transformer")
+            }
+        // Segmenter's own constants: timm has an eps of 1e-6 and, for ImageNet, no stochastic depth.
+        config.eps = 1e-5
+        config.dropPath = settings.dropPath.map(Double.init) ?? 0.1
+        return try Segmenter(
+            encoder: VisionTransformer(config.scaled(Double(settings.width)), classes: 1000), classes: classes,
+            dropout: settings.dropout.map(Double.init) ?? 0.1, embedding: embedding)
+    }
 }

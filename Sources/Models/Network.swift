@@ -29,6 +29,7 @@ public enum Network {
                 backbone: backbone(settings), classes: classes, rates: settings.atrousRates,
                 dropout: settings.dropout.map(Double.init) ?? 0.5, embedding: embedding)
         case .segformer: return try segFormer(settings, classes: classes, embedding: embedding)
+        case .segmenter: return try segmenter(settings, classes: classes, embedding: embedding)
         }
     }
 
@@ -69,7 +70,7 @@ public enum Network {
                 throw UserError("model.outputStride is \(settings.outputStride); it must be 8 or 16")
             }
             return try MobileNetV2(width: Double(settings.width), outputStride: settings.outputStride)
-        case .mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5:
+        case .mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5, .vitt16, .vits16, .vitb16, .vitl16:
             // Their heads make them; `mismatch` has refused this one.
             throw UserError("model.backbone '\(settings.backbone.rawValue)' has no output stride")
         }
@@ -115,6 +116,7 @@ extension ModelSettings.Head {
         switch self {
         case .deeplabv3: "classifier.4.weight"
         case .segformer: "decode_head.classifier.weight"
+        case .segmenter: "decoder.mask_norm.weight"
         }
     }
 }

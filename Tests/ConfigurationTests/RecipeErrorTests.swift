@@ -61,11 +61,12 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
 
     @Test func transformersNameTheBackbonesThatTheyStandOn() {
         #expect(
-            recipeMessage(minimal, "model.head=segformer")
-                == "--set model.head=segformer: 'model.backbone' must be mitb0 or mitb1 or mitb2 or mitb3 or mitb4 or "
-                + "mitb5 under 'model.head' segformer, not 'mobilenetv2'")
+            recipeMessage(minimal, "model.head=segmenter")
+                == "--set model.head=segmenter: 'model.backbone' must be vitt16 or vits16 or vitb16 or vitl16 under "
+                + "'model.head' segmenter, not 'mobilenetv2'")
         #expect(
-            recipeMessage(minimal, "model.backbone=mitb0").contains("'model.backbone' must be mobilenetv2 under "))
+            recipeMessage(minimal, "model={head: segformer, backbone: vitt16}").contains(
+                "'model.backbone' must be mitb0 or mitb1 or "))
         #expect(recipeMessage(minimal, "model={head: segformer, backbone: mitb5, width: 0.5}").isEmpty)
     }
 

@@ -34,7 +34,10 @@ import Testing
     }
 
     static let subjects = [
-        Subject(backbone: .mitb0, head: .segformer, strides: [4, 8, 16, 32], pixelStride: 4, pixelChannels: 256)
+        Subject(backbone: .mitb0, head: .segformer, strides: [4, 8, 16, 32], pixelStride: 4, pixelChannels: 256),
+        Subject(
+            backbone: .vitt16, head: .segmenter, strides: [16], pixelStride: 16, pixelChannels: 48,
+            untrained: ["encoder.head.weight", "encoder.head.bias"]),
     ]
 
     private func images(_ shape: [Int]) throws -> Tensor {
@@ -162,7 +165,16 @@ import Testing
                 ("decode_head.linear_fuse.weight", (2.0 / 256).squareRoot()),
                 ("decode_head.classifier.weight", (1.0 / (3 * 256)).squareRoot()),
             ]
-        )
+        ),
+        (
+            .vitt16, .segmenter,
+            [
+                ("encoder.pos_embed", 0.02), ("encoder.blocks.0.attn.qkv.weight", 0.02),
+                ("encoder.patch_embed.proj.weight", (1.0 / (3 * 768)).squareRoot()),
+                ("decoder.cls_emb", 0.02), ("decoder.proj_patch", (1.0 / 48).squareRoot()),
+                ("decoder.blocks.1.mlp.fc2.weight", 0.02),
+            ]
+        ),
     ]
 
     @Test(arguments: deviations)
@@ -200,7 +212,43 @@ import Testing
         #expect(throws: StateMismatch.self) { try network.loadBackbone(NamedTensors([("x", Tensor.zeros([1]))])) }
     }
 
+    /// timm's weights for images of 224 pixels: positions of 14 x 14 patches for our 24 x 24.
+    @Test func visionTransformersTakePositionsOfAnotherImageSize() throws {
+        var config = VisionTransformer.Config.tiny.scaled(0.25)
+        config.depth = 2
+        var small = config
+        small.imageSize = [224, 224]
+        let published = try VisionTransformer(small, classes: 21)
+        try published.initialize(seed: 3, published.initialization)
+        let network = try Segmenter(encoder: VisionTransformer(config, classes: 1000), classes: 4)
+        try network.initializeWeights(seed: 1)
+        try network.loadBackbone(published.stateDict())
+        let state = network.stateDict()
+        #expect(try state["encoder.blocks.1.attn.qkv.weight"]!.isEqual(to: published.blocks[1].attention.fused.weight))
+        let found = try #require(state["encoder.pos_embed"])
+        #expect(found.shape == [1, 577, 48])
+        let corner: [Float] = try found.select(dim: 1, 1).flatten().array()
+        #expect(try corner == published.positions.select(dim: 1, 1).flatten().array(of: Float.self))
+        #expect(try found.select(dim: 1, 0).isEqual(to: published.positions.select(dim: 1, 0)))
+    }
+
+    @Test func linearDecoderClassifiesEachPatchByItself() throws {
+        let config = VisionTransformer.Config(width: 24, depth: 1, heads: 3)
+        let network = try Segmenter(
+            encoder: VisionTransformer(config), decoder: LinearDecoder(channels: 24, classes: 3), classes: 3)
+        try network.initializeWeights(seed: 1)
+        #expect(network.stateDict().names.suffix(2) == ["decoder.head.weight", "decoder.head.bias"])
+        let features = try network.features(images([1, 3, 40, 50]))
+        let scores = try network.scores(features).main
+        #expect(scores.shape == [1, 3, 3, 4])
+        let alone = try network.scores([features[0].narrow(dim: 3, start: 2, length: 1)]).main
+        #expect(try (alone - scores.narrow(dim: 3, start: 2, length: 1)).abs().max().item() < 1e-6)
+    }
+
     @Test func sizesThatMakeNoNetworkAreNamed() {
+        var config = VisionTransformer.Config.tiny
+        config.imageSize = [8, 384]
+        #expect(throws: UserError.self) { try VisionTransformer(config) }
         var uneven = MixTransformer.Config.b0
         uneven.heads = [1, 2]
         #expect(throws: UserError.self) { try MixTransformer(uneven) }
