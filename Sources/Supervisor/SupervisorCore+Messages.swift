@@ -12,7 +12,7 @@ extension SupervisorCore {
         // A key admits work, not orders.
         if let key = peer.key {
             switch message {
-            case .stopRequest, .keysChanged:
+            case .stopRequest, .keysChanged, .scaleRequest, .swapRequest:
                 return actions.append(.send(.refused("this is for the run's own host to ask"), to: peer))
             case .hello(let hello): return externalHello(hello, peer, key, incarnation, now, &actions)
             case .heartbeat, .event, .bye:

@@ -107,7 +107,7 @@ extension SupervisorCore {
     mutating func leave(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
         members[index].isLeaving = true
         switch members[index].life {
-        case .idle, .waiting: over(index)
+        case .idle, .waiting, .held: over(index)
         case .gone: members[index].isStopping = true
         case .spawning, .starting: stop(index, within: .zero, now, &actions)
         case .working:

@@ -180,7 +180,7 @@ struct LogServerCore<Reducer: LogReducer> {
 
     private func isBusy(_ index: Int) -> Bool {
         peers[index].parked != nil || peers[index].offered != nil
-            || (writer != nil && peers[index].incarnation == writer)
+            || peers[index].incarnation.map { writers.rank(of: $0) != nil } ?? false
     }
 
     private mutating func bad(

@@ -102,7 +102,7 @@ final class TrainingLoop {
         metrics =
             ranks.isFirst
             ? try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done) : nil
-        events =
+        self.events =
             ranks.isFirst
             ? EventFile(
                 folder: configuration.runDirectory + "/events/\(runtime.replica)", continuingAfter: done,

@@ -210,7 +210,7 @@ public struct Command: Codable, Sendable, Equatable {
         case .prepareSwap: proposal.map { .prepare($0) }
         case .commitSwap: generation.flatMap { generation in step.map { .commit(generation, step: $0) } }
         case .cancelSwap: generation.map { .cancel($0) }
-        case .stop, .drain, .checkpoint, .expectLoss, .workerLost: nil
+        case .stop, .abandon, .drain, .checkpoint, .expectLoss, .workerLost, .reloadKeys: nil
         }
     }
 }
