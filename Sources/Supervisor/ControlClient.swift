@@ -3,10 +3,10 @@ import Foundation
 import StageKit
 import Wire
 
-/// What `picoflow status`, `stop`, `scale` and `swap` say to a run's supervisor.
+/// What `picoflow status`, `stop`, `scale`, `swap` and `keys` say to a run's supervisor.
 public struct ControlClient {
     public enum Request: Sendable {
-        case status, stop
+        case status, stop, keysChanged
         case scale(ScaleRequest)
         case swap(SwapRequest)
 
@@ -14,6 +14,7 @@ public struct ControlClient {
             switch self {
             case .status: (.statusRequest, Empty())
             case .stop: (.stopRequest, Empty())
+            case .keysChanged: (.keysChanged, Empty())
             case .scale(let request): (.scaleRequest, request)
             case .swap(let request): (.swapRequest, request)
             }

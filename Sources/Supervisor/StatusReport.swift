@@ -40,6 +40,8 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var checkpoint: UInt64?
     /// The swaps so far, past or ahead; no key is none.
     public var swaps: [Swap]?
+    /// Messages that the supervisor's own socket had to drop, by what was wrong with them.
+    public var control: [String: Double]?
 
     /// What a run directory without a supervisor says of its run.
     ///

@@ -84,6 +84,8 @@ extension SupervisorCore {
     ) -> Bool {
         let present = members.indices.filter {
             members[$0].replica.stage == stage.name && members[$0].generation == generation && members[$0].isWanted
+                // Other hosts' are theirs to number.
+                && members[$0].key == nil
         }.sorted { members[$0].replica.id < members[$1].replica.id }
         for _ in 0..<max(0, count - present.count) { add(stage, generation, &actions) }
         for index in present.dropFirst(count) { leave(index, now, &actions) }
@@ -105,7 +107,7 @@ extension SupervisorCore {
     mutating func leave(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
         members[index].isLeaving = true
         switch members[index].life {
-        case .idle, .waiting: over(index)
+        case .idle, .waiting, .held: over(index)
         case .gone: members[index].isStopping = true
         case .spawning, .starting: stop(index, within: .zero, now, &actions)
         case .working:

@@ -125,6 +125,7 @@ extension SupervisorCore {
         let generation = pending.proposal.generation
         pendingSwap = nil
         cancelledSwaps.insert(generation)
+        actions.append(.journal(.swapCancelled(generation)))
         tellCompute(.cancel(generation), &actions)
         actions.append(.log(.warning, "swap \(generation) of \(pending.proposal.stage) comes to nothing: \(why)"))
         if let client = pending.client { actions.append(.send(.refused(why), to: client)) }
@@ -163,7 +164,7 @@ extension SupervisorCore {
             let needed = generations(of: stage)
             for index in members.indices
             where members[index].replica.stage == stage.name && members[index].isWanted
-                && !needed.contains(members[index].generation)
+                && members[index].key == nil && !needed.contains(members[index].generation)
             {
                 actions.append(.log(.info, "\(members[index].replica) leaves: its generation is over"))
                 leave(index, now, &actions)
@@ -177,7 +178,7 @@ extension SupervisorCore {
         for stage in plan.trainingStages where stage.kind == .miner {
             for generation in generations(of: stage)
             where !members.contains(where: {
-                $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted
+                $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted && $0.key == nil
             }) {
                 resize(stage, generation, to: counts[stage.name] ?? 1, now, &actions)
             }
@@ -217,14 +218,14 @@ extension SupervisorCore {
     /// What all workers of a member's program must say; nil before the first said it.
     func fingerprint(of member: Member) -> Fingerprint? {
         let first = firstGeneration(withProgramOf: member)
-        return first == .first ? fingerprints[member.kind] : history.fingerprints[first]
+        return first == .first ? fingerprints[member.replica.stage] : history.fingerprints[first]
     }
 
     mutating func keep(_ fingerprint: Fingerprint, of member: Member) -> JournalEntry {
         let first = firstGeneration(withProgramOf: member)
         guard first > .first else {
-            fingerprints[member.kind] = fingerprint
-            return .fingerprint(kind: member.kind, fingerprint)
+            fingerprints[member.replica.stage] = fingerprint
+            return .fingerprint(stage: member.replica.stage, fingerprint)
         }
         history.fingerprints[first] = fingerprint
         return .programFingerprint(first, fingerprint)

@@ -7,6 +7,8 @@ public struct SwapHistory: Sendable, Equatable {
     public var swaps: [Swap] = []
     /// The newest generation that was ever asked for; the next swap takes a later one.
     public var last = Generation.first
+    /// Asked for, neither journalled with its step nor taken back: its supervisor died over it.
+    public var pending: SwapProposal?
     /// By the first generation of a program.
     public var fingerprints: [Generation: Fingerprint] = [:]
 
@@ -16,11 +18,15 @@ public struct SwapHistory: Sendable, Equatable {
     public init(_ entries: [JournalEntry] = []) {
         for entry in entries {
             switch entry {
-            case .swapAsked(let proposal): last = max(last, proposal.generation)
+            case .swapAsked(let proposal):
+                last = max(last, proposal.generation)
+                pending = proposal
+            case .swapCancelled(let generation): if pending?.generation == generation { pending = nil }
             case .swap(let swap):
                 // Once only, though a supervisor may have died between journalling and saying so.
                 if !swaps.contains(where: { $0.generation == swap.generation }) { swaps.append(swap) }
                 last = max(last, swap.generation)
+                if pending?.generation == swap.generation { pending = nil }
             case .programFingerprint(let generation, let fingerprint):
                 if fingerprints[generation] == nil { fingerprints[generation] = fingerprint }
             case .epoch, .fingerprint, .sampleSkipped, .scaled, .ended: break

@@ -13,7 +13,7 @@ extension PoolConsumerCore {
         let generation = lines[index].generation
         if !lines[index].suspects.isEmpty { dispatchSuspects(index) }
         while !lines[index].again.isEmpty || !lines[index].fresh.isEmpty {
-            guard let peer = leastLoaded(of: generation, where: { $0.isOpen && $0.held.count < $0.credit }) else {
+            guard let peer = workers.leastLoaded(of: generation) else {
                 return
             }
             let isAgain = !lines[index].again.isEmpty

@@ -135,7 +135,7 @@ public struct PoolConsumerCore: Sendable {
     var highestIssued: TicketID?
     var failure: PoolFailure?
 
-    var workers: [PeerID: Worker] = [:]
+    var workers = WorkerTable()
     /// Keys of `workers` in the order in which they joined: the order of all that is done to every worker.
     var roster: [PeerID] = []
     /// Names whose loss is expected but that are not here, or the tickets that their latest loss blamed.
@@ -146,8 +146,13 @@ public struct PoolConsumerCore: Sendable {
     /// Incarnations that were asked to leave: asked again should they join anew.
     var drained: Set<Incarnation> = []
     var guardian: FrameGuard
+    /// What the message in hand is being checked for.
+    var check = FrameCheck.frames
+    var refusals: ReportLimit
 
     var nextHeartbeat: Instant
+    /// No worker counts as silent before; looked at anew then, not with every message.
+    var silenceCheck = Instant(nanoseconds: .max)
     var counts = PoolStatistics()
     var actions: [Action] = []
 
@@ -164,6 +169,7 @@ public struct PoolConsumerCore: Sendable {
         self.fingerprint = fingerprint
         self.strictFingerprint = strictFingerprint
         guardian = FrameGuard(limit: settings.badFrameLimit, reports: settings.badFrameReports)
+        refusals = ReportLimit(interval: settings.badFrameReports)
         nextHeartbeat = now + settings.heartbeat
     }
 
@@ -186,9 +192,7 @@ public struct PoolConsumerCore: Sendable {
     }
 
     /// When `tick` is due.
-    public var nextDeadline: Instant {
-        roster.reduce(nextHeartbeat) { min($0, workers[$1]!.lastHeard + settings.silence) }
-    }
+    public var nextDeadline: Instant { min(nextHeartbeat, silenceCheck) }
 
     public var statistics: PoolStatistics {
         var now = counts
@@ -201,8 +205,7 @@ public struct PoolConsumerCore: Sendable {
         }
         now.queued = lines.reduce(0) { $0 + $1.count }
         now.inFlight = now.workers.reduce(0) { $0 + $1.held }
-        now.badFrames = guardian.badFrames
-        now.cutOffPeers = guardian.cutOffPeers
+        now.frames = guardian.counts
         return now
     }
 
@@ -255,7 +258,12 @@ public struct PoolConsumerCore: Sendable {
     }
 
     private mutating func tick(_ now: Instant) {
-        for peer in roster where now >= workers[peer]!.lastHeard + settings.silence { lose(peer, .silent) }
+        if now >= silenceCheck {
+            for peer in roster where now >= workers[peer]!.lastHeard + settings.silence { lose(peer, .silent) }
+            silenceCheck = roster.reduce(Instant(nanoseconds: .max)) {
+                min($0, workers[$1]!.lastHeard + settings.silence)
+            }
+        }
         if now >= nextHeartbeat {
             nextHeartbeat = now + settings.heartbeat
             sendToAll(.heartbeat)

@@ -35,7 +35,8 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
     case refused(peer: String, reason: String)
     /// `unreported` bad frames came since the last such event.
     case badFrame(peer: String, reason: String, unreported: Int)
-    case cutOff(peer: String)
+    /// `unreported` peers were cut off since the last such event.
+    case cutOff(peer: String, unreported: Int = 0)
     /// A worker's end: the consumer took it.
     case welcomed(consumer: String, epoch: Epoch)
     /// A worker's end: what it held under an older epoch is void.
@@ -58,7 +59,9 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
         case .badFrame(let peer, let reason, let unreported):
             "bad message from \(peer): \(reason)"
                 + (unreported > 0 ? " (and \(unreported) more since the last report)" : "")
-        case .cutOff(let peer): "cut off \(peer), which keeps sending bad messages"
+        case .cutOff(let peer, let unreported):
+            "cut off \(peer), which keeps sending bad messages"
+                + (unreported > 0 ? " (and \(unreported) other peers since the last report)" : "")
         case .welcomed(let consumer, let epoch): "\(consumer) took us, epoch \(epoch)"
         case .epochChanged(let consumer, let epoch): "\(consumer) is in epoch \(epoch); older work is dropped"
         case .rejoining(let consumer, let reason): "joining \(consumer) anew: \(reason)"

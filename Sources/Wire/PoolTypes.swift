@@ -158,8 +158,10 @@ public struct PoolStatistics: Sendable, Equatable {
     public var duplicates = 0
     /// Messages of older epochs.
     public var stale = 0
-    public var badFrames = 0
-    public var cutOffPeers = 0
+    /// Bad frames by what was wrong with them.
+    public var frames = FrameCounts()
+    public var badFrames: Int { frames.badFrames }
+    public var cutOffPeers: Int { frames.cutOffPeers }
     public var refusedPeers = 0
     public var lostWorkers = 0
     public var skipped = 0

@@ -107,6 +107,38 @@ import Wire
         link.end()
     }
 
+    @Test func anotherSupervisorHearsHelloAndWhatTheOneBeforeMayHaveTakenWithIt() throws {
+        var (first, endpoint): (ControlServer?, Endpoint) = try server()
+        let link = link(endpoint)
+        let hello = try #require(try next(first!))
+        let configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
+        try first?.send(.configuration(configuration), to: hello.peer)
+        _ = try link.awaitConfiguration()
+        let newest = StageEvent(.checkpoint, "of step 2", step: 2, path: "/c2")
+        for event in [StageEvent(.checkpoint, "of step 1", step: 1, path: "/c1"), newest, StageEvent(.note, "so far")] {
+            link.send(.event, event)
+        }
+        #expect(try waitUntil { try first?.receive()?.message == .event(StageEvent(.note, "so far")) })
+        first = nil
+
+        let (second, _) = try server()
+        var heard: [ControlInbound] = []
+        _ = try waitUntil {
+            guard let received = try second.receive() else { return false }
+            if case .heartbeat = received.message {
+                try second.send(.heartbeat, to: received.peer)
+            } else {
+                heard.append(received.message)
+            }
+            return heard.count == 2
+        }
+        guard case .hello(let said)? = heard.first else { return #expect(Bool(false), "\(heard)") }
+        #expect(said.epoch == configuration.epoch && said.replica == .loader(1))
+        #expect(heard.dropFirst() == [.event(newest)])
+        link.send(.bye, Bye(.stopped))
+        link.end()
+    }
+
     @Test func refusedStageIsToldWhy() throws {
         let (server, endpoint) = try server()
         let link = link(endpoint)
@@ -146,7 +178,8 @@ import Wire
         for index in 0..<15 { try bad.send(junk[index % junk.count]) }
         try bad.send(message("status-request"))
         #expect(try next(server)?.message == .statusRequest, "15 bad ones are forgiven")
-        #expect(notes.withLock { $0.count } == 15)
+        #expect(notes.withLock { $0.count } == 1, "a flood of them fills no log")
+        #expect(server.frameCounts.badFrames == 15)
         try bad.send(message("dance"))
         try bad.send(message("status-request"))
         let good = try Socket(.dealer, context: context, identity: "good")
@@ -162,7 +195,8 @@ import Wire
                 return seen
             }())
         #expect(seen.message == .stopRequest)
-        #expect(notes.withLock { $0.last?.hasSuffix("its sender is cut off") == true })
+        #expect(notes.withLock { $0.last?.contains("cut off bad") == true })
+        #expect(server.frameCounts.cutOffPeers == 1)
     }
 
     // MARK: Processes

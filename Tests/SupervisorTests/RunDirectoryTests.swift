@@ -125,7 +125,7 @@ import Wire
 
     @Test func entriesComeBackInOrder() throws {
         let entries = [
-            start(1), .fingerprint(kind: .loader, Fingerprint(versions: ["a": "1"], hash: "h")),
+            start(1), .fingerprint(stage: "loader", Fingerprint(versions: ["a": "1"], hash: "h")),
             .sampleSkipped("x.jpg", step: 3), .sampleSkipped("y.jpg", step: nil), .ended("stopped"), start(2),
         ]
         let journal = try Journal(path: folder("j"))
@@ -134,7 +134,13 @@ import Wire
         let again = try Journal(path: folder("j"))
         #expect(again.entries == entries)
         #expect(again.nextEpoch == Epoch(3))
-        #expect(again.fingerprints[.loader]?.hash == "h")
+        #expect(again.fingerprints["loader"]?.hash == "h")
+    }
+
+    @Test func journalsThatNamedTheKindAreStillRead() throws {
+        try folder.write(
+            #"{"entry":"fingerprint","fingerprint":{"hash":"h","versions":{}},"kind":"loader"}"# + "\n", to: "j")
+        #expect(try Journal(path: folder("j")).fingerprints == ["loader": Fingerprint(versions: [:], hash: "h")])
     }
 
     @Test func swapsAndScalingsComeBackAndSwapsCountOnce() throws {

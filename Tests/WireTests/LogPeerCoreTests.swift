@@ -98,7 +98,7 @@ import Testing
 
     @Test func bankStoresBeforeItAcknowledges() throws {
         var core = LogServerCore(
-            reducer: Ring(), epoch: Epoch(0), writer: nil, position: SequenceNumber(0), hash: .empty, entries: [],
+            reducer: Ring(), epoch: Epoch(0), writers: [], position: SequenceNumber(0), hash: .empty, entries: [],
             snapshots: [], settings: LogSettings())
         let peer = LogPeer(id: [1])
         let compute = Sender(run: "r", name: "compute-1")

@@ -5,6 +5,8 @@ import StageKit
 import Wire
 
 /// What one training step was made of: a line of the run's `ledger.jsonl`. Equal lines mean equal steps.
+///
+/// Where compute is several ranks, a digest here is SHA-256 of the ranks' own digests, one per line, in their order.
 struct LedgerLine: Codable, Equatable {
     /// From 1.
     var step: UInt64

@@ -32,6 +32,8 @@ struct StageControl {
         case configure(StageConfiguration)
         case stop(StopReason)
         case checkpoint
+        /// The list of keys that may connect has changed.
+        case reloadKeys
         /// A pool's worker is gone, expectedly or not.
         case loss(worker: String, expected: Bool)
         case swap(SwapOrder)
@@ -87,8 +89,10 @@ struct StageControl {
         case .command(let command, _):
             switch command.name {
             case .stop: actions.append(.stop(.stop))
+            case .abandon: actions.append(.stop(.abandon))
             case .drain: actions.append(.stop(.drain))
             case .checkpoint: actions.append(.checkpoint)
+            case .reloadKeys: actions.append(.reloadKeys)
             case .expectLoss: if let worker = command.worker { actions.append(.loss(worker: worker, expected: true)) }
             case .workerLost: if let worker = command.worker { actions.append(.loss(worker: worker, expected: false)) }
             case .prepareSwap, .commitSwap, .cancelSwap:
