@@ -86,6 +86,25 @@ import Testing
         try stop(server)
     }
 
+    @Test func whoCaughtUpNeedsTheBankNoMoreForTheNextTicket() throws {
+        let model = try Ring.model(12)
+        let server = try server()
+        let writer = try writer()
+        let follower = try follower()
+        #expect(throws: LogError.self) {
+            // No epoch is open yet.
+            try follower.catchUp(lag: 1, epoch: Epoch(1), timeout: .milliseconds(200))
+        }
+        _ = try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: patience)
+        try follower.catchUp(lag: 1, epoch: Epoch(1), timeout: patience)
+        #expect(try slots(follower, at: 0) == model[0].slots, "less the lag is never below 0")
+        for step in 1...12 { try writer.append(SequenceNumber(UInt64(step)), Ring.logical(UInt64(step))) }
+        _ = try writer.waitAcknowledged(SequenceNumber(12), timeout: patience)
+        try follower.catchUp(lag: 1, epoch: Epoch(1), timeout: patience)
+        try stop(server)
+        #expect(try slots(follower, at: 11) == model[11].slots)
+    }
+
     @Test func writerAndFollowerGoOnWithARestartedBank() throws {
         let model = try Ring.model(10)
         let first = try server()
