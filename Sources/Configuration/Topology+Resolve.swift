@@ -9,35 +9,40 @@ extension Topology {
     ///   - path: the topology's YAML.
     ///   - replicas: `loader=3`, …, as `--stage` has them; each over the file's count and over earlier ones.
     ///   - recipe: what will be trained; where given, the stages that it needs must be there.
+    ///   - programs: where third-party programs are looked up; nil, for a topology that is not started here, looks up none.
     /// - Throws: `UserError`, one line with place and nearest name, for the first thing that is wrong.
-    public static func resolve(path: String, replicas: [String] = [], recipe: Recipe? = nil) throws -> Topology {
-        try resolve(Document.load(path), path: path, replicas: replicas, recipe: recipe)
+    public static func resolve(
+        path: String, replicas: [String] = [], recipe: Recipe? = nil, programs: ThirdPartyPrograms? = nil
+    ) throws -> Topology {
+        try resolve(Document.load(path), path: path, replicas: replicas, recipe: recipe, programs: programs)
     }
 
-    /// Like `resolve(path:replicas:recipe:)` for YAML in memory, `path` naming it in messages.
-    public static func resolve(yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil) throws
-        -> Topology
-    {
+    /// Like `resolve(path:replicas:recipe:programs:)` for YAML in memory, `path` naming it in messages.
+    public static func resolve(
+        yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil, programs: ThirdPartyPrograms? = nil
+    ) throws -> Topology {
         try resolve(
-            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe)
+            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe,
+            programs: programs)
     }
 
     /// All that is set, as a topology that resolves to an equal one.
     public func yaml() throws -> String {
         let stages = Node(stages.map { (Node($0.name), $0.sectionNode(leavingOutNulls: true)) }, .implicit, .block)
+        let scaling = autoscale.isEmpty ? [] : [(Node("autoscale"), autoscaleNode)]
         return try Yams.serialize(
-            node: Node([
-                (Node("stages"), stages), (Node("supervisor"), supervisor.sectionNode()),
-                (Node("pool"), pool.sectionNode()),
-            ]), width: -1)
+            node: Node(
+                [(Node("stages"), stages)] + scaling + [
+                    (Node("supervisor"), supervisor.sectionNode()), (Node("pool"), pool.sectionNode()),
+                ]), width: -1)
     }
 
     private static func resolve(
-        _ document: Document, path: String, replicas: [String], recipe: Recipe?
+        _ document: Document, path: String, replicas: [String], recipe: Recipe?, programs: ThirdPartyPrograms?
     ) throws -> Topology {
         var topology = Topology()
-        var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages"])
-        let own = document.root.filter { $0.key.string != "stages" }
+        var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages", "autoscale"])
+        let own = document.root.filter { !["stages", "autoscale"].contains($0.key.string) }
         try reader.read(Node.Mapping(own.map { ($0.key, $0.value) }), into: &topology)
         guard let stages = document.root.first(where: { $0.key.string == "stages" }) else {
             throw UserError("\(path): 'stages' is missing: it names the stages and how many there are of each")
@@ -50,6 +55,7 @@ extension Topology {
         for (name, settings) in mapping {
             topology.stages.append(try stage(name, settings, document, &reader))
         }
+        topology.autoscale = try autoscale(document, &reader)
         for text in replicas {
             try topology.setReplicas(text, path: path, &reader)
         }
@@ -72,6 +78,8 @@ extension Topology {
             )
         }
         try Wiring(topology: topology, path: path, reader: reader).check(for: recipe)
+        try topology.checkAutoscale(path: path, reader)
+        if let programs { try topology.find(programs, path: path, reader: reader) }
         return topology
     }
 
@@ -145,6 +153,9 @@ extension StageSettings: Configurable {
         Field("samples", optional: \.samples, summary: "the stage that serves samples"),
         Field("mining", optional: \.mining, summary: "the stage that mines"),
         Field("memory", optional: \.memory, summary: "the stage that holds the memory"),
+        Field(
+            "rendezvous", optional: \.rendezvous, .rendezvous,
+            summary: "compute on several hosts: tcp://HOST:PORT of the first"),
     ]
 }
 
@@ -182,6 +193,14 @@ extension Check where Value == String {
                 let port = UInt16(text[text.index(after: colon)...])
             else { return false }
             return (1...highest).contains(port)
+        }
+    }
+
+    static var rendezvous: Check {
+        Check(rule: "tcp://HOST:PORT") { text in
+            guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":") else { return false }
+            let host = text.dropFirst(6).prefix { $0 != ":" }
+            return !host.isEmpty && UInt16(text[colon...].dropFirst()).map { $0 > 0 } ?? false
         }
     }
 }

@@ -26,7 +26,7 @@ extension LinkAddresses {
         case .memory: control + 1
         case .samples: UInt16(exactly: Int(control) + 2 * binder.id)
         case .mining: UInt16(exactly: Int(control) + 2 * binder.id + 1)
-        case .evaluation: nil
+        case .evaluation, .upstream: nil
         }
     }
 

@@ -4,8 +4,8 @@ import Wire
 
 /// Where the links of a run meet: an address for each end that binds.
 ///
-/// Every compute replica binds its own ends of `samples` and `mining`, the bank `memory`, the command line
-/// `evaluation`. Who connects to several of them gets a list.
+/// Every compute replica binds its own ends of `samples` and `mining`, every replica of a stage between loaders and
+/// compute its `upstream`, the bank `memory`, the command line `evaluation`. Who connects to several of them gets a list.
 public struct LinkAddresses: Sendable, Equatable {
     /// The folder of the run's unix-domain sockets.
     private let folder: String
@@ -17,13 +17,16 @@ public struct LinkAddresses: Sendable, Equatable {
         self.listen = listen
     }
 
-    /// Bytes that a socket's name may add to the folder's path: `/samples.`, a stage's 32 and `-65535`.
-    static let longestName = 9 + 32 + 6
+    /// Bytes that a socket's name may add to the folder's path: `/upstream.`, a stage's 32 and `-65535`.
+    static let longestName = 10 + 32 + 6
 
     /// - Parameter binder: the replica that binds; nil for the command line itself.
     public func address(_ link: LinkName, of binder: Replica? = nil) throws -> Endpoint {
         try Endpoint("ipc://\(folder)/\(link.rawValue)" + (binder.map { ".\($0)" } ?? ""))
     }
+
+    /// Where compute's ranks meet: a file that no other epoch's ranks have seen.
+    func rendezvous(in epoch: Epoch) -> String { "file:\(folder)/ranks-\(epoch)" }
 }
 
 extension LaunchPlan {
@@ -40,7 +43,9 @@ extension LaunchPlan {
             if settings.mining != nil { endpoints[.mining] = try addresses.bindings(.mining, of: replica) }
             endpoints[.memory] = try memory(of: settings, place)
         case .bank: endpoints[.memory] = try addresses.bindings(.memory, of: replica)
-        case .loader: endpoints[.samples] = try consumers(of: settings.name, .samples, place, \.samples)
+        case .loader:
+            endpoints[.samples] = try consumers(of: settings.name, .samples, place, \.samples)
+            if settings.samples != nil { endpoints[.upstream] = [try addresses.address(.upstream, of: replica)] }
         case .miner:
             endpoints[.mining] = try consumers(of: settings.name, .mining, place, \.mining)
             endpoints[.memory] = try memory(of: settings, place)
@@ -59,6 +64,8 @@ extension LaunchPlan {
                 throw WireError.endpoint(
                     "\(link.rawValue) of \(consumer.name)", reason: "no host can join it from afar")
             }
+            // A stage in between serves `samples` itself, so what it takes has a name of its own.
+            let link = consumer.kind == .loader ? .upstream : link
             return try (1...max(1, consumer.replicas)).map {
                 try addresses.address(link, of: Replica(consumer.name, $0), for: place)
             }

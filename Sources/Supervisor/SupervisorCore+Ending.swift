@@ -55,7 +55,13 @@ extension SupervisorCore {
         self.ending = ending
         phase = .stopping
         if isEvaluating { actions.append(.cancelEvaluation) }
-        for index in members.indices { if case .waiting = members[index].life { over(index) } }
+        rollback = nil
+        for index in members.indices {
+            switch members[index].life {
+            case .waiting, .held: over(index)
+            case .idle, .spawning, .starting, .working, .gone: break
+            }
+        }
         var patience = timing.stop
         if case .asked = ending { patience = timing.computeStop }
         for index in members.indices where members[index].kind == .compute && members[index].isAlive {
@@ -66,6 +72,7 @@ extension SupervisorCore {
     mutating func over(_ index: Int) {
         members[index].forgetProcess()
         members[index].isOver = true
+        members[index].hasLeft = members[index].isLeaving
     }
 
     /// Tells a process to end and when it will be made to. Who has no configuration yet has nothing to lose.

@@ -167,7 +167,7 @@ extension SupervisorCore {
         } catch {
             return refuse("\(error)")
         }
-        if let known = fingerprints[hello.kind] {
+        if let known = fingerprints[hello.stage] {
             // Whatever comes from afar must not end the run: it is merely not let in.
             if let difference = hello.fingerprint.difference(from: known), members[index].incarnation != incarnation {
                 guard plan.recipe.determinism == .relaxed else {
@@ -176,8 +176,8 @@ extension SupervisorCore {
                 actions.append(.log(.warning, "\(hello.replica) computes other bits than this run: \(difference)"))
             }
         } else {
-            fingerprints[hello.kind] = hello.fingerprint
-            actions.append(.journal(.fingerprint(kind: hello.kind, hello.fingerprint)))
+            fingerprints[hello.stage] = hello.fingerprint
+            actions.append(.journal(.fingerprint(stage: hello.stage, hello.fingerprint)))
         }
         if members[index].incarnation != incarnation {
             if members[index].incarnation != nil { members[index].restarts += 1 }

@@ -21,7 +21,11 @@ extension SupervisorCore {
             let member = members[index]
             switch member.life {
             case .starting(let until) where now >= until && member.killAt == nil:
-                kill(index, "it said nothing for \(timing.hello) after its start", now, &actions)
+                let what =
+                    member.isAdopted
+                    ? "it did not answer the supervisor that took the run over"
+                    : "it said nothing for \(timing.hello) after its start"
+                kill(index, what, now, &actions)
             case .working where now - member.lastHeard >= silence(of: member) && member.killAt == nil:
                 kill(index, "it was silent for \(silence(of: member))", now, &actions)
             case .gone(_, _, let until) where now >= until: conclude(index, now, &actions)
@@ -56,6 +60,10 @@ extension SupervisorCore {
         for index in members.indices where members[index].bye != nil {
             if case .gone = members[index].life { conclude(index, now, &actions) }
         }
+        if pendingSwap != nil, ending != nil || phase == .evaluating || phase == .stopping {
+            cancelSwap("the run ended before it", now, &actions)
+        }
+        recover(now, &actions)
         let trainers = members.filter { $0.kind == .compute }
         if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
             phase == .training

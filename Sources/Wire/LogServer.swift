@@ -83,15 +83,18 @@ public final class LogServer: Sendable {
         while !mailbox.locked({ $0.isStopping }) {
             _ = Poller.wait([socket], wakeup: mailbox.wakeup, milliseconds: -1)
             for _ in 0..<LogThread.burst {
-                guard let frames = try socket.receive() else { break }
+                guard let frames = try socket.receive(maxFrames: settings.limits.tensors + 3) else { break }
                 let peer = LogPeer(id: frames[0].array())
-                if engine.isCutOff(peer) { continue }
+                guard engine.admits(peer) else { continue }
                 let event: LogServerCore<Reducer>.Event
+                var check = FrameCheck.frames
                 do {
                     event = .received(
-                        peer, try Message(frames: Array(frames[1...]), run: sender.run, limits: settings.limits))
+                        peer,
+                        try Message(
+                            frames: Array(frames[1...]), run: sender.run, limits: settings.limits, check: &check))
                 } catch {
-                    event = .malformed(peer, "\(error)")
+                    event = .malformed(peer, "\(error)", check)
                 }
                 try engine.handle(event, now: clock.now) { peer, message in
                     // Whoever gets an answer finds the position that it tells of.

@@ -79,9 +79,10 @@ public final class Socket: @unchecked Sendable {
         self.handle = handle
         self.context = keepsContext ? context : nil
         roles = context.roles.withLock { $0 }
-        // Flow is by credit, so queues towards a peer have no high-water mark of their own; what a peer may pile up
-        // here has one, and its transport then pushes back.
-        set(ZMQ_SNDHWM, 0)
+        // Flow is by credit, so a DEALER's queue has no high-water mark. A ROUTER's has one that no honest peer comes to
+        // (twice the largest credit): who asks and asks and never reads must not fill the memory; it counts as gone.
+        // What a peer may pile up here has one too, and its transport then pushes back.
+        set(ZMQ_SNDHWM, kind == .router ? 8192 : 0)
         set(ZMQ_RCVHWM, 1000)
         set(ZMQ_LINGER, 1000)
         set(ZMQ_HANDSHAKE_IVL, 10_000)
@@ -154,6 +155,16 @@ public final class Socket: @unchecked Sendable {
             throw WireError.socket(operation: "ask the address of", endpoint: endpoint, reason: Socket.reason())
         }
         return try Endpoint(String(decoding: buffer[..<max(0, size - 1)].map(UInt8.init(bitPattern:)), as: UTF8.self))
+    }
+
+    /// A descriptor that becomes readable when something about the socket changes, for waiting on very many sockets.
+    /// It tells of each change once, and any `send` or `receive` may take that away, so after waking up, and after
+    /// every `send`, `receive` must be called until nothing comes.
+    public var descriptor: Int32 {
+        var descriptor: Int32 = -1
+        var size = MemoryLayout<Int32>.size
+        zmq_getsockopt(handle, ZMQ_FD, &descriptor, &size)
+        return descriptor
     }
 
     /// Sends a whole multi-part message or nothing of it. Never blocks. Large frames are not copied: their memory

@@ -137,6 +137,38 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "t.yaml:4: stage 'bank' is of kind bank and runs once, not 2 times")
     }
 
+    @Test func computeMayBeSeveralRanksThatShareABatchEvenly() throws {
+        var recipe = Recipe()
+        recipe.schedule.batch = 6
+        let ranks = local.replacingOccurrences(of: "memory: bank}\n  bank", with: "memory: bank, replicas: 3}\n  bank")
+        let topology = try resolve(ranks, recipe: recipe)
+        #expect(topology.stage(of: .compute)?.replicas == 3)
+        #expect(topology.withThreads(processors: 8).stage(of: .compute)?.threads == 2, "they share one machine")
+        #expect(
+            message { try resolve(ranks, "compute=4", recipe: recipe) }
+                == "--stage compute=4: stage 'compute' has 4 replicas, among which the recipe's schedule.batch 6 cannot be shared out evenly; 1, 2, 3, 6 would do"
+        )
+    }
+
+    @Test func ranksOnSeveralHostsMeetAtAnAddress() throws {
+        func compute(_ place: String) throws -> Topology {
+            try resolve(
+                local.replacingOccurrences(
+                    of: "memory: bank}\n  bank", with: "memory: bank, replicas: 2, rendezvous: \(place)}\n  bank"))
+        }
+        let topology = try compute("'tcp://node1:29500'")
+        #expect(topology.stage(of: .compute)?.rendezvous == "tcp://node1:29500")
+        #expect(topology.withThreads(processors: 8).stage(of: .compute)?.threads == 8, "each has its own machine")
+        #expect(try resolve(topology.yaml()) == topology)
+        for bad in ["node1", "'tcp://node1'", "'tcp://:1'", "'tcp://a:0'", "'tcp://a:b'"] {
+            let told = message { _ = try compute(bad) }
+            #expect(told.contains("'stages.compute.rendezvous' must be tcp://HOST:PORT"), "\(told)")
+        }
+        #expect(
+            trouble("bank:", "bank: {rendezvous: 'tcp://a:1'}")
+                == "t.yaml:4: stage 'bank' is of kind bank and has no 'rendezvous'; compute's ranks meet there")
+    }
+
     @Test func settingsAreChecked() {
         #expect(
             message { try resolve(local + "\nsupervisor:\n  grace: 30\n") }

@@ -21,10 +21,34 @@ import Wire
         return plan
     }
 
-    private func addresses(_ replica: Replica) throws -> [String: [String]] {
-        let plan = try plan()
+    private func addresses(_ replica: Replica, in stages: String? = nil) throws -> [String: [String]] {
+        var plan = try plan()
+        if let stages { plan.topology = try Topology.resolve(yaml: stages, path: "t.yaml") }
         let settings = try #require(plan.settings(of: replica))
         return try plan.endpoints(for: replica, settings).mapValues { $0.map(\.address) }
+    }
+
+    @Test func ranksBindTheirOwnEndsAndMeetAnewInEveryEpoch() throws {
+        var plan = try plan()
+        for index in plan.topology.stages.indices where plan.topology.stages[index].kind == .compute {
+            plan.topology.stages[index].replicas = 2
+        }
+        func configuration(_ replica: Replica) throws -> StageConfiguration {
+            try #require(try plan.configuration(for: replica))
+        }
+        #expect(
+            try configuration(Replica("compute", 2)).endpoints(.samples).map(\.address)
+                == ["ipc:///tmp/none/samples.compute-2"])
+        #expect(
+            try configuration(.miner).endpoints(.mining).map(\.address)
+                == ["ipc:///tmp/none/mining.compute-1", "ipc:///tmp/none/mining.compute-2"])
+        #expect(try configuration(Replica("compute", 2)).replicas["compute"] == 2)
+        #expect(try configuration(Replica("compute", 2)).rendezvous == "file:/tmp/none/ranks-1")
+        #expect(try configuration(.loader(1)).rendezvous == nil)
+        plan.epoch = Epoch(2)
+        #expect(try configuration(.compute).rendezvous == "file:/tmp/none/ranks-2")
+        for index in plan.topology.stages.indices { plan.topology.stages[index].rendezvous = "tcp://a:1" }
+        #expect(try configuration(.compute).rendezvous == "tcp://a:1")
     }
 
     @Test func bothEndsOfALinkHaveOneAddress() throws {
@@ -81,5 +105,24 @@ import Wire
         let plan = try plan()
         let settings = try #require(plan.settings(of: .loader(1)))
         #expect(throws: WireError.self) { try plan.endpoints(for: .loader(1), settings, at: .otherHost) }
+    }
+
+    @Test func stageInBetweenBindsWhereItsSuppliersConnect() throws {
+        let stages = """
+            stages:
+              loader:
+              cutout: {kind: loader, samples: loader, exec: [cutout], replicas: 2}
+              compute: {samples: cutout}
+            """
+        func upstream(_ id: Int) -> String { "ipc:///tmp/none/upstream.cutout-\(id)" }
+        let samples = ["ipc:///tmp/none/samples.compute-1"]
+        #expect(try addresses(.loader(1), in: stages) == ["samples": [upstream(1), upstream(2)]])
+        #expect(try addresses(Replica("cutout", 2), in: stages) == ["samples": samples, "upstream": [upstream(2)]])
+        #expect(try addresses(.compute, in: stages)["samples"] == samples)
+    }
+
+    @Test func longestSocketNameIsCounted() {
+        let longest = LinkName.allCases.map { "/\($0.rawValue).".count }.max()
+        #expect(longest.map { $0 + 32 + "-65535".count } == LinkAddresses.longestName)
     }
 }

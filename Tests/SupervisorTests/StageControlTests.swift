@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import Wire
@@ -69,7 +70,8 @@ import Wire
     @Test mutating func commandsBecomeActions() {
         for (command, action) in [
             (Command(.stop), StageControl.Action.stop(.stop)), (Command(.drain), .stop(.drain)),
-            (Command(.checkpoint), .checkpoint), (Command(.reloadKeys), .reloadKeys),
+            (Command(.checkpoint), .checkpoint), (Command(.abandon), .stop(.abandon)),
+            (Command(.reloadKeys), .reloadKeys),
             (Command(.expectLoss, worker: "loader-1"), .loss(worker: "loader-1", expected: true)),
             (Command(.workerLost, worker: "loader-1"), .loss(worker: "loader-1", expected: false)),
         ] {
@@ -149,6 +151,19 @@ import Wire
         let late = Wakeup()
         token.wake(late)
         #expect(Poller.wait([], wakeup: late, milliseconds: 0).woken)
+    }
+
+    @Test func abandonmentComesOnTopOfAStop() {
+        let token = StopToken()
+        let told = Mutex(0)
+        token.onAbandon { told.withLock { $0 += 1 } }
+        token.request(.stop)
+        #expect(!token.isAbandoned && told.withLock { $0 } == 0)
+        token.request(.abandon)
+        token.request(.abandon)
+        #expect(token.reason == .stop && token.isAbandoned && told.withLock { $0 } == 1)
+        token.onAbandon { told.withLock { $0 += 1 } }
+        #expect(told.withLock { $0 } == 2)
     }
 
     @Test func fingerprintsExplainTheirDifference() {

@@ -86,7 +86,7 @@ final class PooledBranch: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        guard x.size(0) > 1 || !norm.isTraining else {
+        guard x.size(0) > 1 || !norm.isTraining || (norm.group?.size ?? 1) > 1 else {
             throw TensorError(
                 operation: "DeepLabV3's pooled branch", arguments: [x.description],
                 reason: "batch statistics of one value per channel; train with batches of at least 2 images")

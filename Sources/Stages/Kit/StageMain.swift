@@ -58,7 +58,7 @@ public enum StageMain {
         link.start()
         do {
             let configuration = try link.awaitConfiguration().dialled(at: arguments.control)
-            try stay.configured(configuration)
+            try stay.configured(configuration, as: arguments.replica)
             logger.info(
                 "configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
             let runtime = try StageRuntime(
@@ -66,7 +66,7 @@ public enum StageMain {
             try body(runtime)
         } catch {
             logger.critical("\(oneLine(error))")
-            link.send(.event, StageEvent(.failed, oneLine(error)))
+            link.send(.event, StageEvent(.failed, oneLine(error), remedy: (error as? RecoverableFailure)?.remedy))
             link.send(.bye, Bye(.failed))
             link.end()
             end(1)
@@ -80,7 +80,7 @@ public enum StageMain {
     private static func byeReason(_ reason: StopReason?) -> Bye.Reason {
         switch reason {
         case nil: .finished
-        case .stop: .stopped
+        case .stop, .abandon: .stopped
         case .drain: .drained
         case .supervisorLost: .supervisorLost
         }

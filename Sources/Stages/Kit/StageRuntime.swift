@@ -80,11 +80,17 @@ public final class StageRuntime: @unchecked Sendable {
         send(StageEvent(.finished, "finished at step \(step)", step: step, path: path))
     }
 
+    /// Compute's ranks beyond the first: all iterations are done; the first one tells of the checkpoint.
+    public func finished(step: UInt64) { send(StageEvent(.finished, "finished at step \(step)", step: step)) }
+
     /// Consumers of pools: calls `body(worker, expected)`, on the control thread, when the supervisor knows that a worker is
     /// gone: expected where it killed it, which no ticket is to blame for.
     public func onWorkerLoss(_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) {
         link.onLoss(body)
     }
+
+    /// Compute: calls `body`, on the control thread, with what the supervisor says of swaps, also of those before the call.
+    public func onSwap(_ body: @escaping @Sendable (SwapOrder) -> Void) { link.onSwap(body) }
 
     /// Compute: true once after each time the supervisor asked for a checkpoint out of turn.
     public func takeCheckpointRequest() -> Bool { link.takeCheckpointRequest() }

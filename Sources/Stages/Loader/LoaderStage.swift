@@ -20,6 +20,7 @@ public enum LoaderStage {
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }
         }
+        runtime.setMetrics { worker.statistics.heartbeat }
         runtime.report(.running)
         let datasets = DatasetCache(root: runtime.datasetRoot)
         try worker.run(threads: configuration.threads) { ticket, _ in
