@@ -40,12 +40,13 @@ using Group = c10::intrusive_ptr<Backend>;
 /// Runs one collective operation to its end. What fails here is the other ranks: they died, or say nothing.
 template <typename Start>
 void together(const char *what, Start &&start) {
+  auto prefix = std::string("lost the other ranks in ") + what + ": ";
   try {
     start()->wait();
   } catch (const c10::Error &error) {
-    TORCH_CHECK(false, "lost the other ranks in ", what, ": ", error.what_without_backtrace());
+    throw LostRanks(prefix + error.what_without_backtrace());
   } catch (const std::exception &error) {
-    TORCH_CHECK(false, "lost the other ranks in ", what, ": ", error.what());
+    throw LostRanks(prefix + error.what());
   }
 }
 
