@@ -20,7 +20,7 @@ extern "C" {
 typedef struct ct_tensor ct_tensor;
 
 typedef int32_t ct_status;
-enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2 };
+enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2, CT_LOST_RANKS = 3 };
 
 /// The first line of what went wrong in this thread's last failed call.
 const char *ct_error(void);
