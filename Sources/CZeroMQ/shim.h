@@ -1,3 +1,4 @@
 #pragma once
+#include <malloc.h>
 #include <sys/eventfd.h>
 #include <zmq.h>

@@ -63,16 +63,18 @@ public final class Socket: @unchecked Sendable {
     private let context: Context
     private var isOpen = true
     private var endpoint = "(unbound)"
+    private let hasLargeBuffers: Bool
 
     /// - Parameters:
     ///   - identity: a DEALER's routing id as the ROUTER sees it; libzmq invents one where nil.
     ///     At most 255 bytes.
     ///   - maxMessageBytes: frames beyond it cut the connection before they are allocated.
     ///   - onlyWhileConnected: a DEALER's messages are not kept for a peer that is not there (`send` says `.full`).
+    ///   - largeBuffers: asks the kernel for more room per `ipc://` connection than it gives by itself.
     /// - Throws: `WireError.socket` or, for an unusable identity, `WireError.malformed`.
     public init(
         _ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int = 1 << 30,
-        onlyWhileConnected: Bool = false
+        onlyWhileConnected: Bool = false, largeBuffers: Bool = true
     ) throws {
         if let identity, !(1...255).contains(identity.utf8.count) || identity.utf8.contains(0) {
             throw WireError.malformed("'\(identity)' cannot be a routing id: it takes 1 to 255 bytes, none of them 0")
@@ -82,6 +84,7 @@ public final class Socket: @unchecked Sendable {
         }
         self.handle = handle
         self.context = context
+        hasLargeBuffers = largeBuffers
         // Flow is by credit, so a DEALER's queue has no high-water mark. A ROUTER's has one that no honest peer comes to
         // (twice the largest credit): who asks and asks and never reads must not fill the memory; it counts as gone.
         // What a peer may pile up here has one too, and its transport then pushes back.
@@ -122,8 +125,17 @@ public final class Socket: @unchecked Sendable {
     /// How long unsent messages may hold up closing, milliseconds; -1 is for ever, 0 drops them.
     public var linger: Int = 1000 { didSet { set(ZMQ_LINGER, linger) } }
 
+    /// A sample of megabytes goes through a unix socket in pieces of its buffer, and every piece wakes both sides. The
+    /// kernel grants what it allows (net.core.wmem_max). TCP's buffers grow by themselves unless they are set.
+    private func prepareBuffers(for endpoint: Endpoint) {
+        guard hasLargeBuffers, endpoint.address.hasPrefix("ipc://") else { return }
+        set(ZMQ_SNDBUF, 1 << 20)
+        set(ZMQ_RCVBUF, 1 << 20)
+    }
+
     public func bind(_ endpoint: Endpoint) throws {
         self.endpoint = endpoint.address
+        prepareBuffers(for: endpoint)
         guard zmq_bind(handle, endpoint.address) == 0 else {
             throw WireError.socket(operation: "bind", endpoint: endpoint.address, reason: Socket.reason())
         }
@@ -131,6 +143,7 @@ public final class Socket: @unchecked Sendable {
 
     public func connect(_ endpoint: Endpoint) throws {
         self.endpoint = endpoint.address
+        prepareBuffers(for: endpoint)
         guard zmq_connect(handle, endpoint.address) == 0 else {
             throw WireError.socket(operation: "connect to", endpoint: endpoint.address, reason: Socket.reason())
         }
