@@ -5,6 +5,7 @@ extension ModelSettings.Head {
         case .deeplabv3: [.mobilenetv2]
         case .segformer: [.mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5]
         case .segmenter: [.vitt16, .vits16, .vitb16, .vitl16]
+        case .maskformer: [.swint, .swins, .swinb, .swinl]
         }
     }
 }

@@ -60,10 +60,11 @@ public struct ModelSettings: Codable, Sendable, Equatable {
         case mobilenetv2
         case mitb0, mitb1, mitb2, mitb3, mitb4, mitb5
         case vitt16, vits16, vitb16, vitl16
+        case swint, swins, swinb, swinl
     }
     public enum Head: String, Codable, Sendable, CaseIterable {
         case deeplabv3
-        case segformer, segmenter
+        case segformer, segmenter, maskformer
     }
 
     public var backbone = Backbone.mobilenetv2

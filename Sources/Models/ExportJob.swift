@@ -35,9 +35,10 @@ extension ExportJob {
     public static func writeReference(_ settings: ModelSettings, checkpoint: String, to path: String) throws -> String {
         let source = Network.weightsFile(checkpoint)
         let classifier = settings.head.classifierWeight
-        guard let classes = try SafetensorsFile(path: source).description(of: classifier)?.shape.first else {
+        guard let rows = try SafetensorsFile(path: source).description(of: classifier)?.shape.first else {
             throw UserError("\(source): holds no classifier ('\(classifier)')")
         }
+        let classes = settings.head == .maskformer ? rows - 1 : rows
         let network = try Network.trained(settings, classes: classes, checkpoint: checkpoint)
         let shape = [1, 3, 129, 97]
         var random = KeyedRandom(seed: 0, purpose: "export reference")

@@ -13,7 +13,7 @@ extension Network {
             case .mitb3: (.b3, 768)
             case .mitb4: (.b4, 768)
             case .mitb5: (.b5, 768)
-            default: throw UserError(settings.mismatch ?? "model.backbone is no Mix Transformer")
+            default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
             }
         config = config.scaled(Double(settings.width))
         if let rate = settings.dropPath { config.dropPath = Double(rate) }
@@ -29,7 +29,7 @@ extension Network {
             case .vits16: .small
             case .vitb16: .base
             case .vitl16: .large
-            default: throw UserError(settings.mismatch ?? "model.backbone is no Vision Transformer")
+            default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
             }
         // Segmenter's own constants: timm has an eps of 1e-6 and, for ImageNet, no stochastic depth.
         config.eps = 1e-5
@@ -37,5 +37,26 @@ extension Network {
         return try Segmenter(
             encoder: VisionTransformer(config.scaled(Double(settings.width)), classes: 1000), classes: classes,
             dropout: settings.dropout.map(Double.init) ?? 0.1, embedding: embedding)
+    }
+
+    static func maskFormer(_ settings: ModelSettings, classes: Int, embedding: Int?) throws -> MaskFormer {
+        var config = MaskFormer.Config()
+        if let dropout = settings.dropout { config.dropout = Double(dropout) }
+        return try MaskFormer(
+            backbone: maskBackbone(settings), classes: classes, config: config, embedding: embedding)
+    }
+
+    private static func maskBackbone(_ settings: ModelSettings) throws -> any Backbone {
+        var config: SwinTransformer.Config =
+            switch settings.backbone {
+            case .swint: .tiny
+            case .swins: .small
+            case .swinb: .base
+            case .swinl: .large
+            default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
+            }
+        config = config.scaled(Double(settings.width))
+        if let rate = settings.dropPath { config.dropPath = Double(rate) }
+        return try SwinTransformer(config)
     }
 }

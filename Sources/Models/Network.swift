@@ -30,6 +30,7 @@ public enum Network {
                 dropout: settings.dropout.map(Double.init) ?? 0.5, embedding: embedding)
         case .segformer: return try segFormer(settings, classes: classes, embedding: embedding)
         case .segmenter: return try segmenter(settings, classes: classes, embedding: embedding)
+        case .maskformer: return try maskFormer(settings, classes: classes, embedding: embedding)
         }
     }
 
@@ -70,9 +71,7 @@ public enum Network {
                 throw UserError("model.outputStride is \(settings.outputStride); it must be 8 or 16")
             }
             return try MobileNetV2(width: Double(settings.width), outputStride: settings.outputStride)
-        case .mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5, .vitt16, .vits16, .vitb16, .vitl16:
-            // Their heads make them; `mismatch` has refused this one.
-            throw UserError("model.backbone '\(settings.backbone.rawValue)' has no output stride")
+        default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
         }
     }
 
@@ -111,12 +110,13 @@ extension SegmentationNetwork {
 }
 
 extension ModelSettings.Head {
-    /// The weight of a whole network's state that has one row per class.
+    /// The weight of a whole network's state that has one row per class; MaskFormer's has one more, for nothing.
     var classifierWeight: String {
         switch self {
         case .deeplabv3: "classifier.4.weight"
         case .segformer: "decode_head.classifier.weight"
         case .segmenter: "decoder.mask_norm.weight"
+        case .maskformer: "class_predictor.weight"
         }
     }
 }

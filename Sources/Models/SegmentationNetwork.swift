@@ -78,10 +78,13 @@ public struct Decoded {
     public let scores: Scores
     /// `[B, C, h, w]`: the per-pixel features before classification or mask prediction, which f_PROJ reads too.
     public let pixels: Tensor
+    /// Of networks that classify masks instead of pixels: what is said of them, the last and the best one last.
+    public let masks: [MaskPrediction]
 
-    public init(scores: Scores, pixels: Tensor) {
+    public init(scores: Scores, pixels: Tensor, masks: [MaskPrediction] = []) {
         self.scores = scores
         self.pixels = pixels
+        self.masks = masks
     }
 }
 

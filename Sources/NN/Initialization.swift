@@ -6,7 +6,8 @@ import Tensors
 /// construction nor what else the network holds changes them.
 public struct ParameterFiller {
     let seed: UInt64
-    let path: String
+    /// The module's, in the whole network.
+    public let path: String
 
     /// The number of inputs to each output of a weight `[out, in, …]`.
     public func fanIn(_ weight: Tensor) -> Double {

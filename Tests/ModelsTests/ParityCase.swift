@@ -70,6 +70,8 @@ struct ParityCase: Decodable {
     var taps: [String: Summary]?
     var train: Training?
     var trainFrozen: Training?
+    /// Of the outputs, for networks that classify masks.
+    var loss: MaskLoss?
 }
 
 /// A value of a case's `arguments`, whatever its type.
@@ -110,6 +112,10 @@ enum JSONValue: Decodable, Equatable {
 
     var string: String? {
         if case .string(let text) = self { text } else { nil }
+    }
+
+    var bool: Bool? {
+        if case .bool(let flag) = self { flag } else { nil }
     }
 
     var number: Double? {

@@ -15,6 +15,7 @@ extension ParityModels {
         case ("transformers", "SegformerForSemanticSegmentation"):
             return try segFormer(arguments, training: parity.train != nil)
         case ("timm", let entry?) where entry.hasPrefix("vit_"): return try visionTransformer(entry, arguments)
+        case ("transformers", "MaskFormerForInstanceSegmentation"): return try maskFormer(arguments)
         case ("segmenter", _): return try segmenter(arguments, training: parity.train != nil)
         default: return nil
         }
@@ -168,6 +169,53 @@ extension ParityModels {
                 found["decoder.decoder_norm"] = try decoder.norm(tokens)
                 return found
             })
+    }
+
+    // MARK: MaskFormer
+
+    private static func maskFormer(_ arguments: Arguments) throws -> ParityModel? {
+        var config = MaskFormer.Config()
+        guard let classes = arguments.int("num_labels"), let queries = arguments.int("num_queries"),
+            let depth = arguments.int("decoder_layers"), let heads = arguments.int("decoder_attention_heads"),
+            let hidden = arguments.int("decoder_ffn_dim"), let width = arguments.int("d_model"),
+            let pyramidWidth = arguments.int("fpn_feature_size"), let maskWidth = arguments.int("mask_feature_size"),
+            let backbone = try maskBackbone(arguments)
+        else { return nil }
+        (config.queries, config.depth, config.heads, config.width) = (queries, depth, heads, width)
+        (config.hidden, config.pyramidWidth, config.maskWidth) = (hidden, pyramidWidth, maskWidth)
+        let network = try MaskFormer(backbone: backbone, classes: classes, config: config)
+        return ParityModel(
+            module: network, publishedName: { $0 }, tolerance: tolerance,
+            run: { x, tapping in
+                let features = try network.features(x)
+                let decoded = try network.decode(features)
+                let masks = decoded.masks[decoded.masks.count - 1]
+                var found = [
+                    "class_queries_logits": masks.classes, "masks_queries_logits": masks.masks,
+                    "pixel_decoder_last_hidden_state": decoded.pixels,
+                ]
+                guard tapping else { return found }
+                for (index, map) in features.enumerated() { found["backbone.stage\(index + 1)"] = map }
+                for (index, map) in try network.pixelDecoder.pyramid(features).enumerated() {
+                    found["fpn\(index + 1)"] = map
+                }
+                // transformers lists the last state behind the decoder's norm, the others before it.
+                var states = try network.queryDecoder.states(features[features.count - 1])
+                states.append(try network.queryDecoder.norm(states.removeLast()))
+                for (index, state) in states.enumerated() { found["decoder\(index + 1)"] = state }
+                return found
+            })
+    }
+
+    private static func maskBackbone(_ arguments: Arguments) throws -> (any Backbone)? {
+        guard let name = arguments.string("backbone"), name.hasPrefix("swin"), let width = arguments.int("embed_dim"),
+            let depths = arguments.ints("depths"), let heads = arguments.ints("num_heads"),
+            let window = arguments.int("window_size"), let patch = arguments.int("patch_size"),
+            let expansion = arguments.number("mlp_ratio"), let biases = arguments.bool("qkv_bias")
+        else { return nil }
+        var config = SwinTransformer.Config(width: width, depths: depths, heads: heads, window: window)
+        (config.patch, config.expansion, config.biases, config.dropPath) = (patch, expansion, biases, 0)
+        return try SwinTransformer(config)
     }
 }
 

@@ -117,6 +117,7 @@ final class Arguments {
     func ints(_ key: String) -> [Int]? { take(key)?.ints }
     func string(_ key: String) -> String? { take(key)?.string }
     func number(_ key: String) -> Double? { take(key)?.number }
+    func bool(_ key: String) -> Bool? { take(key)?.bool }
     /// Missing, null or false: a switch for weights that nobody has here.
     func isFalsy(_ key: String) -> Bool { [nil, .null, .bool(false)].contains(take(key)) }
 

@@ -81,7 +81,7 @@ import Wire
 
     /// Heads that make the embedding's input themselves, and backbones that several tensors leave.
     static let transformers: [(ModelSettings.Backbone, ModelSettings.Head)] = [
-        (.mitb0, .segformer), (.vitt16, .segmenter),
+        (.mitb0, .segformer), (.vitt16, .segmenter), (.swint, .maskformer),
     ]
 
     @Test(arguments: transformers)

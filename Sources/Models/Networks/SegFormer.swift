@@ -41,8 +41,8 @@ public final class SegFormer: Module, SegmentationNetwork {
     /// As the published code: in the head the fusing convolution normal by fan-out, and PyTorch's default for the rest.
     public func initializeWeights(seed: UInt64) throws {
         try backbone.initialize(seed: seed, backbone.initialization, prefix: "segformer.encoder")
-        let rule = InitializationRule { [fuse = ObjectIdentifier(head.fuse)] module, fill in
-            guard let conv = module as? Conv2d, ObjectIdentifier(conv) == fuse else { return false }
+        let rule = InitializationRule { module, fill in
+            guard let conv = module as? Conv2d, fill.path.hasSuffix("linear_fuse") else { return false }
             try fill.kaimingNormalFanOut(conv.weight, "weight")
             return true
         }
