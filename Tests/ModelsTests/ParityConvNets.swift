@@ -9,6 +9,16 @@ extension ParityModels {
         let entry = parity.reference.entry ?? ""
         let training = parity.train != nil
         switch (parity.reference.package, parity.reference.project) {
+        case ("torchvision", nil):
+            guard arguments.isFalsy("weights"), arguments.isFalsy("weights_backbone"),
+                let classes = arguments.int("num_classes")
+            else { return nil }
+            if let name = entry.suffix(after: "models.segmentation.deeplabv3_") {
+                return try torchvisionDeepLab(name, arguments, classes: classes, training: training)
+            }
+            guard let name = entry.suffix(after: "models.") else { return nil }
+            if name == "mobilenet_v3_large" { return try mobileNetV3(classes: classes) }
+            return nil
         case ("timm", nil):
             if let name = entry.prefix(before: " (features_only) + torchvision DeepLabHead") {
                 return try timmDeepLab(name, arguments, training: training)
@@ -18,23 +28,65 @@ extension ParityModels {
         }
     }
 
+    // MARK: torchvision
+
+    private static func mobileNetV3(classes: Int) throws -> ParityModel {
+        let network = try MobileNetV3Classifier(classes: classes)
+        return ParityModel(module: network, tolerance: tolerance) { x, tapping in
+            var found = ["out": try network(x)]
+            if tapping { try tapLayers(network.backbone, x, "features.", &found) }
+            return found
+        }
+    }
+
+    private static func tapLayers(
+        _ network: MobileNetV3, _ x: Tensor, _ prefix: String, _ found: inout [String: Tensor]
+    ) throws {
+        var x = x
+        for (index, layer) in network.layers.enumerated() {
+            x = try layer(x)
+            found["\(prefix)\(index)"] = x
+        }
+    }
+
+    private static func torchvisionDeepLab(
+        _ name: String, _ arguments: Arguments, classes: Int, training: Bool
+    ) throws -> ParityModel? {
+        let backbone: any Backbone
+        if name == "mobilenet_v3_large" {
+            backbone = try MobileNetV3(outputStride: 16)
+        } else {
+            return nil
+        }
+        let auxiliary = arguments.bool("aux_loss") ?? !arguments.isFalsy("aux_loss")
+        return try deepLab(backbone, classes: classes, auxiliary: auxiliary, training: training, tolerance: tolerance)
+    }
+
     private static func deepLab(
-        _ backbone: any Backbone, classes: Int, rates: [Int] = [12, 24, 36], training: Bool,
+        _ backbone: any Backbone, classes: Int, rates: [Int] = [12, 24, 36], auxiliary: Bool = false, training: Bool,
         tolerance: Double
     ) throws -> ParityModel {
         let network = try DeepLabV3(
-            backbone: backbone, classes: classes, rates: rates, dropout: training ? 0 : 0.5)
+            backbone: backbone, classes: classes, rates: rates, dropout: training ? 0 : 0.5, auxiliary: auxiliary,
+            auxiliaryDropout: training ? 0 : 0.1)
         return ParityModel(module: network, tolerance: tolerance) { x, tapping in
             let size = Size2D(x.size(2), x.size(3))
             let features = try network.features(x)
             // Each head once, in training too: another pass would show in its running statistics.
             let scores = try network.classifier(features[features.count - 1])
+            let auxiliaryScores = try network.auxiliary.map { try $0(features[0]) }
             var found = ["out": try network.resized(scores, to: size)]
+            found["aux"] = try auxiliaryScores.map { try network.resized($0, to: size) }
             guard tapping else { return found }
             let last = features[features.count - 1]
             found["backbone[0]"] = last
             found["classifier.0"] = try network.classifier.pyramid(last)
             found["classifier"] = scores
+            found["aux_classifier"] = auxiliaryScores
+            switch backbone {
+            case let network as MobileNetV3: try tapLayers(network, x, "backbone.", &found)
+            default: break
+            }
             return found
         }
     }
