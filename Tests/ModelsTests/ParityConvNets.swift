@@ -18,7 +18,7 @@ extension ParityModels {
             }
             guard let name = entry.suffix(after: "models.") else { return nil }
             if name == "mobilenet_v3_large" { return try mobileNetV3(classes: classes) }
-            return nil
+            return try residualNetworks[name].map { try resNet($0, classes: classes) }
         case ("timm", nil):
             if let name = entry.prefix(before: " (features_only) + torchvision DeepLabHead") {
                 return try timmDeepLab(name, arguments, training: training)
@@ -29,6 +29,30 @@ extension ParityModels {
     }
 
     // MARK: torchvision
+
+    private static let residualNetworks: [String: ResNet.Configuration] = {
+        var wide = ResNet.Configuration.resnet50
+        wide.widthPerGroup = 128
+        var grouped = ResNet.Configuration.resnet50
+        (grouped.groups, grouped.widthPerGroup) = (32, 4)
+        return [
+            "resnet18": .resnet18, "resnet34": .resnet34, "resnet50": .resnet50, "resnet101": .resnet101,
+            "resnet152": .resnet152, "wide_resnet50_2": wide, "resnext50_32x4d": grouped,
+        ]
+    }()
+
+    private static func resNet(_ configuration: ResNet.Configuration, classes: Int) throws -> ParityModel {
+        let network = try ResNet(configuration, classes: classes)
+        return ParityModel(module: network, tolerance: tolerance) { x, tapping in
+            var found = ["out": try network.classify(x)]
+            guard tapping else { return found }
+            found["maxpool"] = try network.pooledStem(x)
+            let maps = try network.features(x)
+            for (index, map) in maps.enumerated() { found["layer\(index + 1)"] = map }
+            found["avgpool"] = try maps[3].mean(dims: [2, 3], keepDim: true)
+            return found
+        }
+    }
 
     private static func mobileNetV3(classes: Int) throws -> ParityModel {
         let network = try MobileNetV3Classifier(classes: classes)
@@ -55,6 +79,8 @@ extension ParityModels {
         let backbone: any Backbone
         if name == "mobilenet_v3_large" {
             backbone = try MobileNetV3(outputStride: 16)
+        } else if let configuration = residualNetworks[name] {
+            backbone = try ResNet(configuration, outputStride: 8)
         } else {
             return nil
         }
@@ -85,6 +111,8 @@ extension ParityModels {
             found["aux_classifier"] = auxiliaryScores
             switch backbone {
             case let network as MobileNetV3: try tapLayers(network, x, "backbone.", &found)
+            case let network as ResNet:
+                for (index, map) in try network.features(x).enumerated() { found["backbone.layer\(index + 1)"] = map }
             default: break
             }
             return found
@@ -109,6 +137,8 @@ extension ParityModels {
         } else if let width = width(entry, of: "mobilenetv2") {
             backbone = try MobileNetV2(width: width, outputStride: stride)
             share = mobileNetV2Tolerance
+        } else if let configuration = residualNetworks[entry] {
+            backbone = try ResNet(configuration, outputStride: stride)
         } else {
             return nil
         }
