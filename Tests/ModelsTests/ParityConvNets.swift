@@ -24,6 +24,8 @@ extension ParityModels {
                 return try timmDeepLab(name, arguments, training: training)
             }
             return try timmClassifier(entry, arguments)
+        case (nil, "HRNet-Semantic-Segmentation"):
+            return try highResolutionNetwork(parity, arguments)
         default: return nil
         }
     }
@@ -151,7 +153,19 @@ extension ParityModels {
             return try mobileNetV2(
                 arguments, width: width, classes: "num_classes", names: [], taps: timmMobileNetV2Taps)
         }
-        return nil
+        guard let name = entry.suffix(after: "hrnet_w"), let width = Int(name), arguments.isFalsy("pretrained"),
+            let classes = arguments.int("num_classes")
+        else { return nil }
+        var configuration = try HRNetV2.Configuration.width(width)
+        configuration.fusing = .nearest
+        let network = try HRNetV2Classifier(configuration, classes: classes)
+        return ParityModel(module: network, tolerance: tolerance) { x, tapping in
+            var found = ["out": try network(x)]
+            guard tapping else { return found }
+            let stages = try tapStages(network.backbone, x, &found)
+            found["final_layer"] = try network.headFeatures(stages[3])
+            return found
+        }
     }
 
     private static func mobileNetV1(_ width: Double, _ arguments: Arguments) throws -> ParityModel? {
@@ -169,6 +183,53 @@ extension ParityModels {
             }
             found["blocks"] = y
             return found
+        }
+    }
+
+    // MARK: HRNet-Semantic-Segmentation
+
+    /// Adds every stage's maps.
+    private static func tapStages(_ network: HRNetV2, _ x: Tensor, _ found: inout [String: Tensor]) throws -> [[Tensor]]
+    {
+        let stages = try network.stages(x)
+        found["layer1"] = stages[0][0]
+        for (stage, maps) in stages.enumerated().dropFirst() {
+            for (branch, map) in maps.enumerated() { found["stage\(stage + 1)[\(branch)]"] = map }
+        }
+        return stages
+    }
+
+    private static func highResolutionNetwork(_ parity: ParityCase, _ arguments: Arguments) throws -> ParityModel? {
+        let stages = (1...4).compactMap { arguments.object("STAGE\($0)").flatMap(stage) }
+        guard stages.count == 4, arguments.int("width") == stages[3].channels.first,
+            let classes = arguments.int("num_classes"), let alignCorners = arguments.bool("align_corners"),
+            let kernel = arguments.int("FINAL_CONV_KERNEL")
+        else { return nil }
+        let backbone = try HRNetV2(
+            .init(
+                stages: stages, fusing: .bilinear(alignCorners: alignCorners),
+                momentum: parity.reference.branch == "pytorch-v1.1" ? 0.01 : 0.1))
+        guard parity.reference.entry?.contains("seg_hrnet_ocr") == false else { return nil }
+        let network = try HRNet(backbone: backbone, classes: classes, lastKernel: kernel)
+        return ParityModel(module: network, tolerance: tolerance) { x, tapping in
+            let features = try network.features(x)
+            var found = ["out": try network.scores(features).main]
+            guard tapping else { return found }
+            _ = try tapStages(backbone, x, &found)
+            let head = network.classifier
+            found["last_layer.2"] = try head.norm(head.conv(features[0])).relu()
+            return found
+        }
+    }
+
+    private static func stage(_ values: [String: JSONValue]) -> HRNetV2.Stage? {
+        guard let modules = values["modules"]?.int, let blocks = values["blocks"]?.ints,
+            let channels = values["channels"]?.ints, values.count == 4
+        else { return nil }
+        switch values["block"]?.string {
+        case "BASIC": return .init(modules: modules, block: .basic, blocks: blocks, channels: channels)
+        case "BOTTLENECK": return .init(modules: modules, block: .bottleneck, blocks: blocks, channels: channels)
+        default: return nil
         }
     }
 }
