@@ -209,15 +209,36 @@ extension ParityModels {
             .init(
                 stages: stages, fusing: .bilinear(alignCorners: alignCorners),
                 momentum: parity.reference.branch == "pytorch-v1.1" ? 0.01 : 0.1))
-        guard parity.reference.entry?.contains("seg_hrnet_ocr") == false else { return nil }
-        let network = try HRNet(backbone: backbone, classes: classes, lastKernel: kernel)
+        guard parity.reference.entry?.contains("seg_hrnet_ocr") == true else {
+            let network = try HRNet(backbone: backbone, classes: classes, lastKernel: kernel)
+            return ParityModel(module: network, tolerance: tolerance) { x, tapping in
+                let features = try network.features(x)
+                var found = ["out": try network.scores(features).main]
+                guard tapping else { return found }
+                _ = try tapStages(backbone, x, &found)
+                let head = network.classifier
+                found["last_layer.2"] = try head.norm(head.conv(features[0])).relu()
+                return found
+            }
+        }
+
+        guard let ocr = arguments.object("OCR"), ocr["scale"]?.int == 1, let middle = ocr["mid_channels"]?.int,
+            let key = ocr["key_channels"]?.int, case .number(let dropout)? = ocr["dropout"], ocr.count == 4
+        else { return nil }
+        let network = try OCRNet(
+            backbone: backbone, classes: classes, middle: middle, key: key, dropout: parity.train == nil ? dropout : 0)
         return ParityModel(module: network, tolerance: tolerance) { x, tapping in
             let features = try network.features(x)
-            var found = ["out": try network.scores(features).main]
+            let (coarse, main) = try network.head(features[0])
+            var found = ["out": main, "aux": coarse]
             guard tapping else { return found }
             _ = try tapStages(backbone, x, &found)
-            let head = network.classifier
-            found["last_layer.2"] = try head.norm(head.conv(features[0])).relu()
+            let pixels = try network.head.pixels(features[0])
+            let regions = try network.head.gather(pixels, by: coarse)
+            found["conv3x3_ocr"] = pixels
+            found["ocr_gather_head"] = regions
+            found["ocr_distri_head.object_context_block"] = try network.head.distribution.attention(pixels, regions)
+            found["ocr_distri_head"] = try network.head.distribution(pixels, regions)
             return found
         }
     }
