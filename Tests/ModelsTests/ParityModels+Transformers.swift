@@ -4,9 +4,6 @@ import Tensors
 @testable import Models
 
 extension ParityModels {
-    /// The kit's advice for float32, as a share of an output's std.
-    private static let tolerance = 2e-5
-
     /// Transformers, by what a case says of its reference; nil for what is none.
     static func transformers(_ parity: ParityCase, _ arguments: Arguments) throws -> ParityModel? {
         let reference = parity.reference
