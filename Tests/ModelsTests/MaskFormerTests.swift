@@ -160,6 +160,37 @@ import Testing
         }
     }
 
+    /// The published networks' names; weights in torchvision's spelling and in transformers', with a classifier.
+    @Test func resNetAppearsUnderTheNamesOfTransformers() throws {
+        let configuration = try ResNet.Configuration.resnet50.scaled(0.125)
+        let network = TransformersResNet(try ResNet(configuration))
+        let names = Set(network.stateDict().names)
+        #expect(names.count == 53 * 6)
+        for name in [
+            "embedder.embedder.convolution.weight", "embedder.embedder.normalization.num_batches_tracked",
+            "encoder.stages.0.layers.0.shortcut.convolution.weight",
+            "encoder.stages.3.layers.2.layer.2.normalization.running_var",
+        ] { #expect(names.contains(name), "\(name)") }
+        #expect(!network.train().eval().namedModules().contains { $0.module is BatchNorm2d && $0.module.isTraining })
+
+        let torchvision = try ResNet(configuration, classes: 10)
+        try torchvision.initialize(seed: 5, torchvision.initialization)
+        try network.load(network.ownNames(torchvision.stateDict()))
+        #expect(
+            try network.stateDict()["encoder.stages.1.layers.2.layer.1.convolution.weight"]!
+                .isEqual(to: torchvision.stateDict()["layer2.2.conv2.weight"]!))
+        let images = try images([1, 3, 64, 64])
+        try withoutGradient {
+            let found = try network.features(images)
+            let expected = try torchvision.eval().features(images)
+            #expect(found.count == 4)
+            for (one, other) in zip(found, expected) { #expect(try one.isEqual(to: other)) }
+        }
+        var published = network.stateDict().prefixed("resnet.")
+        published["classifier.1.weight"] = try Tensor.zeros([10, 256])
+        #expect(Set(network.ownNames(published).names) == names)
+    }
+
     /// A window's shift must not let opposite edges see each other.
     @Test func shiftedWindowsKeepOppositeEdgesApart() throws {
         var config = SwinTransformer.Config(width: 8, depths: [2], heads: [2], window: 4)
