@@ -106,6 +106,38 @@ import Testing
         #expect(try network.decode(network.features(images)).masks.count == 1)
     }
 
+    /// Each rank divides by the whole mini-batch's counts, so that the ranks' losses add up to its loss.
+    @Test func lossesOfRanksAddUp() throws {
+        let network = try small().eval()
+        let values: [Int64] = (0..<2048).map { (pixel: Int) -> Int64 in pixel < 1024 ? Int64(pixel / 400) : 1 }
+        let labels = try Tensor(values, shape: [2, 32, 32])
+        let decoded = try network.decode(network.features(images([2, 3, 32, 32])))
+        let whole = try network.loss(decoded, SegmentationTargets(labels: labels, labelled: 2048)).total.item()
+        let masks = try MaskTarget.all(
+            in: SegmentationTargets(labels: labels, labelled: 2048), classes: 3, dtype: .float32)
+        #expect(masks.map { $0.classes.count } == [3, 1])
+        let all = try network.criterion.counts(masks, queries: 6)
+        var total = 0.0
+        for rank in 0..<2 {
+            var targets = SegmentationTargets(
+                labels: try labels.narrow(dim: 0, start: rank, length: 1), labelled: 2048)
+            var asked = 0
+            targets.sum = { own in
+                asked += 1
+                let sum = asked == 1 ? all.masks : all.queries
+                #expect(own > 0 && own < sum)
+                return sum
+            }
+            let part = MaskPrediction(
+                classes: try decoded.masks[0].classes.narrow(dim: 0, start: rank, length: 1),
+                masks: try decoded.masks[0].masks.narrow(dim: 0, start: rank, length: 1))
+            let own = Decoded(scores: decoded.scores, pixels: decoded.pixels, masks: [part])
+            total += try network.loss(own, targets).total.item()
+            #expect(asked == 2)
+        }
+        #expect(abs(total - whole) < 1e-4 * whole)
+    }
+
     @Test func swinComesFromClassifiersOfImages() throws {
         let network = try small()
         var swin = SwinTransformer.Config.tiny.scaled(0.25)
