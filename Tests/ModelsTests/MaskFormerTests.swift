@@ -75,6 +75,9 @@ import Testing
         let loss = try SetCriterion(classes: 2)(prediction, [empty])
         #expect(abs(try loss.item() - 1.0986123) < 1e-5)  // ln 3
         try loss.backward()
+        // All parameters take part, though some have nothing to learn.
+        #expect(try #require(try prediction.masks.grad).eq(0).all())
+        #expect(try #require(try prediction.classes.grad).ne(0).all())
     }
 
     /// More classes in an image than queries: as many as there are get matched.

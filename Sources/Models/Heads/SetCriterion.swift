@@ -75,6 +75,8 @@ public final class SetCriterion: Module {
             Tensor(labels, shape: [targets.count, queries], device: device), weight: classWeights, reduction: .sum)
 
         var mask = try Tensor.zeros([], dtype: prediction.masks.dtype, device: device)
+        // Without any mask to learn the gradients are zeros, not missing: ranks add up the same parameters'.
+        if pairs.allSatisfy(\.isEmpty) { mask = try prediction.masks.sum() * 0.0 }
         var dice = mask
         for (image, matched) in pairs.enumerated() where !matched.isEmpty {
             let (asked, given) = (matched.map { Int64($0.row) }, matched.map { Int64($0.column) })
