@@ -7,7 +7,7 @@ extension ModelSettings.Head {
         case .hrnet, .ocrnet: [.hrnetv2w18, .hrnetv2w48]
         case .segformer: [.mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5]
         case .segmenter: [.vitt16, .vits16, .vitb16, .vitl16]
-        case .maskformer: [.swint, .swins, .swinb, .swinl]
+        case .maskformer: [.resnet50, .resnet101, .swint, .swins, .swinb, .swinl]
         }
     }
 }

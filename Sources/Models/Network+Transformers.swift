@@ -47,16 +47,23 @@ extension Network {
     }
 
     private static func maskBackbone(_ settings: ModelSettings) throws -> any Backbone {
-        var config: SwinTransformer.Config =
-            switch settings.backbone {
-            case .swint: .tiny
-            case .swins: .small
-            case .swinb: .base
-            case .swinl: .large
-            default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
-            }
-        config = config.scaled(Double(settings.width))
-        if let rate = settings.dropPath { config.dropPath = Double(rate) }
-        return try SwinTransformer(config)
+        let width = Double(settings.width)
+        func resNet(_ configuration: ResNet.Configuration) throws -> TransformersResNet {
+            TransformersResNet(try ResNet(configuration.scaled(width)))
+        }
+        func swin(_ config: SwinTransformer.Config) throws -> SwinTransformer {
+            var config = config.scaled(width)
+            if let rate = settings.dropPath { config.dropPath = Double(rate) }
+            return try SwinTransformer(config)
+        }
+        switch settings.backbone {
+        case .resnet50: return try resNet(.resnet50)
+        case .resnet101: return try resNet(.resnet101)
+        case .swint: return try swin(.tiny)
+        case .swins: return try swin(.small)
+        case .swinb: return try swin(.base)
+        case .swinl: return try swin(.large)
+        default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
+        }
     }
 }

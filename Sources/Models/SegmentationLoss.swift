@@ -4,8 +4,10 @@ import Tensors
 public struct SegmentationTargets {
     /// `[B, H, W]` int64: classes, or `ignored`.
     public let labels: Tensor
-    /// How many pixels have a class: the normaliser of a loss over pixels. Above 0.
+    /// How many pixels of the mini-batch have a class, on all ranks: the normaliser of a loss over pixels. Above 0.
     public let labelled: Int
+    /// Adds up, over all ranks among which a mini-batch is dealt, what a loss is divided by; each rank calls it as often.
+    public var sum: (Double) throws -> Double = { $0 }
 
     /// The label whose pixels belong to no class.
     public static let ignored = 255

@@ -63,8 +63,8 @@ import Testing
                 #expect(features.map(\.shape) == shapes)
                 #expect(features.allSatisfy { $0.isContiguous(.channelsLast) })
                 let last = shapes[shapes.count - 1]
-                #expect(network.embeddingFeature.index == shapes.count - 1)
-                #expect(network.embeddingFeature.channels == last[1])
+                #expect(try network.decode(features).pixels.isSame(as: features[shapes.count - 1]))
+                #expect(network.pixelChannels == last[1])
                 #expect(try network.scores(features).main.shape == [1, 5] + last[2...])
                 #expect(try network.embedding(features).shape == [1, 8] + last[2...])
                 #expect(try network(images).shape == [1, 5, height, width])

@@ -75,6 +75,9 @@ import Testing
         let loss = try SetCriterion(classes: 2)(prediction, [empty])
         #expect(abs(try loss.item() - 1.0986123) < 1e-5)  // ln 3
         try loss.backward()
+        // All parameters take part, though some have nothing to learn.
+        #expect(try #require(try prediction.masks.grad).eq(0).all())
+        #expect(try #require(try prediction.classes.grad).ne(0).all())
     }
 
     /// More classes in an image than queries: as many as there are get matched.
@@ -104,6 +107,38 @@ import Testing
         #expect(try plain.decode(plain.features(images)).masks.count == 1)
         network.eval()
         #expect(try network.decode(network.features(images)).masks.count == 1)
+    }
+
+    /// Each rank divides by the whole mini-batch's counts, so that the ranks' losses add up to its loss.
+    @Test func lossesOfRanksAddUp() throws {
+        let network = try small().eval()
+        let values: [Int64] = (0..<2048).map { (pixel: Int) -> Int64 in pixel < 1024 ? Int64(pixel / 400) : 1 }
+        let labels = try Tensor(values, shape: [2, 32, 32])
+        let decoded = try network.decode(network.features(images([2, 3, 32, 32])))
+        let whole = try network.loss(decoded, SegmentationTargets(labels: labels, labelled: 2048)).total.item()
+        let masks = try MaskTarget.all(
+            in: SegmentationTargets(labels: labels, labelled: 2048), classes: 3, dtype: .float32)
+        #expect(masks.map { $0.classes.count } == [3, 1])
+        let all = try network.criterion.counts(masks, queries: 6)
+        var total = 0.0
+        for rank in 0..<2 {
+            var targets = SegmentationTargets(
+                labels: try labels.narrow(dim: 0, start: rank, length: 1), labelled: 2048)
+            var asked = 0
+            targets.sum = { own in
+                asked += 1
+                let sum = asked == 1 ? all.masks : all.queries
+                #expect(own > 0 && own < sum)
+                return sum
+            }
+            let part = MaskPrediction(
+                classes: try decoded.masks[0].classes.narrow(dim: 0, start: rank, length: 1),
+                masks: try decoded.masks[0].masks.narrow(dim: 0, start: rank, length: 1))
+            let own = Decoded(scores: decoded.scores, pixels: decoded.pixels, masks: [part])
+            total += try network.loss(own, targets).total.item()
+            #expect(asked == 2)
+        }
+        #expect(abs(total - whole) < 1e-4 * whole)
     }
 
     @Test func swinComesFromClassifiersOfImages() throws {
@@ -158,6 +193,37 @@ import Testing
         for (name, tensor) in loaded.stateDict() where !name.hasPrefix("hidden_states_norms.") {
             #expect(try tensor.isEqual(to: state[name]!), "\(name)")
         }
+    }
+
+    /// The published networks' names; weights in torchvision's spelling and in transformers', with a classifier.
+    @Test func resNetAppearsUnderTheNamesOfTransformers() throws {
+        let configuration = try ResNet.Configuration.resnet50.scaled(0.125)
+        let network = TransformersResNet(try ResNet(configuration))
+        let names = Set(network.stateDict().names)
+        #expect(names.count == 53 * 6)
+        for name in [
+            "embedder.embedder.convolution.weight", "embedder.embedder.normalization.num_batches_tracked",
+            "encoder.stages.0.layers.0.shortcut.convolution.weight",
+            "encoder.stages.3.layers.2.layer.2.normalization.running_var",
+        ] { #expect(names.contains(name), "\(name)") }
+        #expect(!network.train().eval().namedModules().contains { $0.module is BatchNorm2d && $0.module.isTraining })
+
+        let torchvision = try ResNet(configuration, classes: 10)
+        try torchvision.initialize(seed: 5, torchvision.initialization)
+        try network.load(network.ownNames(torchvision.stateDict()))
+        #expect(
+            try network.stateDict()["encoder.stages.1.layers.2.layer.1.convolution.weight"]!
+                .isEqual(to: torchvision.stateDict()["layer2.2.conv2.weight"]!))
+        let images = try images([1, 3, 64, 64])
+        try withoutGradient {
+            let found = try network.features(images)
+            let expected = try torchvision.eval().features(images)
+            #expect(found.count == 4)
+            for (one, other) in zip(found, expected) { #expect(try one.isEqual(to: other)) }
+        }
+        var published = network.stateDict().prefixed("resnet.")
+        published["classifier.1.weight"] = try Tensor.zeros([10, 256])
+        #expect(Set(network.ownNames(published).names) == names)
     }
 
     /// A window's shift must not let opposite edges see each other.

@@ -4,9 +4,6 @@ import Tensors
 @testable import Models
 
 extension ParityModels {
-    /// The kit's advice for float32, as a share of an output's std.
-    private static let tolerance = 2e-5
-
     /// Transformers, by what a case says of its reference; nil for what is none.
     static func transformers(_ parity: ParityCase, _ arguments: Arguments) throws -> ParityModel? {
         let reference = parity.reference
@@ -208,8 +205,16 @@ extension ParityModels {
     }
 
     private static func maskBackbone(_ arguments: Arguments) throws -> (any Backbone)? {
-        guard let name = arguments.string("backbone"), name.hasPrefix("swin"), let width = arguments.int("embed_dim"),
-            let depths = arguments.ints("depths"), let heads = arguments.ints("num_heads"),
+        guard let name = arguments.string("backbone"), let depths = arguments.ints("depths") else { return nil }
+        if name.hasPrefix("resnet") {
+            // The first stage's width says which blocks these are: 64 channels, four times as many behind a bottleneck.
+            let blocks: [Int: ResNet.Configuration.Block] = [64: .basic, 256: .bottleneck]
+            guard let widths = arguments.ints("hidden_sizes"), widths.count == 4, depths.count == 4,
+                let block = blocks[widths[0]], widths == (0..<4).map({ widths[0] << $0 })
+            else { return nil }
+            return TransformersResNet(try ResNet(.init(block: block, blocks: depths)))
+        }
+        guard name.hasPrefix("swin"), let width = arguments.int("embed_dim"), let heads = arguments.ints("num_heads"),
             let window = arguments.int("window_size"), let patch = arguments.int("patch_size"),
             let expansion = arguments.number("mlp_ratio"), let biases = arguments.bool("qkv_bias")
         else { return nil }

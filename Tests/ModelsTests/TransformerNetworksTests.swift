@@ -22,14 +22,14 @@ import Testing
 
         var testDescription: String { "\(head.rawValue) on \(backbone.rawValue)" }
 
-        func make(classes: Int = 5, seed: UInt64 = 1, dropPath: Float = 0) throws -> any SegmentationNetwork {
+        func make(classes: Int = 5, seed: UInt64 = 1, dropping: Float = 0) throws -> any SegmentationNetwork {
             var settings = ModelSettings()
             settings.backbone = backbone
             settings.head = head
             settings.width = 0.25
             settings.embedding = 16
-            settings.dropout = 0
-            settings.dropPath = dropPath
+            settings.dropout = dropping
+            settings.dropPath = dropping
             return try Network.initial(settings, classes: classes, seed: seed, projecting: true)
         }
     }
@@ -42,6 +42,7 @@ import Testing
         Subject(
             backbone: .swint, head: .maskformer, strides: [4, 8, 16, 32], pixelStride: 4, pixelChannels: 256,
             untrained: ["weight", "bias"].map { "model.pixel_level_module.encoder.model.layernorm.\($0)" }),
+        Subject(backbone: .resnet50, head: .maskformer, strides: [4, 8, 16, 32], pixelStride: 4, pixelChannels: 256),
     ]
 
     private func images(_ shape: [Int]) throws -> Tensor {
@@ -142,9 +143,9 @@ import Testing
         for (name, tensor) in drawn { #expect(try !tensor.isEqual(to: other[name]!), "\(name)") }
     }
 
-    /// The same seed gives the same step, another one drops other paths.
+    /// The same seed gives the same step, another one drops other parts.
     @Test(arguments: subjects) func trainingIsRepeatableFromTorchsSeed(_ subject: Subject) throws {
-        let network = try subject.make(dropPath: 0.5)
+        let network = try subject.make(dropping: 0.5)
         let images = try images([2, 3, 64, 96])
         func scores(_ seed: UInt64) throws -> Tensor {
             try Torch.seed(seed)

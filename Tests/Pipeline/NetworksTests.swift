@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension Pipeline {
-    /// Every convolutional network takes a few steps of PiCo+ through the real stages, at a small width.
+    /// Every network takes a few steps of PiCo+ through the real stages, at a small width.
     @Suite struct NetworksTests {
         @Test(arguments: [
             "{backbone: mobilenetv1, width: 0.25}",
@@ -11,6 +11,10 @@ extension Pipeline {
             "{backbone: resnet50, width: 0.125, outputStride: 8, auxiliary: true}",
             "{backbone: hrnetv2w18, head: hrnet, width: 0.25}",
             "{backbone: hrnetv2w48, head: ocrnet, width: 0.1}",
+            "{backbone: mitb0, head: segformer, width: 0.25}",
+            "{backbone: vitt16, head: segmenter, width: 0.25}",
+            "{backbone: swint, head: maskformer, width: 0.25}",
+            "{backbone: resnet50, head: maskformer, width: 0.125}",
         ])
         func networkTrainsByContrast(model: String) throws {
             let play = try Playground()

@@ -103,7 +103,7 @@ import Wire
 
     /// Heads that make the embedding's input themselves, and backbones that several tensors leave.
     static let transformers: [(ModelSettings.Backbone, ModelSettings.Head)] = [
-        (.mitb0, .segformer), (.vitt16, .segmenter), (.swint, .maskformer),
+        (.mitb0, .segformer), (.vitt16, .segmenter), (.swint, .maskformer), (.resnet50, .maskformer),
     ]
 
     @Test(arguments: transformers)

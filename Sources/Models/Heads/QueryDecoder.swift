@@ -47,18 +47,20 @@ public final class QueryDecoder: Module {
     /// Rows and columns run from 1 and are scaled to 2π; the first half of D tells the row, the second the column.
     private static func sinePositions(height: Int, width: Int, like memory: Tensor) throws -> Tensor {
         let half = memory.size(2) / 2
+        // Half precision cannot tell neighbouring pixels apart.
+        let dtype: DType = memory.dtype == .float64 ? .float64 : .float32
         func axis(_ length: Int) throws -> Tensor {
-            let steps = try Tensor.arange(from: 1, to: Double(length) + 0.5, dtype: memory.dtype, device: memory.device)
+            let steps = try Tensor.arange(from: 1, to: Double(length) + 0.5, dtype: dtype, device: memory.device)
             let angle = try steps / (Double(length) + 1e-6) * (2 * Double.pi)  // [length]
             // Pairs of a sine and a cosine share a frequency: 10000^(-2 (i / 2) / half).
             let exponents = try Tensor((0..<half / 2).map { Double(2 * $0) / Double(half) }, device: memory.device)
-            let frequencies = try (exponents * -9.210340371976184).exp().to(memory.dtype)  // ln 10000
+            let frequencies = try (exponents * -9.210340371976184).exp().to(dtype)  // ln 10000
             let phases = try angle.unsqueeze(1) * frequencies  // [length, half / 2]
             return try Tensor.stack([phases.sin(), phases.cos()], dim: 2).flatten(from: 1)  // [length, half]
         }
         let rows = try axis(height).unsqueeze(1).expand([height, width, half])
         let columns = try axis(width).unsqueeze(0).expand([height, width, half])
-        return try Tensor.cat([rows, columns], dim: 2).reshape([1, height * width, 2 * half])
+        return try Tensor.cat([rows, columns], dim: 2).reshape([1, height * width, 2 * half]).to(memory.dtype)
     }
 }
 

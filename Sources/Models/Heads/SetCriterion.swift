@@ -35,13 +35,34 @@ public final class SetCriterion: Module {
         classWeights = try Tensor([Float](repeating: 1, count: classes) + [Float(weights.nothing)])
     }
 
+    /// What the terms are divided by, over a whole mini-batch.
+    struct Counts {
+        /// Masks of all images, so that one with many weighs more than one with few; at least 1.
+        let masks: Double
+        /// Weights of all queries' classes.
+        let queries: Double
+    }
+
+    /// - Parameter sum: over ranks, of `SegmentationTargets`.
+    func counts(_ targets: [MaskTarget], queries: Int, sum: (Double) throws -> Double = { $0 }) throws -> Counts {
+        let masks = targets.reduce(0) { $0 + $1.classes.count }
+        let matched = targets.reduce(0) { $0 + min(queries, $1.classes.count) }
+        let unmatched = queries * targets.count - matched
+        // As the weights are kept: in float32.
+        let weight = Double(matched) + Double(unmatched) * Double(Float(weights.nothing))
+        return Counts(masks: max(1, try sum(Double(masks))), queries: try sum(weight))
+    }
+
     /// The weighted sum of the terms.
-    public func callAsFunction(_ prediction: MaskPrediction, _ targets: [MaskTarget]) throws -> Tensor {
-        let terms = try terms(prediction, targets)
+    func callAsFunction(_ prediction: MaskPrediction, _ targets: [MaskTarget], _ counts: Counts? = nil) throws
+        -> Tensor
+    {
+        let terms = try terms(prediction, targets, counts)
         return try terms.classification * weights.classification + terms.mask * weights.mask + terms.dice * weights.dice
     }
 
-    func terms(_ prediction: MaskPrediction, _ targets: [MaskTarget]) throws -> Terms {
+    func terms(_ prediction: MaskPrediction, _ targets: [MaskTarget], _ given: Counts? = nil) throws -> Terms {
+        let counts = try given ?? counts(targets, queries: prediction.classes.size(1))
         let pairs = try targets.indices.map { try match(prediction, image: $0, targets[$0]) }
         let device = prediction.classes.device
         let queries = prediction.classes.size(1)
@@ -51,9 +72,11 @@ public final class SetCriterion: Module {
             for (query, target) in matched { labels[image * queries + query] = Int64(targets[image].classes[target]) }
         }
         let classification = try prediction.classes.transpose(1, 2).crossEntropy(
-            Tensor(labels, shape: [targets.count, queries], device: device), weight: classWeights)
+            Tensor(labels, shape: [targets.count, queries], device: device), weight: classWeights, reduction: .sum)
 
         var mask = try Tensor.zeros([], dtype: prediction.masks.dtype, device: device)
+        // Without any mask to learn the gradients are zeros, not missing: ranks add up the same parameters'.
+        if pairs.allSatisfy(\.isEmpty) { mask = try prediction.masks.sum() * 0.0 }
         var dice = mask
         for (image, matched) in pairs.enumerated() where !matched.isEmpty {
             let (asked, given) = (matched.map { Int64($0.row) }, matched.map { Int64($0.column) })
@@ -64,9 +87,9 @@ public final class SetCriterion: Module {
             mask = try mask + Self.focal(logits, truth.flatten(from: 1))
             dice = try dice + Self.dice(logits, truth.flatten(from: 1))
         }
-        // Over all images' masks, so that an image with many weighs more than one with few.
-        let count = Double(max(1, targets.reduce(0) { $0 + $1.classes.count }))
-        return Terms(classification: classification, mask: try mask / count, dice: try dice / count)
+        return Terms(
+            classification: try classification / counts.queries, mask: try mask / counts.masks,
+            dice: try dice / counts.masks)
     }
 
     // MARK: Matching

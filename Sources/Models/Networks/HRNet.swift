@@ -10,7 +10,7 @@ public final class HRNet: Module, SegmentationNetwork {
     @Child public var projection: ProjectionHead?
 
     public let classes: Int
-    public let embeddingFeature: (index: Int, channels: Int)
+    public let pixelChannels: Int
     public let alignCorners: Bool
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
@@ -22,7 +22,7 @@ public final class HRNet: Module, SegmentationNetwork {
         self.classes = classes
         alignCorners = backbone.configuration.fusing == .bilinear(alignCorners: true)
         let channels = backbone.featureChannels.reduce(0, +)
-        embeddingFeature = (0, channels)
+        pixelChannels = channels
         super.init()
         self.backbone = backbone
         classifier = try HRNetHead(
@@ -37,7 +37,9 @@ public final class HRNet: Module, SegmentationNetwork {
     }
 
     /// `-> [B, classes, H/4, W/4]`
-    public func scores(_ features: [Tensor]) throws -> Scores { try Scores(main: classifier(features[0])) }
+    public func decode(_ features: [Tensor]) throws -> Decoded {
+        Decoded(scores: Scores(main: try classifier(features[0])), pixels: features[0])
+    }
 
     /// The backbone's rule for its head too, as the authors do it; the projection head as PyTorch.
     public func initializeWeights(seed: UInt64) throws {

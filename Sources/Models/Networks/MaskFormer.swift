@@ -101,9 +101,10 @@ public final class MaskFormer: Module, SegmentationNetwork {
             throw TensorError(operation: "MaskFormer's loss", reason: "what was decoded holds no masks")
         }
         let masks = try MaskTarget.all(in: targets, classes: classes, dtype: last.masks.dtype)
-        let main = try criterion(last, masks)
+        let counts = try criterion.counts(masks, queries: config.queries, sum: targets.sum)
+        let main = try criterion(last, masks, counts)
         return SegmentationLoss(
-            main: main, total: try decoded.masks.dropLast().reduce(main) { try $0 + criterion($1, masks) })
+            main: main, total: try decoded.masks.dropLast().reduce(main) { try $0 + criterion($1, masks, counts) })
     }
 
     /// Each class's share of what the masks say of a pixel.

@@ -9,7 +9,7 @@ public final class OCRNet: Module, SegmentationNetwork {
     @Child public var projection: ProjectionHead?
 
     public let classes: Int
-    public let embeddingFeature: (index: Int, channels: Int)
+    public let pixelChannels: Int
     public let alignCorners: Bool
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
@@ -24,7 +24,7 @@ public final class OCRNet: Module, SegmentationNetwork {
         self.classes = classes
         alignCorners = backbone.configuration.fusing == .bilinear(alignCorners: true)
         let channels = backbone.featureChannels.reduce(0, +)
-        embeddingFeature = (0, channels)
+        pixelChannels = channels
         super.init()
         self.backbone = backbone
         head = try OCRHead(channels: channels, classes: classes, middle: middle, key: key, dropout: dropout)
@@ -38,9 +38,10 @@ public final class OCRNet: Module, SegmentationNetwork {
     }
 
     /// `-> [B, classes, H/4, W/4]`; the auxiliary ones are those that the regions are gathered by.
-    public func scores(_ features: [Tensor]) throws -> Scores {
+    public func decode(_ features: [Tensor]) throws -> Decoded {
         let (coarse, main) = try head(features[0])
-        return Scores(main: main, auxiliary: [.init(scores: coarse, weight: OCRHead.coarseWeight)])
+        let scores = Scores(main: main, auxiliary: [.init(scores: coarse, weight: OCRHead.coarseWeight)])
+        return Decoded(scores: scores, pixels: features[0])
     }
 
     /// The backbone's rule for the backbone; the heads as PyTorch, as the authors do it.

@@ -17,6 +17,7 @@ final class Trainer {
     let device: Tensors.Device
     let network: any SegmentationNetwork
     private let dtype: DType
+    private let group: ProcessGroup?
     private let gradientSum: GradientSum?
     private let optimizer: any Optimizer
     private let schedule: PolySchedule
@@ -48,6 +49,7 @@ final class Trainer {
         self.classes = classes
         self.device = device
         self.dtype = dtype
+        self.group = group
         network = try Network.initial(
             recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled)
         try network.to(device).to(dtype).train().requiresGrad(true)
@@ -99,7 +101,8 @@ final class Trainer {
     /// - Returns: the loss, of several ranks this one's share of it; 0 for a batch without a labelled pixel.
     func backwardFromScores(_ pass: Pass, batch: Batch) throws -> Double {
         guard batch.labelled > 0 else { return 0 }
-        let targets = SegmentationTargets(labels: try batch.targets(device: device), labelled: batch.labelled)
+        var targets = SegmentationTargets(labels: try batch.targets(device: device), labelled: batch.labelled)
+        if let group { targets.sum = { try group.sum([$0])[0] } }
         let loss = try network.loss(pass.decoded, targets)
         let value = try loss.main.item()
         try loss.total.backward(retainGraph: pass.sharesHead)
