@@ -14,7 +14,7 @@ extension Pipeline {
             process.executableURL = URL(fileURLWithPath: Self.script)
             process.arguments = [try PicoFlowProcess.executables()]
             let folder = try TemporaryFolder("hosts")
-            FileManager.default.createFile(atPath: folder("output"), contents: nil)
+            try folder.write("", to: "output")
             let output = try FileHandle(forWritingTo: URL(fileURLWithPath: folder("output")))
             process.standardOutput = output
             process.standardError = output
