@@ -49,6 +49,7 @@ extension SupervisorCore {
                     incarnation: incarnation, key: key, peer: peer, host: request.host, replicas: replicas))
             let names = replicas.map(\.description).joined(separator: ", ")
             actions.append(.log(.info, "\(request.host) joined with \(names)"))
+            actions.append(.runEvent(tag: "hosts", "\(request.host) joined with \(names)", step: newestStep))
             actions.append(.send(.joined(reply(to: hosts[hosts.count - 1])), to: peer))
         } catch {
             actions.append(.log(.warning, "refused \(request.host), which wants to join: \(error)"))
@@ -65,6 +66,7 @@ extension SupervisorCore {
         hosts[index].isLeaving = true
         if isNews {
             actions.append(.log(.info, "\(hosts[index].host) leaves; its workers finish what they have begun"))
+            actions.append(.runEvent(tag: "hosts", "\(hosts[index].host) leaves", step: newestStep))
         }
         for replica in hosts[index].replicas {
             guard let member = self.index(of: replica), members[member].isWorking, let stage = members[member].peer

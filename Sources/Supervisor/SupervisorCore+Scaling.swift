@@ -38,6 +38,7 @@ extension SupervisorCore {
         guard hasChanged else { return }
         actions.append(.journal(.scaled(stage: name, from: before, to: count, reason: reason)))
         actions.append(.log(.info, "\(name): \(before) → \(count) (\(reason))"))
+        actions.append(.runEvent(tag: "scalings", "\(name): \(before) → \(count) (\(reason))", step: newestStep))
     }
 
     private func checkScaling(_ name: String, to count: Int) throws {
@@ -45,6 +46,11 @@ extension SupervisorCore {
         guard stage.kind.isWorker else {
             throw UserError(
                 "stage '\(name)' is of kind \(stage.kind.rawValue), which holds the run's state; loaders, miners and evaluators can be scaled"
+            )
+        }
+        guard stage.kind != .loader || stage.samples == nil else {
+            throw UserError(
+                "stage '\(name)' stands between '\(stage.samples ?? "")' and its consumer; its replicas are those of the start, as its suppliers know no others"
             )
         }
         guard (1...65535).contains(count) else {

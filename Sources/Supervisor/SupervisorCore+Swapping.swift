@@ -116,6 +116,8 @@ extension SupervisorCore {
         tellCompute(.commit(swap.generation, step: step), &actions)
         actions.append(
             .log(.info, "swap \(swap.generation) of \(swap.stage) holds from step \(step) on: \(swap.change)"))
+        actions.append(
+            .runEvent(tag: "swaps", "swap \(swap.generation) of \(swap.stage): \(swap.change)", step: step))
         if let client = pending.client { actions.append(.send(.reply(report()), to: client)) }
         releasePassed(now, &actions)
     }

@@ -55,7 +55,7 @@ struct RenderCommand: ParsableCommand {
         let name = runName ?? ((self.recipe.path as NSString).lastPathComponent as NSString).deletingPathExtension
         let plan = try RenderPlan(
             topology: topology, recipe: recipe, topologyPath: self.topology.path, recipePath: self.recipe.path,
-            overrides: self.recipe.set.overrides, name: name, listen: nil)
+            overrides: self.recipe.set.overrides, name: name)
         try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
         for file in try files(plan) {
             let path = (out as NSString).appendingPathComponent(file.name)

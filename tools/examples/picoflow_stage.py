@@ -149,6 +149,8 @@ class Worker(Link):
     def __init__(self, control, endpoint, credit):
         super().__init__(endpoint)
         self.control, self.credit, self.silence = control, credit, 10.0
+        # Where this program came in by a swap: whose tickets it executes.
+        self.generation = control.configuration.get("generation", 0)
         self.session, self.consumer, self.expected, self.executing = 0, None, 0, set()
         self.join()
 
@@ -164,7 +166,7 @@ class Worker(Link):
         executing = sorted(self.executing)
         if self.is_joined:
             return "heartbeat", dict(executing=executing)
-        return "ready", dict(credit=self.credit, executing=executing, session=self.session)
+        return "ready", dict(credit=self.credit, executing=executing, generation=self.generation, session=self.session)
 
     def handle(self, kind, head, body, arrays):
         if kind == "refused":

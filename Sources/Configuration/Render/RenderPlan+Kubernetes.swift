@@ -24,12 +24,16 @@ extension RenderPlan {
         static let runs = "/runs"
         static let configuration = "/etc/picoflow"
         static let keys = "/etc/picoflow-keys"
+        /// The head's own copy: a run makes its folder of keys private, which a mounted Secret refuses.
+        static let headKeys = "/tmp/picoflow-keys"
     }
 
     /// `kubectl apply -f NAME.yaml`.
     public func kubernetes(_ cluster: Kubernetes) throws -> [File] {
         // The manifests carry the resolved recipe: a pod has no repository.
         var recipe = recipe
+        var topology = topology
+        if !groups.isEmpty { topology.supervisor.keys = Path.headKeys }
         recipe.dataset.root = Path.data
         if recipe.dataset.description != nil { recipe.dataset.description = Path.data + "/dataset.yaml" }
         var objects = [
@@ -84,8 +88,10 @@ extension RenderPlan {
         let new = commands.new.enumerated().filter { index, word in
             word != "--set" && (index == 0 || commands.new[index - 1] != "--set")
         }.map(\.element)
+        let keys = Path.headKeys
+        let copy = groups.isEmpty ? "" : "umask 077; mkdir -p \(keys); cp -L \(Path.keys)/* \(keys)/; "
         let script =
-            "if [ -e \(run)/recipe.yaml ]; then exec \(commands.resume.joined(separator: " ")); "
+            copy + "if [ -e \(run)/recipe.yaml ]; then exec \(commands.resume.joined(separator: " ")); "
             + "else exec \(new.joined(separator: " ")); fi"
         var container = self.container("head", ["/bin/sh", "-c", script], cores: headCores, gpus: headGPUs, cluster)
         var mounts = [

@@ -41,12 +41,11 @@ public struct RenderPlan: Sendable {
     ///   - topologyPath, recipePath: as the engine's machines have them.
     ///   - overrides: `--set` of the recipe.
     ///   - name: of the run.
-    ///   - listen: `tcp://HOST:PORT` of the topology; nil keeps everything on the head.
     /// - Throws: `UserError` where compute's threads are left open: a job asks for a number of cores, and the weights' last bits
     ///   depend on it.
     public init(
         topology: Topology, recipe: Recipe, topologyPath: String, recipePath: String, overrides: [String] = [],
-        name: String, listen: String?
+        name: String
     ) throws {
         self.topology = topology
         self.recipe = recipe
@@ -54,18 +53,19 @@ public struct RenderPlan: Sendable {
         self.recipePath = recipePath
         self.overrides = overrides
         self.name = name
-        port = listen.flatMap { $0.split(separator: ":").last }.flatMap { Int($0) }
+        port = topology.supervisor.listen.flatMap { $0.split(separator: ":").last }.flatMap { Int($0) }
         let stages = topology.stages(for: recipe)
         guard let compute = stages.first(where: { $0.kind == .compute }), let threads = compute.threads else {
             throw UserError(
                 "\(topologyPath): stage 'compute' leaves 'threads' open; a job asks for a number of cores, so name it")
         }
         let mayLeave = { (stage: StageSettings) in
-            // A stage in between, or a program of one's own, may need what is on the head only.
-            (stage.kind == .loader || stage.kind == .miner) && stage.exec == nil
+            // A program of one's own may need what is on the head only, and a stage in between listens there only.
+            stage.kind.isJoinable && stage.exec == nil
+                && !stages.contains { $0.samples == stage.name && $0.kind != .compute }
         }
         let isSpread = port != nil
-        groups = stages.filter { isSpread && mayLeave($0) }.map {
+        groups = stages.filter { isSpread && mayLeave($0) && $0.replicas > 0 }.map {
             Group(stage: $0.name, replicas: $0.replicas, threads: $0.threads ?? 1, gpus: RenderPlan.gpus([$0]))
         }
         let leaving = Set(groups.map(\.stage))
