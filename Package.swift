@@ -62,6 +62,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
 
         // Libraries, in the order of their dependence.
@@ -75,7 +76,7 @@ let package = Package(
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
-            exclude: ["PROTOCOL.md"]),
+            exclude: ["PROTOCOL.md", "CAPACITY.md"]),
 
         // What each stage does with the above; one folder per stage.
         .target(name: "StageKit", dependencies: ["Wire", "Configuration", logging], path: "Sources/Stages/Kit"),
@@ -90,7 +91,10 @@ let package = Package(
         .target(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
-        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets"]),
+        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
+
+        // Bad peers, for `tools/fuzz` and tests.
+        .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit"]),
 
         // Executables: main files only.
         .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
@@ -99,6 +103,10 @@ let package = Package(
         .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),
         .executableTarget(name: "picoflow-miner", dependencies: ["MinerStage"]),
         .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
+
+        // What `tools/bench` and `tools/fuzz` run.
+        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", arguments]),
+        .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.
         .target(name: "TestSupport", dependencies: ["Basics"]),
@@ -111,13 +119,15 @@ let package = Package(
         .testTarget(name: "ContrastTests", dependencies: ["Contrast", "TestSupport"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "MemoryKitTests", dependencies: ["BankStage", "MinerStage", "TestSupport"]),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport"]),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "TestSupport", yams], exclude: ["Golden"]),
         .testTarget(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+        .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing", "Tensors", "TestSupport"]),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "TestSupport"],
+            name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "Fuzzing", "TestSupport"],
             path: "Tests/Pipeline"),
     ],
     swiftLanguageModes: [.v6],

@@ -4,6 +4,8 @@
 public struct Topology: Codable, Sendable, Equatable {
     /// In the file's order.
     public var stages: [StageSettings] = []
+    /// Stages whose number of replicas follows the load, in the file's order.
+    public var autoscale: [AutoscaleSettings] = []
     public var supervisor = SupervisorSettings()
     public var pool = PoolSettings()
 
@@ -44,6 +46,9 @@ public enum StageKind: String, Codable, Sendable, CaseIterable {
     /// There is one memory.
     var isSingle: Bool { self == .bank }
 
+    /// Whether replicas may run on hosts that join. Evaluators read the run's checkpoints, which are on its own host.
+    public var isJoinable: Bool { self == .loader || self == .miner }
+
     /// `picoflow-loader`, …
     public var executable: String { "picoflow-\(rawValue)" }
 }
@@ -59,7 +64,8 @@ public struct StageSettings: Codable, Sendable, Equatable {
     public var device = DeviceChoice()
     /// Program and arguments of a third-party stage; the executable of its kind where nil.
     public var exec: [String]?
-    /// Compute: the stage whose pool serves samples.
+    /// Compute: the stage whose pool serves samples. A third-party loader may have it too: it stands in between then,
+    /// changes what it draws from there and serves the outcome.
     public var samples: String?
     /// Compute: the stage whose pool serves losses and gradients of anchors.
     public var mining: String?
@@ -70,9 +76,9 @@ public struct StageSettings: Codable, Sendable, Equatable {
 
     public init() {}
 
-    /// Where the replica of this index computes.
+    /// Where the replica of this index computes. Replicas beyond those that the topology names take turns.
     public func device(ofReplica index: Int) -> Device {
-        device.all.count == 1 ? device.all[0] : device.all.indices.contains(index) ? device.all[index] : .cpu
+        device.all.isEmpty ? .cpu : device.all[index % device.all.count]
     }
 }
 
@@ -83,6 +89,13 @@ public struct SupervisorSettings: Codable, Sendable, Equatable {
     public var heartbeat = Duration.seconds(1)
     /// After this long without one a stage counts as hung: ten missed ones, so that a busy machine is no death.
     public var silence = Duration.seconds(10)
+    /// `tcp://HOST:PORT`: where stages on other hosts join. The links take the ports after it. Nil: nobody joins.
+    public var listen: String?
+    /// Folder of the keys for that; `keys` in the run directory where nil.
+    public var keys: String?
+
+    /// The highest port that leaves room for the links' ports behind it.
+    public static let highestListenPort: UInt16 = 65000
 
     public init() {}
 }

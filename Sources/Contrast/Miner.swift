@@ -14,7 +14,13 @@ public final class Miner {
     private let positives = SampleTable()
     private let negatives = SampleTable()
 
-    public init(threads: Int = 1) { self.threads = max(threads, 1) }
+    private let product: any SimilarityProduct
+
+    /// - Parameter product: computes the similarities.
+    public init(threads: Int = 1, product: any SimilarityProduct = BLASProduct()) {
+        self.threads = max(threads, 1)
+        self.product = product
+    }
 
     /// - Throws: `ContrastError` for settings out of range, anchors that are no unit vectors or do not fill rows;
     ///   `MemoryError` for a class or dimension that the memory does not have.
@@ -90,7 +96,7 @@ public final class Miner {
             let count = min(groupSize, input.anchorCount - start)
             padded.update(from: anchors + start * dimension, count: count * dimension)
             (padded + count * dimension).update(repeating: 0, count: (groupSize - count) * dimension)
-            Similarities.compute(
+            product.compute(
                 anchors: padded, count: groupSize, dimension: dimension, candidates: candidates, into: matrix,
                 threads: threads)
             let shared = Shared((matrix: matrix, rows: table.rows))

@@ -21,11 +21,16 @@ public enum Network {
         guard settings.embedding > 0 else {
             throw UserError("model.embedding is \(settings.embedding); it must be above 0")
         }
+        if let mismatch = settings.mismatch { throw UserError(mismatch) }
+        let embedding = projecting ? settings.embedding : nil
         switch settings.head {
         case .deeplabv3:
             return try DeepLabV3(
                 backbone: backbone(settings), classes: classes, rates: settings.atrousRates,
-                dropout: Double(settings.dropout), embedding: projecting ? settings.embedding : nil)
+                dropout: settings.dropout.map(Double.init) ?? 0.5, embedding: embedding)
+        case .segformer: return try segFormer(settings, classes: classes, embedding: embedding)
+        case .segmenter: return try segmenter(settings, classes: classes, embedding: embedding)
+        case .maskformer: return try maskFormer(settings, classes: classes, embedding: embedding)
         }
     }
 
@@ -65,7 +70,8 @@ public enum Network {
             guard [8, 16].contains(settings.outputStride) else {
                 throw UserError("model.outputStride is \(settings.outputStride); it must be 8 or 16")
             }
-            return try MobileNetV2(outputStride: settings.outputStride)
+            return try MobileNetV2(width: Double(settings.width), outputStride: settings.outputStride)
+        default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
         }
     }
 
@@ -85,11 +91,12 @@ public enum Network {
 extension SegmentationNetwork {
     /// Loads published weights of the backbone, or a whole network's trained by us or saved from PyTorch.
     ///
-    /// A whole network's file has names under `backbone.`; its projection head is used if it has one and this network
-    /// does, and is dropped or left random otherwise.
+    /// A whole network's file has the head's names too; its projection head is used if it has one and this network does,
+    /// and is dropped or left random otherwise.
     func loadPretrained(_ path: String, _ settings: ModelSettings) throws {
         try Network.withState(of: path, settings) { state in
-            guard state.names.contains(where: { $0.hasPrefix("backbone.") }) else { return try loadBackbone(state) }
+            let isWhole = state.names.contains { $0.hasPrefix("backbone.") || $0 == settings.head.classifierWeight }
+            guard isWhole else { return try loadBackbone(state) }
             let hasProjection = state.names.contains { $0.hasPrefix(NamedTensors.projectionPrefix) }
             var complete = state
             if projection == nil {
@@ -98,6 +105,18 @@ extension SegmentationNetwork {
                 complete.merge(stateDict().renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil })
             }
             try load(complete, allowing: .missingBatchCounts)
+        }
+    }
+}
+
+extension ModelSettings.Head {
+    /// The weight of a whole network's state that has one row per class; MaskFormer's has one more, for nothing.
+    var classifierWeight: String {
+        switch self {
+        case .deeplabv3: "classifier.4.weight"
+        case .segformer: "decode_head.classifier.weight"
+        case .segmenter: "decoder.mask_norm.weight"
+        case .maskformer: "class_predictor.weight"
         }
     }
 }

@@ -16,38 +16,52 @@ final class ControlServer {
 
     let socket: Socket
     private let sender: Sender
-    private let epoch: Epoch
+    /// The run's present one.
+    var epoch: Epoch
     private var sequence: UInt64 = 0
-    private var badMessages: [ControlPeer: Int] = [:]
+    private var guardian = FrameGuard(limit: badMessageLimit, reports: .seconds(1))
     private let onNote: (String) -> Void
 
-    /// - Parameter onNote: told of dropped messages, one line each.
-    init(bind endpoint: Endpoint, context: Context, sender: Sender, epoch: Epoch, onNote: @escaping (String) -> Void)
-        throws
-    {
+    /// - Parameters:
+    ///   - others: further addresses, TCP for hosts that join.
+    ///   - onNote: told of dropped messages, one line each.
+    init(
+        bind endpoint: Endpoint, alsoAt others: [Endpoint] = [], context: Context, sender: Sender, epoch: Epoch,
+        onNote: @escaping (String) -> Void
+    ) throws {
         socket = try Socket(.router, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
-        try socket.bind(endpoint)
+        for endpoint in [endpoint] + others { try socket.bind(endpoint) }
         self.sender = sender
         self.epoch = epoch
         self.onNote = onNote
     }
 
-    /// The next valid message, or nil where none waits. Bad ones are counted and dropped.
+    /// What it had to drop so far.
+    var frameCounts: FrameCounts { guardian.counts }
+
+    /// Messages read in one go: a flood must not keep the supervisor from its clock and its processes.
+    static let burst = 256
+
+    /// The next valid message, or nil where none waits or after a burst of bad ones, which are counted and dropped.
     func receive() throws -> Received? {
-        while let frames = try socket.receive() {
+        for _ in 0..<Self.burst {
+            guard let frames = try socket.receive(maxFrames: 3) else { return nil }
             guard let first = frames.first else { continue }
-            let peer = ControlPeer(first.data)
-            guard badMessages[peer, default: 0] < ControlServer.badMessageLimit else { continue }
+            let peer = ControlPeer(first.data, key: socket.sendersKey)
+            let sender = PeerID(bytes: [UInt8](peer.bytes))
+            guard guardian.admits(sender) else { continue }
+            var check = FrameCheck.frames
             do {
-                let message = try Message(frames: Array(frames.dropFirst()), run: sender.run, limits: .control)
-                return Received(
-                    message: try ControlInbound(message), peer: peer, incarnation: message.header.incarnation)
+                let message = try Message(
+                    frames: Array(frames.dropFirst()), run: self.sender.run, limits: .control, check: &check)
+                let inbound = try ControlInbound(message, check: &check)
+                return Received(message: inbound, peer: peer, incarnation: message.header.incarnation)
             } catch {
-                // The table must not grow with made-up routing ids; forgetting a peer only gives it a second chance.
-                if badMessages.count > 4096 { badMessages = [:] }
-                badMessages[peer, default: 0] += 1
-                let isLast = badMessages[peer] == ControlServer.badMessageLimit
-                onNote("dropped a control message: \(error)" + (isLast ? "; its sender is cut off" : ""))
+                switch guardian.note(sender, "\(error)", at: check, now: .now()) {
+                case .nothing: break
+                case .report(let event): onNote("control: \(event)")
+                case .cutOff(let events): for event in events { onNote("control: \(event)") }
+                }
             }
         }
         return nil
@@ -63,6 +77,7 @@ final class ControlServer {
             case .command(let command): (.command, try command.wireJSON())
             case .refused(let message): (.refused, try Refusal(message).wireJSON())
             case .reply(let report): (.reply, try report.wireJSON())
+            case .joined(let reply): (.joined, try reply.wireJSON())
             }
         let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
         try socket.send([SharedBytes(peer.bytes)] + message.frames())
@@ -71,7 +86,9 @@ final class ControlServer {
 
 extension ControlInbound {
     /// - Throws: `WireError` for a type that no stage or client sends, or a body that does not fit its type.
-    init(_ message: Message) throws {
+    ///   `check` is then the one that failed.
+    init(_ message: Message, check: inout FrameCheck) throws {
+        check = .body
         switch ControlType(rawValue: message.header.type) {
         case .hello: self = .hello(try message.decodeBody())
         case .heartbeat: self = .heartbeat(try message.decodeBody())
@@ -79,7 +96,14 @@ extension ControlInbound {
         case .bye: self = .bye(try message.decodeBody())
         case .statusRequest: self = .statusRequest
         case .stopRequest: self = .stopRequest
-        default: throw WireError.malformed("no stage or client sends '\(message.header.type)'")
+        case .scaleRequest: self = .scaleRequest(try message.decodeBody())
+        case .swapRequest: self = .swapRequest(try message.decodeBody())
+        case .keysChanged: self = .keysChanged
+        case .join: self = .join(try message.decodeBody())
+        case .leave: self = .leave
+        default:
+            check = .type
+            throw WireError.malformed("no stage or client sends '\(message.header.type)'")
         }
     }
 }

@@ -193,7 +193,14 @@ final class LogFolder {
         if let known = snapshots.last, known.info.sequence == sequence { return known }
         let file = try LogSnapshotFile(
             writing: reducer, sequence: sequence, hash: hash, to: name("snapshot", sequence))
-        segments.append(try LogSegment(creating: name("records", sequence), base: sequence, hash: hash))
+        do {
+            segments.append(try LogSegment(creating: name("records", sequence), base: sequence, hash: hash))
+        } catch {
+            // Records go on in the file before: a snapshot amid them would look like damage to the next start.
+            unlink(name("records", sequence))
+            unlink(file.path)
+            throw error
+        }
         snapshots.append(file)
         return file
     }

@@ -16,8 +16,10 @@ public struct LogServerStatistics: Sendable, Equatable, Codable {
     public var gaps: UInt64 = 0
     public var recordsSent: UInt64 = 0
     public var partsSent: UInt64 = 0
-    public var badFrames: UInt64 = 0
-    public var cutOffPeers = 0
+    /// Bad frames by what was wrong with them.
+    public var frames = FrameCounts()
+    public var badFrames: UInt64 { UInt64(frames.badFrames) }
+    public var cutOffPeers: Int { frames.cutOffPeers }
     public var peers = 0
 
     public init() {}
@@ -29,8 +31,8 @@ public struct LogServerStatistics: Sendable, Equatable, Codable {
 struct LogServerCore<Reducer: LogReducer> {
     enum Event {
         case received(LogPeer, Message)
-        /// A frame that was no message.
-        case malformed(LogPeer, String)
+        /// A frame that was no message, and the check that it failed.
+        case malformed(LogPeer, String, FrameCheck = .frames)
         /// A message to it could not be delivered: it has gone.
         case unreachable(LogPeer)
         case snapshotWritten(LogPeer, LogCheckpointRequest, LogSnapshotFile.Info, file: String)
@@ -65,8 +67,6 @@ struct LogServerCore<Reducer: LogReducer> {
         var request: UInt64 = 0
         var parked: Parked?
         var offered: LogSnapshotFile.Info?
-        var badFrames = 0
-        var isCutOff = false
     }
 
     var reducer: Reducer
@@ -83,6 +83,9 @@ struct LogServerCore<Reducer: LogReducer> {
     let settings: LogSettings
     /// In the order of their first message; order decides who is sent to first and nothing else.
     var peers: [Peer] = []
+    private var guardian: FrameGuard
+    /// What the message in hand is being checked for.
+    private var check = FrameCheck.type
 
     /// - Parameters:
     ///   - reducer: the state at `position`.
@@ -102,24 +105,39 @@ struct LogServerCore<Reducer: LogReducer> {
         oldest = SequenceNumber(position.rawValue - UInt64(entries.count))
         self.snapshots = snapshots
         self.settings = settings
+        guardian = FrameGuard(limit: settings.badFrameLimit, reports: settings.badFrameReports)
     }
 
-    func isCutOff(_ peer: LogPeer) -> Bool { peers.first { $0.id == peer }?.isCutOff ?? false }
+    func isCutOff(_ peer: LogPeer) -> Bool { guardian.isCutOff(PeerID(bytes: peer.id)) }
+
+    /// Whether a message of this peer is to be read; counts it where not.
+    mutating func admits(_ peer: LogPeer) -> Bool {
+        defer { statistics.frames = guardian.counts }
+        return guardian.admits(PeerID(bytes: peer.id))
+    }
 
     mutating func handle(_ event: Event, now: Duration) -> [Action] {
         var actions: [Action] = []
         switch event {
         case .received(let id, let message):
-            let index = touch(id, now: now, &actions)
-            guard !peers[index].isCutOff else { break }
+            guard !isCutOff(id) else { break }
             do {
-                try receive(message, from: index, &actions)
+                check = .type
+                // A stranger's noise must not push anybody out of the table of peers.
+                let type = try message.logType()
+                check = .sizes
+                guard type == .append || message.body.count <= PoolConsumerCore.ownBodyBytes else {
+                    throw WireError.tooLarge(
+                        what: "body of '\(type.rawValue)'", bytes: message.body.count,
+                        limit: PoolConsumerCore.ownBodyBytes)
+                }
+                check = .type
+                try receive(message, type, from: touch(id, now: now, &actions), &actions)
             } catch {
-                bad(index, "\(error)", &actions)
+                bad(id, "\(error)", check, now, &actions)
             }
-        case .malformed(let id, let why):
-            let index = touch(id, now: now, &actions)
-            if !peers[index].isCutOff { bad(index, why, &actions) }
+        case .malformed(let id, let why, let check):
+            if !isCutOff(id) { bad(id, why, check, now, &actions) }
         case .unreachable(let id):
             if let index = peers.firstIndex(where: { $0.id == id }) {
                 peers[index].parked = nil
@@ -148,7 +166,10 @@ struct LogServerCore<Reducer: LogReducer> {
             return index
         }
         if peers.count >= settings.maxPeers,
-            let idle = peers.indices.min(by: { peers[$0].lastHeard < peers[$1].lastHeard })
+            // Rather one that waits for nothing, reads nothing and writes nothing.
+            let idle = peers.indices.min(by: {
+                isBusy($0) == isBusy($1) ? peers[$0].lastHeard < peers[$1].lastHeard : isBusy($1)
+            })
         {
             actions.append(.forget(peers[idle].id))
             peers.remove(at: idle)
@@ -157,21 +178,33 @@ struct LogServerCore<Reducer: LogReducer> {
         return peers.count - 1
     }
 
-    private mutating func bad(_ index: Int, _ why: String, _ actions: inout [Action]) {
-        statistics.badFrames += 1
-        peers[index].badFrames += 1
-        actions.append(.note("dropped a bad frame of \(peers[index].name): \(why)"))
-        guard peers[index].badFrames >= settings.badFrameLimit else { return }
-        peers[index].isCutOff = true
-        peers[index].parked = nil
-        peers[index].offered = nil
-        statistics.cutOffPeers += 1
-        actions.append(.forget(peers[index].id))
-        actions.append(.note("\(peers[index].name) sent \(settings.badFrameLimit) bad frames and is heard no more"))
+    private func isBusy(_ index: Int) -> Bool {
+        peers[index].parked != nil || peers[index].offered != nil
+            || peers[index].incarnation.map { writers.rank(of: $0) != nil } ?? false
     }
 
-    private mutating func receive(_ message: Message, from index: Int, _ actions: inout [Action]) throws {
-        let type = try message.logType()
+    private mutating func bad(
+        _ id: LogPeer, _ why: String, _ check: FrameCheck, _ now: Duration, _ actions: inout [Action]
+    ) {
+        let verdict = guardian.note(
+            PeerID(bytes: id.id), why, at: check, now: Instant(nanoseconds: now.wholeNanoseconds))
+        statistics.frames = guardian.counts
+        switch verdict {
+        case .nothing: break
+        case .report(let event): actions.append(.note("\(event)"))
+        case .cutOff(let events):
+            actions += events.map { .note("\($0)") }
+            actions.append(.forget(id))
+            if let index = peers.firstIndex(where: { $0.id == id }) {
+                peers[index].parked = nil
+                peers[index].offered = nil
+            }
+        }
+    }
+
+    private mutating func receive(
+        _ message: Message, _ type: LogMessageType, from index: Int, _ actions: inout [Action]
+    ) throws {
         if peers[index].incarnation != message.header.incarnation {
             // Another process under this routing id: what the old one asked for no longer holds.
             peers[index].incarnation = message.header.incarnation
@@ -181,6 +214,7 @@ struct LogServerCore<Reducer: LogReducer> {
             peers[index].offered = nil
             actions.append(.forget(peers[index].id))
         }
+        check = .body
         switch type {
         case .open: try open(message, index, &actions)
         case .append: try append(message, index, &actions)
@@ -191,6 +225,7 @@ struct LogServerCore<Reducer: LogReducer> {
         case .records: try records(message, index, &actions)
         case .ping: try ping(message, index, &actions)
         case .opened, .acknowledged, .checkpointed, .retained, .snapshot, .snapshotPart, .record, .pong, .refused:
+            check = .type
             throw WireError.malformed("'\(type.rawValue)' is nothing that a bank receives")
         }
     }

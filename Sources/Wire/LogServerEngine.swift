@@ -9,6 +9,15 @@ public enum LogStart: Sendable, Equatable {
     case snapshot(String)
     /// Where the storage folder's last durable record is; sequence 0 where it holds nothing.
     case existing
+
+    /// How the bank of a run's epoch starts: where it was, if compute has opened this very epoch in `folder` before, as
+    /// then records may have been acknowledged that nobody else has; otherwise with `fresh`.
+    public static func within(_ epoch: Epoch, folder: String, fresh: LogStart) -> LogStart {
+        let reign = FileManager.default.contents(atPath: folder + "/log.json").flatMap {
+            try? JSONDecoder().decode(LogFolder.Reign.self, from: $0)
+        }
+        return reign?.epoch == epoch && reign?.writer != nil ? .existing : fresh
+    }
 }
 
 /// The core of a bank with its files: what the socket's thread, or a test's network, drives.
@@ -31,7 +40,8 @@ final class LogServerEngine<Reducer: LogReducer> {
         folder = try LogFolder(path: path, recent: Int(settings.servable) * 2)
         self.sender = sender
         self.onNote = onNote
-        let reign = try folder.reign()
+        // A start from elsewhere needs nothing of what is there.
+        let reign = start == .existing ? try folder.reign() : try? folder.reign()
         if let reign, reign.run != sender.run {
             throw LogError.storage("\(path) belongs to run '\(reign.run)', not '\(sender.run)'")
         }
@@ -68,6 +78,7 @@ final class LogServerEngine<Reducer: LogReducer> {
     }
     var statistics: LogServerStatistics { core.statistics }
     func isCutOff(_ peer: LogPeer) -> Bool { core.isCutOff(peer) }
+    func admits(_ peer: LogPeer) -> Bool { core.admits(peer) }
 
     /// Handles one event.
     ///

@@ -9,6 +9,8 @@ public struct LogSettings: Sendable {
     public var maxUnacknowledged = 256
     /// A peer that sent this many bad frames is heard no more.
     public var badFrameLimit = 16
+    /// Bad frames are told of at most this often, with a count of the others; a flood must not fill the disk.
+    public var badFrameReports = Duration.seconds(1)
     /// Sizes beyond which a message is refused.
     public var limits = MessageLimits()
     /// Sequences back from the newest at which a follower can always start; mining's `lag` stays below.

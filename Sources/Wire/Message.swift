@@ -84,23 +84,36 @@ public struct Message: Sendable {
     /// - Parameter run: messages of another run are refused; nil accepts any.
     /// - Throws: `WireError` that says what is wrong; nothing of the message may be used then.
     public init(frames: [SharedBytes], run: String?, limits: MessageLimits = MessageLimits()) throws {
+        var check = FrameCheck.frames
+        try self.init(frames: frames, run: run, limits: limits, check: &check)
+    }
+
+    /// The same; `check` is the one that failed where it throws, and `.type`, the next, where it does not.
+    public init(frames: [SharedBytes], run: String?, limits: MessageLimits, check: inout FrameCheck) throws {
+        check = .frames
         guard frames.count >= 2 else { throw WireError.malformed("\(frames.count) frames; at least 2 are needed") }
+        check = .sizes
         guard frames[0].count <= limits.headerBytes else {
             throw WireError.tooLarge(what: "header", bytes: frames[0].count, limit: limits.headerBytes)
         }
         guard frames[1].count <= limits.bodyBytes else {
             throw WireError.tooLarge(what: "body", bytes: frames[1].count, limit: limits.bodyBytes)
         }
+        check = .header
         let header: Header
         do {
             header = try Header(frame: frames[0])
         } catch let error as WireError {
+            if case .unknownVersion = error { check = .version }
             throw error
         } catch {
             throw WireError.malformed("header is no valid JSON header")
         }
+        check = .version
         guard header.version == Header.currentVersion else { throw WireError.unknownVersion(header.version) }
+        check = .run
         if let run, header.run != run { throw WireError.wrongRun(header.run, expected: run) }
+        check = .tensors
         guard header.tensors.count <= limits.tensors else {
             throw WireError.malformed("\(header.tensors.count) tensors; the limit is \(limits.tensors)")
         }
@@ -121,6 +134,7 @@ public struct Message: Sendable {
         }
         self.header = header
         body = frames[1].data
+        check = .type
     }
 
     /// The frames to send, in order.

@@ -22,18 +22,20 @@ public final class PoolConsumer: Sendable {
     /// Binds at once; workers may come before or after.
     ///
     /// - Parameters:
+    ///   - others: further addresses of the same pool, TCP for workers on other hosts.
     ///   - fingerprint: what a worker must say of its kernels; nil accepts any.
     ///   - strictFingerprint: false lets workers with another fingerprint in.
     ///   - onEvent: for log and journal; called on the pool's thread, so it must neither block nor call `close`.
     /// - Throws: `WireError.socket` where the endpoint cannot be bound.
     public init(
-        endpoint: Endpoint, as sender: Sender, epoch: Epoch, context: Context, settings: PoolSettings = PoolSettings(),
-        fingerprint: String? = nil, strictFingerprint: Bool = true,
+        endpoint: Endpoint, alsoAt others: [Endpoint] = [], as sender: Sender, epoch: Epoch, context: Context,
+        settings: PoolSettings = PoolSettings(), fingerprint: String? = nil, strictFingerprint: Bool = true,
         onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws {
         let socket = try Socket(.router, context: context, maxMessageBytes: settings.limits.largestFrame)
         try socket.bind(endpoint)
         boundEndpoint = try socket.boundEndpoint()
+        for other in others { try socket.bind(other) }
         limits = settings.limits
         let core = PoolConsumerCore(
             as: sender, epoch: epoch, settings: settings, fingerprint: fingerprint,
@@ -97,7 +99,9 @@ public final class PoolConsumer: Sendable {
     /// `.lost(…, cause: .bye, …)`; closing the pool before that may lose the request.
     public func drain(worker name: String) { try? mailbox.post { _ in .drain(name) } }
 
-    public var statistics: PoolStatistics { mailbox.statistics }
+    /// The numbers of this moment, which the pool's thread is asked for: so they cost nothing until somebody wants them.
+    /// Not to be called in `onEvent`.
+    public var statistics: PoolStatistics { mailbox.statistics() }
 
     /// Says goodbye to the workers and gives the endpoint back. Waits for the pool's thread to end; `next` throws
     /// `PoolError.closed` from then on. Called again it does nothing.
@@ -113,6 +117,9 @@ private final class ConsumerMailbox: Sendable {
         var results: Deque<TicketResult> = []
         var failure: (any Error)?
         var statistics = PoolStatistics()
+        /// How often statistics were asked for, and which of these questions `statistics` answers.
+        var asked = 0
+        var answered = 0
         var closing = false
         var ended = false
     }
@@ -143,7 +150,15 @@ private final class ConsumerMailbox: Sendable {
         }
     }
 
-    var statistics: PoolStatistics { monitor.withLock { $0.statistics } }
+    func statistics() -> PoolStatistics {
+        let question = monitor.withLock { state in
+            state.asked += 1
+            return state.asked
+        }
+        wakeup.signal()
+        // Without a deadline it always finds something.
+        return monitor.wait { $0.ended || $0.answered >= question ? $0.statistics : nil } ?? PoolStatistics()
+    }
 
     func close() {
         monitor.update { $0.closing = true }
@@ -153,26 +168,33 @@ private final class ConsumerMailbox: Sendable {
 
     // MARK: The pool's thread
 
-    func takeCommands() -> (commands: [PoolConsumerCore.Event], closing: Bool) {
+    func takeCommands() -> (commands: [PoolConsumerCore.Event], closing: Bool, question: Int?) {
         monitor.withLock { state in
             defer { state.commands = [] }
-            return (state.commands, state.closing)
+            return (state.commands, state.closing, state.asked > state.answered ? state.asked : nil)
         }
     }
 
     /// Results of an epoch that a caller has left meanwhile are dropped.
-    func publish(_ results: [TicketResult], failure: PoolFailure?, epoch: Epoch, statistics: PoolStatistics) {
-        guard !results.isEmpty || failure != nil else { return monitor.withLock { $0.statistics = statistics } }
+    func publish(_ results: [TicketResult], failure: PoolFailure?, epoch: Epoch) {
+        guard !results.isEmpty || failure != nil else { return }
         monitor.update { state in
-            state.statistics = statistics
             guard epoch == state.epoch else { return }
             state.results.append(contentsOf: results)
             if let failure { state.failure = failure }
         }
     }
 
-    func finish(_ error: (any Error)?) {
+    func answer(_ question: Int, _ statistics: PoolStatistics) {
         monitor.update { state in
+            state.statistics = statistics
+            state.answered = question
+        }
+    }
+
+    func finish(_ error: (any Error)?, _ statistics: PoolStatistics) {
+        monitor.update { state in
+            state.statistics = statistics
             if let error, state.failure == nil { state.failure = error }
             state.ended = true
         }
@@ -205,9 +227,9 @@ private final class ConsumerRunner: @unchecked Sendable {
     func run() {
         do {
             while try turn() {}
-            mailbox.finish(nil)
+            mailbox.finish(nil, core.statistics)
         } catch {
-            mailbox.finish(error)
+            mailbox.finish(error, core.statistics)
         }
     }
 
@@ -215,7 +237,7 @@ private final class ConsumerRunner: @unchecked Sendable {
     private func turn() throws -> Bool {
         let wait = core.nextDeadline.millisecondsLeft(at: .now())
         _ = Poller.wait([socket], wakeup: mailbox.wakeup, milliseconds: wait)
-        let (commands, closing) = mailbox.takeCommands()
+        let (commands, closing, question) = mailbox.takeCommands()
         for command in commands {
             try perform(core.handle(command, now: .now()))
             if case .reset = command {
@@ -237,7 +259,8 @@ private final class ConsumerRunner: @unchecked Sendable {
             try perform(core.handle(.received(from: peer, frames: frames), now: .now()))
         }
         try perform(core.handle(.tick, now: .now()))
-        mailbox.publish(results, failure: failure, epoch: core.epoch, statistics: core.statistics)
+        mailbox.publish(results, failure: failure, epoch: core.epoch)
+        if let question { mailbox.answer(question, core.statistics) }
         results.removeAll(keepingCapacity: true)
         failure = nil
         return true

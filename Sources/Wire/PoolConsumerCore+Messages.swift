@@ -4,12 +4,19 @@ import Foundation
 // What a worker's messages mean.
 extension PoolConsumerCore {
     mutating func receive(_ frames: [SharedBytes], from peer: PeerID, now: Instant) {
-        guard !guardian.isCutOff(peer) else { return }
+        guard guardian.admits(peer) else { return }
         do {
-            let message = try Message(frames: frames, run: sender.run, limits: settings.limits)
+            let message = try Message(frames: frames, run: sender.run, limits: settings.limits, check: &check)
             guard let type = PoolMessageType(rawValue: message.header.type) else {
                 throw WireError.malformed("unknown type '\(message.header.type)'")
             }
+            check = .sizes
+            // Only results say what they like; the others' few keys must not cost a decoder seconds.
+            guard type == .result || message.body.count <= PoolConsumerCore.ownBodyBytes else {
+                throw WireError.tooLarge(
+                    what: "body of '\(type)'", bytes: message.body.count, limit: PoolConsumerCore.ownBodyBytes)
+            }
+            check = .type
             try receive(message, type, from: peer, now: now)
         } catch {
             punish(peer, error, now: now)
@@ -20,6 +27,7 @@ extension PoolConsumerCore {
         let header = message.header
         if type == .ready { return try join(message, from: peer, now: now) }
         if let worker = workers[peer] {
+            check = .sender
             guard worker.name == header.sender, worker.incarnation == header.incarnation else {
                 throw WireError.malformed("'\(type)' of \(header.sender) on the connection of \(worker.name)")
             }
@@ -28,13 +36,14 @@ extension PoolConsumerCore {
                 counts.duplicates += 1
                 return
             }
-            workers[peer]!.nextIncoming = header.sequence + 1
+            workers[peer]!.nextIncoming = Self.following(header.sequence)
             if header.sequence > worker.nextIncoming {
                 // A result may have been among what is missing. What this message says still holds.
                 lose(peer, .messagesLost)
             }
         }
         let known = workers[peer] != nil
+        check = .body
         switch type {
         case .start:
             if let id = try current(header) { started(id, peer) }
@@ -60,6 +69,7 @@ extension PoolConsumerCore {
         case .bye:
             return lose(peer, .bye)
         case .ready, .welcome, .ticket, .reset, .again, .refused:
+            check = .type
             throw WireError.malformed("'\(type)' is not for a worker to send")
         }
         if !known {
@@ -70,7 +80,9 @@ extension PoolConsumerCore {
 
     /// The ticket that a message of the present epoch is about; nil for an older epoch.
     private mutating func current(_ header: Header) throws -> TicketID? {
+        check = .ticket
         guard let id = header.ticket else { throw WireError.malformed("'\(header.type)' names no ticket") }
+        check = .epoch
         guard header.epoch <= epoch else {
             throw WireError.malformed("'\(header.type)' of epoch \(header.epoch), which is not yet")
         }
@@ -78,6 +90,7 @@ extension PoolConsumerCore {
             counts.stale += 1
             return nil
         }
+        check = .ticket
         guard let highestIssued, id <= highestIssued else {
             throw WireError.malformed("'\(header.type)' of ticket \(id), which was never issued")
         }
@@ -125,19 +138,22 @@ extension PoolConsumerCore {
 
     private mutating func join(_ message: Message, from peer: PeerID, now: Instant) throws {
         let header = message.header
+        check = .body
         let ready: PoolBody.Ready = try message.decodeBody()
         guard ready.credit >= 1, ready.credit <= PoolConsumerCore.creditLimit else {
             throw WireError.malformed("credit \(ready.credit); 1 to \(PoolConsumerCore.creditLimit) are possible")
         }
+        let generation = ready.generation ?? .first
+        guard generation >= .first else { throw WireError.malformed("generation \(generation)") }
         if superseded.contains(header.incarnation) {
             return refuse(
-                peer, header, .superseded, yours: header.incarnation.rawValue, ours: "a later start",
+                peer, header, .superseded, now, yours: header.incarnation.rawValue, ours: "a later start",
                 reason: "a worker of the name \(header.sender) was started after you")
         }
         if let fingerprint, strictFingerprint, ready.fingerprint != fingerprint {
             let theirs = ready.fingerprint ?? "none"
             return refuse(
-                peer, header, .fingerprint, yours: theirs, ours: fingerprint,
+                peer, header, .fingerprint, now, yours: theirs, ours: fingerprint,
                 reason: "your fingerprint is \(theirs), the run's is \(fingerprint); "
                     + "results would differ in bits (determinism: relaxed allows that)")
         }
@@ -149,7 +165,7 @@ extension PoolConsumerCore {
             if ready.session == known.session {
                 // It has not seen our welcome yet; what it was given since then it gets to see as well.
                 workers[peer]!.lastHeard = now
-                workers[peer]!.nextIncoming = header.sequence + 1
+                workers[peer]!.nextIncoming = Self.following(header.sequence)
                 return welcome(peer)
             }
             lose(peer, .rejoined)
@@ -164,13 +180,15 @@ extension PoolConsumerCore {
             supersede(loss.incarnation)
         }
         var worker = Worker(
-            peer: peer, name: header.sender, incarnation: header.incarnation, credit: ready.credit,
-            session: ready.session, lastHeard: now, nextIncoming: header.sequence + 1)
+            peer: peer, name: header.sender, incarnation: header.incarnation, generation: generation,
+            credit: ready.credit, session: ready.session, lastHeard: now,
+            nextIncoming: Self.following(header.sequence))
+        silenceCheck = min(silenceCheck, now + settings.silence)
         worker.lossExpected = expectedLosses.contains(header.sender)
         if header.epoch == epoch { worker.executing = distinct(ready.executing) }
         workers[peer] = worker
         roster.append(peer)
-        actions.append(.report(.joined(worker: header.sender, credit: ready.credit)))
+        actions.append(.report(.joined(worker: header.sender, credit: ready.credit, generation: generation)))
         welcome(peer)
         if drained.contains(header.incarnation) { askToLeave(peer) }
     }
@@ -181,6 +199,12 @@ extension PoolConsumerCore {
             silenceMilliseconds: settings.silence.inMilliseconds)
         send(.welcome, to: peer, body: Self.json(body))
     }
+
+    /// The number that must come next; numbers are the peer's to choose, also the last there is.
+    private static func following(_ number: UInt64) -> UInt64 { number == .max ? .max : number + 1 }
+
+    /// Bytes of a body that is ours to define; the longest honest one, a READY or heartbeat with 256 tickets, has some 6 KiB.
+    static let ownBodyBytes = 64 << 10
 
     /// More than any worker can use; it bounds what one READY makes us send.
     static let creditLimit = 4096
@@ -193,17 +217,20 @@ extension PoolConsumerCore {
     }
 
     private mutating func refuse(
-        _ peer: PeerID, _ header: Header, _ code: PoolBody.Refused.Code, yours: String, ours: String, reason: String
+        _ peer: PeerID, _ header: Header, _ code: PoolBody.Refused.Code, _ now: Instant, yours: String, ours: String,
+        reason: String
     ) {
         if workers[peer] != nil { lose(peer, .rejoined) }
         counts.refusedPeers += 1
-        actions.append(.report(.refused(peer: header.sender, reason: reason)))
+        if refusals.report(at: now) != nil {
+            actions.append(.report(.refused(peer: header.sender.oneLine, reason: reason.oneLine)))
+        }
         sendUnnumbered(.refused, to: peer, body: PoolBody.Refused(code: code, ours: ours, reason: reason, yours: yours))
     }
 
     /// Counts a bad frame, tells a peer of another version or run so, and cuts off who goes on.
     private mutating func punish(_ peer: PeerID, _ error: Error, now: Instant) {
-        switch guardian.note(peer, "\(error)".oneLine, now: now) {
+        switch guardian.note(peer, "\(error)", at: check, now: now) {
         case .nothing: break
         case .report(let event): actions.append(.report(event))
         case .cutOff(let events):

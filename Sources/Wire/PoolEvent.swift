@@ -24,7 +24,7 @@ public enum PoolLossCause: String, Sendable, Equatable {
 
 /// Something that happened in a pool, for the log or the journal; its description is one line.
 public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
-    case joined(worker: String, credit: Int)
+    case joined(worker: String, credit: Int, generation: Generation = .first)
     case lost(worker: String, cause: PoolLossCause, reissued: Int)
     /// A worker died while it executed the ticket; `isolated` counts the deaths with nothing but this ticket.
     case blamed(ticket: TicketID, worker: String, isolated: Int)
@@ -35,7 +35,8 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
     case refused(peer: String, reason: String)
     /// `unreported` bad frames came since the last such event.
     case badFrame(peer: String, reason: String, unreported: Int)
-    case cutOff(peer: String)
+    /// `unreported` peers were cut off since the last such event.
+    case cutOff(peer: String, unreported: Int = 0)
     /// A worker's end: the consumer took it.
     case welcomed(consumer: String, epoch: Epoch)
     /// A worker's end: what it held under an older epoch is void.
@@ -45,7 +46,8 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .joined(let worker, let credit): "\(worker) joined with credit \(credit)"
+        case .joined(let worker, let credit, let generation):
+            "\(worker) joined with credit \(credit)" + (generation > .first ? " for generation \(generation)" : "")
         case .lost(let worker, let cause, let reissued):
             "lost \(worker): \(cause.rawValue); \(reissued) tickets go to others"
         case .blamed(let ticket, let worker, let isolated):
@@ -57,7 +59,9 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
         case .badFrame(let peer, let reason, let unreported):
             "bad message from \(peer): \(reason)"
                 + (unreported > 0 ? " (and \(unreported) more since the last report)" : "")
-        case .cutOff(let peer): "cut off \(peer), which keeps sending bad messages"
+        case .cutOff(let peer, let unreported):
+            "cut off \(peer), which keeps sending bad messages"
+                + (unreported > 0 ? " (and \(unreported) other peers since the last report)" : "")
         case .welcomed(let consumer, let epoch): "\(consumer) took us, epoch \(epoch)"
         case .epochChanged(let consumer, let epoch): "\(consumer) is in epoch \(epoch); older work is dropped"
         case .rejoining(let consumer, let reason): "joining \(consumer) anew: \(reason)"

@@ -5,16 +5,18 @@ import Foundation
 extension PoolWorkerCore {
     mutating func receive(_ frames: [SharedBytes], from index: Int, now: Instant) {
         guard links[index].state != .left else { return }
+        var check = FrameCheck.frames
         do {
-            let message = try Message(frames: frames, run: sender.run, limits: settings.limits)
+            let message = try Message(frames: frames, run: sender.run, limits: settings.limits, check: &check)
             guard let type = PoolMessageType(rawValue: message.header.type) else {
                 throw WireError.malformed("unknown type '\(message.header.type)'")
             }
+            check = .body
             try receive(message, type, from: index, now: now)
         } catch {
             let reason = "\(error)".oneLine
-            let verdict = guardian.note(PeerID("\(index)"), reason, now: now)
-            statistics.badFrames = guardian.badFrames
+            let verdict = guardian.note(PeerID("\(index)"), reason, at: check, now: now)
+            statistics.badFrames = guardian.counts.badFrames
             switch verdict {
             case .nothing: break
             case .report(.badFrame(_, let reason, let unreported)):

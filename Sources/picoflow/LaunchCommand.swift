@@ -14,6 +14,7 @@ struct LaunchCommand: ParsableCommand {
             picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml
             picoflow launch --resume runs/quick-pico-1
 
+            Processes that die are started again; --resume takes over the stages of a launch that was killed.
             Ctrl-C stops after the step in hand, with a checkpoint; a second Ctrl-C stops at once.
             The exit code is 0 for a run that finished or was stopped, and 1 for one that failed.
             """)
@@ -68,7 +69,10 @@ struct LaunchCommand: ParsableCommand {
         let display = self.display()
         display.log(
             .info,
-            "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
+            "run \(launch.directory.path)"
+                + (launch.takesOver
+                    ? ", its stages live and are taken over"
+                    : launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
         switch outcome {
@@ -103,7 +107,8 @@ struct LaunchCommand: ParsableCommand {
             throw UserError("give a topology and --recipe")
         }
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
-        let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
+        let topology = try Topology.resolve(
+            path: topologyPath, replicas: stage.replicas, recipe: recipe, programs: .ofThisProcess())
         let dataset = try DatasetSummary(opening: recipe.dataset)
         let directory =
             directory ?? "runs/"

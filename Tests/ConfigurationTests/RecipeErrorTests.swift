@@ -2,6 +2,9 @@ import Testing
 
 @testable import Configuration
 
+/// As an error lists them.
+private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(separator: ", ")
+
 @Suite struct RecipeErrorTests {
     @Test func unknownKeysNameFileLineAndNearestKey() {
         #expect(
@@ -48,12 +51,23 @@ import Testing
         ("dataset.root", "[a, b]", "text, not [a, b]"),
         ("contrast.pixelQueue", "long", "an integer, or null, not 'long'"),
         ("sampler.strategy", "hardst", "one of random, hardest, semi-hard, not 'hardst'; did you mean 'hardest'?"),
-        ("model.backbone", "vgg", "one of mobilenetv2, not 'vgg'"),
+        ("model.backbone", "vgg", "one of \(backbones), not 'vgg'"),
         ("schedule", "5", "a mapping of keys to values, not '5'"),
         ("schedule", "", "a mapping of keys to values, not nothing"),
     ])
     func illTypedValues(key: String, value: String, expected: String) {
         #expect(recipeMessage(minimal, "\(key)=\(value)") == "--set \(key)=\(value): '\(key)' must be \(expected)")
+    }
+
+    @Test func transformersNameTheBackbonesThatTheyStandOn() {
+        #expect(
+            recipeMessage(minimal, "model.head=segmenter")
+                == "--set model.head=segmenter: 'model.backbone' must be vitt16 or vits16 or vitb16 or vitl16 under "
+                + "'model.head' segmenter, not 'mobilenetv2'")
+        #expect(
+            recipeMessage(minimal, "model={head: segformer, backbone: vitt16}").contains(
+                "'model.backbone' must be mitb0 or mitb1 or "))
+        #expect(recipeMessage(minimal, "model={head: segformer, backbone: mitb5, width: 0.5}").isEmpty)
     }
 
     @Test(arguments: [

@@ -55,7 +55,10 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "--stage laoder=3: t.yaml has no stage 'laoder'; did you mean 'loader'?")
         #expect(message { try resolve(local, "loader") } == "--stage loader: NAME=COUNT was expected")
         #expect(message { try resolve(local, "loader=many") } == "--stage loader=many: NAME=COUNT was expected")
-        #expect(message { try resolve(local, "loader=0") } == "--stage loader=0: a stage needs at least one replica")
+        #expect(
+            message { try resolve(local, "loader=0") }
+                == "--stage loader=0: stage 'loader' needs at least one replica, or 'supervisor.listen' so that others can join"
+        )
         #expect(
             message { try resolve(local, "bank=2") }
                 == "--stage bank=2: stage 'bank' is of kind bank and runs once, not 2 times")
@@ -120,7 +123,8 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "t.yaml:2: unknown key 'stages.loader.replica'; did you mean 'stages.loader.replicas'?")
         #expect(
             trouble("replicas: 2", "replicas: 0")
-                == "t.yaml:2: 'stages.loader.replicas' must be between 1 and 65535, not '0'")
+                == "t.yaml:2: stage 'loader' needs at least one replica, or 'supervisor.listen' so that others can join"
+        )
         #expect(
             trouble("replicas: 2", "device: gpu")
                 == "t.yaml:2: 'stages.loader.device' must be 'cpu', 'cuda:N' or a list of these, one per replica, not 'gpu'"
@@ -222,5 +226,22 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         let yaml = try topology.yaml()
         #expect(try resolve(yaml) == topology, "\(yaml)")
         #expect(try JSONDecoder().decode(Topology.self, from: JSONEncoder().encode(topology)) == topology)
+    }
+
+    @Test func aRunThatListensMayWaitForOthersToBringItsWorkers() throws {
+        let text = local.replacingOccurrences(of: "loader: {replicas: 2}", with: "loader: {replicas: 0}")
+        let listening = text + "\nsupervisor: {listen: \"tcp://*:5810\", keys: /keys}\n"
+        let topology = try Topology.resolve(yaml: listening, path: "t.yaml")
+        #expect(topology.stage(named: "loader")?.replicas == 0)
+        #expect(topology.supervisor.listen == "tcp://*:5810" && topology.supervisor.keys == "/keys")
+        #expect(try Topology.resolve(yaml: topology.yaml(), path: "again") == topology)
+        #expect(
+            message { try resolve(listening, "evaluator=0") }
+                == "--stage evaluator=0: stage 'evaluator' needs at least one replica")
+        for bad in ["5810", "tcp://:5810", "tcp://*:0", "tcp://*:65001", "tcp://*", "ipc:///x:1"] {
+            #expect(
+                message { try resolve(text + "\nsupervisor: {listen: \"\(bad)\"}\n") }.contains(
+                    "'supervisor.listen' must be tcp://HOST:PORT with a port from 1 to 65000"), "\(bad)")
+        }
     }
 }

@@ -4,6 +4,8 @@ import Foundation
 struct ParityCase: Decodable {
     struct Reference: Decodable {
         var package: String?
+        /// Where the reference is no package: whose code it is.
+        var project: String?
         var entry: String?
     }
     struct Input: Decodable {
@@ -62,10 +64,14 @@ struct ParityCase: Decodable {
     var arguments: [String: JSONValue]
     var input: Input
     var state: [StateEntry]
+    /// Buffers that keep what the network computes for them.
+    var keptBuffers: [String]?
     var outputs: [String: Summary]
     var taps: [String: Summary]?
     var train: Training?
     var trainFrozen: Training?
+    /// Of the outputs, for networks that classify masks.
+    var loss: MaskLoss?
 }
 
 /// A value of a case's `arguments`, whatever its type.
@@ -106,6 +112,14 @@ enum JSONValue: Decodable, Equatable {
 
     var string: String? {
         if case .string(let text) = self { text } else { nil }
+    }
+
+    var bool: Bool? {
+        if case .bool(let flag) = self { flag } else { nil }
+    }
+
+    var number: Double? {
+        if case .number(let number) = self { number } else { nil }
     }
 }
 

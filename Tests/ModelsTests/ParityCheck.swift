@@ -37,6 +37,7 @@ struct ParityCheck {
             for (name, expected) in entries(parity.outputs) + entries(parity.taps ?? [:]) {
                 try compare(name, found[name], expected, share: model.tolerance)
             }
+            if let loss = parity.loss { try compare(loss, found) }
         }
     }
 
@@ -112,8 +113,9 @@ struct ParityCheck {
     // MARK: Filling
 
     private func filled(_ model: ParityModel, _ dtype: DType) throws -> Module {
+        let kept = Set(parity.keptBuffers ?? [])
         try withoutGradient {
-            for (name, tensor) in model.module.stateDict() {
+            for (name, tensor) in model.module.stateDict() where !kept.contains(model.publishedName(name)) {
                 let values = ParityFormula.values(model.publishedName(name), shape: tensor.shape)
                 try tensor.copy_(Tensor(values, shape: tensor.shape))
             }
@@ -157,7 +159,8 @@ struct ParityCheck {
         let values = try tensor.to(.float64).array(of: Double.self)
         let mean = values.reduce(0, +) / Double(values.count)
         let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
-        let allowed = share * expected.std
+        // A constant has no spread to measure by.
+        let allowed = share * (expected.std > 0 ? expected.std : 1)
         near("\(name) mean", mean, expected.mean, within: allowed)
         near("\(name) std", variance.squareRoot(), expected.std, within: allowed)
         near("\(name) min", values.min() ?? .nan, expected.min, within: allowed)
@@ -168,7 +171,7 @@ struct ParityCheck {
     }
 
     /// - Parameter expected: nil stands for not-a-number.
-    private mutating func near(
+    mutating func near(
         _ what: String, _ found: Double, _ expected: Double?, within allowed: Double, relative: Bool = false
     ) {
         guard let expected else {
@@ -182,7 +185,7 @@ struct ParityCheck {
         if share > worst.share { worst = (share, what) }
     }
 
-    private mutating func fail(_ text: String) { failures.append(text) }
+    mutating func fail(_ text: String) { failures.append(text) }
 
     private func entries<Value>(_ table: [String: Value]) -> [(String, Value)] {
         table.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

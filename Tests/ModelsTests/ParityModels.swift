@@ -40,7 +40,7 @@ enum ParityModels {
         case ("timm", "mobilenetv2_100 (features_only) + torchvision DeepLabHead"):
             model = try deepLabV3(arguments, training: parity.train != nil)
         default:
-            return nil
+            model = try transformers(parity, arguments)
         }
         return arguments.allUsed ? model : nil
     }
@@ -105,7 +105,7 @@ enum ParityModels {
 }
 
 /// Reads a case's arguments and remembers which were read.
-private final class Arguments {
+final class Arguments {
     private let values: [String: JSONValue]
     private var used: Set<String> = []
 
@@ -116,6 +116,8 @@ private final class Arguments {
     func int(_ key: String) -> Int? { take(key)?.int }
     func ints(_ key: String) -> [Int]? { take(key)?.ints }
     func string(_ key: String) -> String? { take(key)?.string }
+    func number(_ key: String) -> Double? { take(key)?.number }
+    func bool(_ key: String) -> Bool? { take(key)?.bool }
     /// Missing, null or false: a switch for weights that nobody has here.
     func isFalsy(_ key: String) -> Bool { [nil, .null, .bool(false)].contains(take(key)) }
 

@@ -30,11 +30,15 @@ final class PicoFlowProcess {
     /// - Parameters:
     ///   - folder: keeps the output, and is the working directory.
     ///   - environment: over this process's own.
-    init(_ arguments: [String], in folder: TemporaryFolder, environment: [String: String] = [:]) throws {
+    ///   - name: which of the executables.
+    init(
+        _ arguments: [String], program name: String = "picoflow", in folder: TemporaryFolder,
+        environment: [String: String] = [:]
+    ) throws {
         self.arguments = arguments
-        let name = "output-\(UUID().uuidString)"
-        out = folder(name + ".out")
-        err = folder(name + ".err")
+        let output = "output-\(UUID().uuidString)"
+        out = folder(output + ".out")
+        err = folder(output + ".err")
 
         var files = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&files)
@@ -54,7 +58,7 @@ final class PicoFlowProcess {
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
-        let program = try Self.executables() + "/picoflow"
+        let program = try Self.executables() + "/" + name
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         // The shell only changes the folder: what it executes keeps its process id.
         let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, program]
@@ -98,7 +102,7 @@ final class PicoFlowProcess {
     }
 
     /// Where the executables are: `PICOFLOW_BIN`, or beside the test bundle.
-    private static func executables() throws -> String {
+    static func executables() throws -> String {
         var candidates = [ProcessInfo.processInfo.environment["PICOFLOW_BIN"]].compactMap { $0 }
         candidates += CommandLine.arguments.map { ($0 as NSString).deletingLastPathComponent }
         candidates.append(Bundle.main.bundlePath)

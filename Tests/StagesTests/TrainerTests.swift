@@ -79,6 +79,46 @@ import Wire
         #expect((difference / total).squareRoot() < 1e-5)
     }
 
+    /// Heads that make the embedding's input themselves, and backbones that several tensors leave.
+    static let transformers: [(ModelSettings.Backbone, ModelSettings.Head)] = [
+        (.mitb0, .segformer), (.vitt16, .segmenter), (.swint, .maskformer),
+    ]
+
+    @Test(arguments: transformers)
+    func cutAndOneBackwardPassAgree(_ backbone: ModelSettings.Backbone, _ head: ModelSettings.Head) throws {
+        var recipe = Self.recipe()
+        (recipe.model.backbone, recipe.model.head) = (backbone, head)
+        (recipe.model.width, recipe.model.dropPath) = (0.25, 0)
+        let batch = try Self.batch()
+        let anchors = [0, 3, 4]
+        let gradient = (0..<3 * 16).map { Float($0 % 5) / 10 - 0.2 }
+
+        let cut = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        let pass = try cut.forward(batch, learnsEmbedding: true)
+        let loss = try cut.backwardFromScores(pass, batch: batch)
+        try cut.backwardFromAnchors(pass, at: anchors, gradient)
+        try cut.backwardThroughBackbone(pass)
+
+        let whole = try Trainer(recipe: recipe, classes: 4, device: .cpu).network
+        let decoded = try whole.decode(whole.features(batch.input(whole.inputNormalization, device: .cpu)))
+        let targets = SegmentationTargets(labels: try batch.targets(device: .cpu), labelled: batch.labelled)
+        let expected = try whole.loss(decoded, targets)
+        let rows = try whole.embedding(of: decoded).permute([0, 2, 3, 1]).reshape([-1, 16])
+        let picked = try rows.indexSelect(dim: 0, Tensor(anchors.map(Int64.init)))
+        try (expected.total + (picked * Tensor(gradient, shape: [3, 16])).sum() * 0.5).backward()
+
+        #expect(abs(loss - (try expected.main.item())) < 1e-5 * loss)
+        var difference = 0.0
+        var total = 0.0
+        for (name, parameter) in whole.namedParameters() {
+            guard let gradient = try parameter.grad else { continue }
+            let found = try #require(try cut.network.namedParameters()[name]?.grad, "\(name)")
+            difference += try (found - gradient).square().sum().item()
+            total += try gradient.square().sum().item()
+        }
+        #expect(total > 0 && (difference / total).squareRoot() < 1e-5)
+    }
+
     @Test func warmUpLeavesTheProjectionHeadAlone() throws {
         let trainer = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
         let batch = try Self.batch()

@@ -168,6 +168,46 @@ import Testing
         #expect(try bench.append(writer, compute, 1, 3).first?.header.type == "log.acknowledged")
     }
 
+    /// Whoever waits for a record, or writes, would have to ask again for what it was promised.
+    @Test func strangersPushNobodyOutWhoWaitsOrWrites() throws {
+        var settings = LogSettings()
+        settings.maxPeers = 8
+        let bench = try LogBench(folder.path, settings: settings)
+        try bench.fill(writer, compute, epoch: 1, through: 2)
+        try bench.ask(follower, miner, .records, epoch: 1, LogRecords(request: 1, from: SequenceNumber(3), count: 1))
+        for index in 0..<100 as Range<UInt8> {
+            bench.now += .milliseconds(1)
+            let stranger = LogPeer(id: [7, index])
+            let name = Sender(run: "r", name: "stranger-\(index)")
+            try bench.deliver(.malformed(stranger, "noise", .header))
+            #expect(try bench.ask(stranger, name, .ping, epoch: 1, LogPing(ping: 1)).count == 1)
+        }
+        #expect(bench.engine.statistics.peers <= 8)
+        #expect(bench.engine.statistics.frames[.header] == 100)
+        let all = try bench.append(writer, compute, 1, 3)
+        #expect(all.map(\.header.type).sorted() == ["log.acknowledged", "log.record"])
+    }
+
+    @Test func tellsOfAFloodOnceASecond() throws {
+        let bench = try LogBench(folder.path)
+        for index in 0..<100 as Range<UInt8> {
+            try bench.deliver(.malformed(LogPeer(id: [index]), "noise \u{1b}[2J\n", .frames))
+        }
+        #expect(bench.notes.all.count == 1)
+        #expect(bench.notes.all.first?.contains("noise  [2J") == true, "no peer writes control characters into a log")
+        bench.now += .seconds(1)
+        try bench.deliver(.malformed(LogPeer(id: [0]), "noise"))
+        #expect(bench.notes.all.last?.contains("99 more") == true)
+    }
+
+    @Test func doesNotDecodeABodyBeyondWhatItsTypeCanSay() throws {
+        let bench = try LogBench(folder.path)
+        let body = Data("{\"ping\":1,\"x\":\"\(String(repeating: "x", count: 70_000))\"}".utf8)
+        let message = Message("log.ping", from: miner, epoch: Epoch(1), sequence: 1, body: body)
+        #expect(try bench.deliver(.received(follower, message)).isEmpty)
+        #expect(bench.engine.statistics.frames[.sizes] == 1)
+    }
+
     @Test func countsBadMessagesAndChangesNothing() throws {
         let bench = try LogBench(folder.path)
         try bench.fill(writer, compute, epoch: 1, through: 2)

@@ -52,6 +52,89 @@ import Testing
         }
     }
 
+    @Test func badFramesAreCountedByTheCheckThatTheyFail() throws {
+        var pool = ConsumerHarness { $0.badFrameLimit = 1000 }
+        let a = ScriptedWorker("a")
+        try pool.issue(1...1)
+        pool.handle(a.ready(credit: 1))
+        let others = ScriptedWorker("a", run: "other")
+        let good = Message("bye", from: a.sender, epoch: Epoch(1), sequence: 9)
+        let header = SharedBytes(Data(#"{"version":3}"#.utf8))
+        let body = SharedBytes(Data("{}".utf8))
+        func peer(_ frames: [SharedBytes]) -> PoolConsumerCore.Event { .received(from: PeerID("p"), frames: frames) }
+        let stranger = Message("bye", from: Sender(run: "r", name: "b"), epoch: Epoch(1), sequence: 50)
+        let cases: [(FrameCheck, PoolConsumerCore.Event)] = [
+            (.sender, .received(from: a.peer, frames: try stranger.frames())),
+            (.frames, peer(garbage())), (.header, peer(garbage() + garbage())), (.version, peer([header, body])),
+            (.sizes, peer([SharedBytes(Data(count: 70_000)), body])), (.run, others.heartbeat()),
+            (.tensors, peer(try good.frames() + [body])), (.type, a.message("hello")),
+            (.type, a.message("welcome")), (.body, a.message("heartbeat")), (.ticket, a.message("result")),
+            (.ticket, a.start(99)),
+        ]
+        var expected = FrameCounts()
+        expected.heard = 1
+        for (check, event) in cases {
+            pool.handle(event)
+            expected[check] += 1
+            expected.heard += 1
+            #expect(pool.core.statistics.frames == expected, "\(check)")
+        }
+        a.epoch = Epoch(2)
+        pool.handle(a.start(1))
+        #expect(pool.core.statistics.frames[.epoch] == 1)
+        #expect(pool.core.statistics.frames.metrics("samples")["samples.bad.type"] == 2)
+    }
+
+    /// The last number there is has no successor; the consumer once trapped looking for it.
+    @Test func aWorkerMayNumberItsMessagesAsItLikes() throws {
+        var pool = ConsumerHarness()
+        let a = ScriptedWorker("a")
+        try pool.issue(1...2)
+        a.sequence = .max - 1
+        pool.handle(a.ready(credit: 1))
+        #expect(pool.tickets(to: a) == [1])
+        a.sequence = .max - 1
+        pool.handle(a.result(1))
+        #expect(pool.order == [1])
+        let b = ScriptedWorker("b")
+        pool.handle(b.ready(credit: 1))
+        b.sequence = .max - 1
+        pool.handle(b.ready(credit: 1, sameSession: true))
+        #expect(pool.core.statistics.workers.map(\.name) == ["a", "b"])
+    }
+
+    @Test func aBodyBeyondWhatItsTypeCanSayIsNotDecoded() throws {
+        var pool = ConsumerHarness()
+        let a = ScriptedWorker("a")
+        try pool.issue(1...1)
+        pool.handle(a.ready(credit: 1))
+        a.executing = (0..<40_000).map { TicketID(UInt64($0)) }
+        pool.handle(a.heartbeat())
+        #expect(pool.core.statistics.frames[.sizes] == 1)
+        a.executing = []
+        pool.handle(a.message("result", ticket: 1, body: [String(repeating: "x", count: 1 << 20)]))
+        #expect(pool.order == [1], "a result says what it likes")
+    }
+
+    @Test func peersThatAreCutOffAreReportedAtMostOnceASecond() {
+        var pool = ConsumerHarness { $0.badFrameLimit = 1 }
+        for index in 0..<50 { pool.handle(.received(from: PeerID("p\(index)"), frames: garbage())) }
+        #expect(pool.events.count == 2, "a bad frame and a peer cut off")
+        pool.now += .seconds(1)
+        pool.handle(.received(from: PeerID("late"), frames: garbage()))
+        #expect(pool.events.last == .cutOff(peer: "late", unreported: 49))
+        #expect(pool.core.statistics.cutOffPeers == 51)
+        pool.handle(.received(from: PeerID("late"), frames: garbage()))
+        #expect(pool.core.statistics.frames.unheard == 1)
+    }
+
+    @Test func refusalsAreReportedAtMostOnceASecond() {
+        var pool = ConsumerHarness(fingerprint: "f00d")
+        for index in 0..<50 { pool.handle(ScriptedWorker("w\(index)").ready(credit: 1, fingerprint: "beef")) }
+        #expect(pool.events.count == 1)
+        #expect(pool.core.statistics.refusedPeers == 50)
+    }
+
     @Test func aPeerOfAnotherVersionOrRunIsToldSo() throws {
         var pool = ConsumerHarness()
         let a = ScriptedWorker("a", run: "other")
@@ -111,11 +194,11 @@ import Testing
     @Test func whatIsRememberedOfStrangersIsBounded() {
         var judge = FrameGuard(limit: 2, reports: .seconds(1))
         for index in 0..<10_000 {
-            _ = judge.note(PeerID("s\(index)"), "bad", now: Instant(nanoseconds: 0))
+            _ = judge.note(PeerID("s\(index)"), "bad", at: .header, now: Instant(nanoseconds: 0))
         }
         #expect(judge.remembered <= 4096)
-        #expect(judge.badFrames == 10_000)
-        _ = judge.note(PeerID("s9999"), "bad", now: Instant(nanoseconds: 0))
+        #expect(judge.counts.badFrames == 10_000)
+        _ = judge.note(PeerID("s9999"), "bad", at: .header, now: Instant(nanoseconds: 0))
         #expect(judge.isCutOff(PeerID("s9999")))
     }
 }

@@ -25,3 +25,8 @@ func roundedChannels(_ value: Double) -> Int {
     let rounded = max(8, Int(value + 4) / 8 * 8)
     return Double(rounded) < 0.9 * value ? rounded + 8 : rounded
 }
+
+/// A width that keeps the number of heads, each with at least one channel.
+func scaledWidth(_ width: Int, heads: Int, by factor: Double) -> Int {
+    max(1, Int((Double(width / heads) * factor).rounded())) * heads
+}

@@ -10,7 +10,8 @@ public final class DeepLabV3: Module, SegmentationNetwork {
     @Child public var projection: ProjectionHead?
 
     public let classes: Int
-    public let embeddingFeature: (index: Int, channels: Int)
+    /// Of the backbone's last feature map: what the head reads, the projection head reads too.
+    public let pixelChannels: Int
     public let alignCorners = false
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
@@ -21,15 +22,13 @@ public final class DeepLabV3: Module, SegmentationNetwork {
         backbone: any Backbone, classes: Int, rates: [Int] = [12, 24, 36], dropout: Double = 0.5, embedding: Int? = nil
     ) throws {
         self.classes = classes
-        // The backbone's last feature map: what the head reads, the projection head reads too.
         let channels = backbone.featureChannels
-        embeddingFeature = (channels.count - 1, channels[channels.count - 1])
+        pixelChannels = channels[channels.count - 1]
         super.init()
         self.backbone = backbone
-        classifier = try DeepLabV3Head(
-            channels: embeddingFeature.channels, classes: classes, rates: rates, dropout: dropout)
+        classifier = try DeepLabV3Head(channels: pixelChannels, classes: classes, rates: rates, dropout: dropout)
         if let embedding {
-            projection = try ProjectionHead(channels: embeddingFeature.channels, dimension: embedding)
+            projection = try ProjectionHead(channels: pixelChannels, dimension: embedding)
         }
     }
 
@@ -37,8 +36,9 @@ public final class DeepLabV3: Module, SegmentationNetwork {
     public func features(_ images: Tensor) throws -> [Tensor] { try backbone.features(images.channelsLast()) }
 
     /// `-> [B, classes, H / outputStride, W / outputStride]`
-    public func scores(_ features: [Tensor]) throws -> Scores {
-        try Scores(main: classifier(features[embeddingFeature.index]))
+    public func decode(_ features: [Tensor]) throws -> Decoded {
+        let last = features[features.count - 1]
+        return Decoded(scores: Scores(main: try classifier(last)), pixels: last)
     }
 
     /// The backbone's own rule, and PyTorch's default for both heads, as torchvision and timm do it.

@@ -1,6 +1,7 @@
 import Basics
 import Configuration
 import Foundation
+import StageKit
 import Wire
 
 /// What one training step was made of: a line of the run's `ledger.jsonl`. Equal lines mean equal steps.
@@ -46,6 +47,14 @@ struct LedgerLine: Codable, Equatable {
             ("arithmetic", arithmetic, other.arithmetic),
         ]
         return parts.first { $0.1 != $0.2 }.map { (part: $0.0, here: $0.1, there: $0.2) }
+    }
+}
+
+extension LedgerLine.Mining {
+    init(_ settings: SwapSchedule.Settings) {
+        self.init(
+            generation: settings.generation.rawValue, temperature: settings.mining.temperature,
+            sampler: settings.mining.sampler, synthesis: settings.mining.synthesis)
     }
 }
 

@@ -53,7 +53,11 @@ struct MiningClient {
     /// - Parameters:
     ///   - anchors: numbered over the mini-batch of all ranks, which keys the miners' draws; all within this grid.
     ///   - firstPixel: the number of the grid's first pixel.
-    mutating func send(_ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64) throws {
+    ///   - settings: what holds at this step, for all of its tickets.
+    mutating func send(
+        _ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64,
+        settings: SwapSchedule.Settings
+    ) throws {
         let lag = UInt64(recipe.contrast.lag)
         for group in anchors {
             ticket += 1
@@ -61,7 +65,8 @@ struct MiningClient {
                 step: step, class: group.classID.index, memory: SequenceNumber(step > lag ? step - lag : 0),
                 seed: KeyedRandom.seed(
                     recipe.seed, purpose: "mine", step: step, index: UInt64(group.classID.rawValue)),
-                temperature: recipe.contrast.temperature, sampler: recipe.sampler, synthesis: recipe.synthesis)
+                temperature: settings.mining.temperature, sampler: settings.mining.sampler,
+                synthesis: settings.mining.synthesis, generation: settings.generation)
             let rows = grid.rows(at: group.pixels.map { $0 - firstPixel })
             try pool.issue(
                 Ticket(
@@ -71,16 +76,21 @@ struct MiningClient {
                         WireTensor(
                             name: "pixels", dtype: .int64, shape: [group.pixels.count],
                             bytes: SharedBytes(group.pixels.map(Int64.init))),
-                    ]))
+                    ], generation: settings.workers))
         }
     }
 
     /// Collects the answers to `send`'s tickets; waits for them.
-    func collect(_ anchors: [ClassAnchors], dimension: Int, firstPixel: Int) throws -> Outcome {
+    ///
+    /// - Parameter check: called while waiting, to give up.
+    func collect(
+        _ anchors: [ClassAnchors], dimension: Int, firstPixel: Int, check: () throws -> Void
+    ) throws -> Outcome {
         var outcome = Outcome()
         for group in anchors {
             var answer: TicketResult?
             while answer == nil {
+                try check()
                 answer = try pool.next(timeout: .milliseconds(500))
             }
             let result = answer!

@@ -26,9 +26,16 @@ final class Trainer {
         /// What left the backbone, and the leaves that stand in for it behind the cut.
         let features: [Tensor]
         let leaves: [Tensor]
-        let scores: Scores
+        let decoded: Decoded
         /// `[B, D, h, w]`, unit length along D.
         let embedding: Tensor?
+
+        var scores: Scores { decoded.scores }
+
+        /// Whether the embedding was made inside the head, so that its gradients go back through what the scores' went.
+        var sharesHead: Bool {
+            embedding?.requiresGrad == true && !leaves.contains { $0.isSame(as: decoded.pixels) }
+        }
     }
 
     /// - Parameters:
@@ -77,32 +84,25 @@ final class Trainer {
     func forward(_ batch: Batch, learnsEmbedding: Bool) throws -> Pass {
         let features = try network.features(batch.input(network.inputNormalization, device: device).to(dtype))
         let leaves = try features.map { try $0.detach().requiresGrad(true) }
+        let decoded = try network.decode(leaves)
         var embedding: Tensor?
         if network.projection != nil {
             embedding =
                 learnsEmbedding
-                ? try network.embedding(leaves) : try withoutGradient { try network.embedding(leaves) }
+                ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
         }
-        return Pass(features: features, leaves: leaves, scores: try network.scores(leaves), embedding: embedding)
+        return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
     }
 
-    /// Cross-entropy at the labels' resolution, mean over the labelled pixels, and its gradients down to the leaves.
+    /// The network's own loss against the labels, mostly cross-entropy, and its gradients down to the leaves.
     ///
     /// - Returns: the loss, of several ranks this one's share of it; 0 for a batch without a labelled pixel.
     func backwardFromScores(_ pass: Pass, batch: Batch) throws -> Double {
         guard batch.labelled > 0 else { return 0 }
-        let targets = try batch.targets(device: device)
-        let size = Size2D(batch.labels.height, batch.labels.width)
-        func loss(_ scores: Tensor) throws -> Tensor {
-            // A sum over a count rather than the operator's mean, which is 0/0 without labelled pixels and whose
-            // normaliser could not be shared between ranks.
-            try network.resized(scores, to: size).crossEntropy(targets, ignoring: 255, reduction: .sum)
-                / Double(batch.labelled)
-        }
-        var total = try loss(pass.scores.main)
-        let value = try total.item()
-        for auxiliary in pass.scores.auxiliary { total = try total + loss(auxiliary.scores) * auxiliary.weight }
-        try total.backward()
+        let targets = SegmentationTargets(labels: try batch.targets(device: device), labelled: batch.labelled)
+        let loss = try network.loss(pass.decoded, targets)
+        let value = try loss.main.item()
+        try loss.total.backward(retainGraph: pass.sharesHead)
         return value
     }
 

@@ -52,11 +52,12 @@ public struct MiningTicket: Codable, Sendable, Equatable {
     public var temperature: Float
     public var sampler: SamplerSettings
     public var synthesis: SynthesisSettings
-    public var generation: Int
+    /// Counts the run's swaps up to this step.
+    public var generation: Generation
 
     public init(
         step: UInt64, class: Int, memory: SequenceNumber, seed: UInt64, temperature: Float, sampler: SamplerSettings,
-        synthesis: SynthesisSettings, generation: Int = 0
+        synthesis: SynthesisSettings, generation: Generation = .first
     ) {
         self.step = step
         self.class = `class`

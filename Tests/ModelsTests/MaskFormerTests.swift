@@ -1,0 +1,162 @@
+import Basics
+import Foundation
+import NN
+import Tensors
+import Testing
+
+@testable import Models
+
+@Suite struct MaskFormerTests {
+    private func small(_ change: (inout MaskFormer.Config) -> Void = { _ in }) throws -> MaskFormer {
+        var config = MaskFormer.Config()
+        (config.queries, config.depth, config.hidden, config.dropout) = (6, 3, 64, 0)
+        change(&config)
+        var swin = SwinTransformer.Config.tiny.scaled(0.25)
+        (swin.depths, swin.dropPath) = ([1, 1, 2, 1], 0)
+        let network = try MaskFormer(backbone: SwinTransformer(swin), classes: 3, config: config)
+        try network.initializeWeights(seed: 1)
+        return network
+    }
+
+    private func images(_ shape: [Int]) throws -> Tensor {
+        try Tensor(ParityFormula.input("input", shape: shape), shape: shape).channelsLast()
+    }
+
+    /// Two queries with sure masks: each pixel has its query's class, and what nothing covers has little of any.
+    @Test func semanticInferenceSumsMasksByTheirClasses() throws {
+        let classes = try Tensor([9, 0, 0, 0, 9, 0] as [Float], shape: [1, 2, 3])  // classes 0 and 1, and nothing
+        let masks = try Tensor([20, -20, -20, -20, 20, -20] as [Float], shape: [1, 2, 1, 3])
+        let scores: [Float] = try MaskPrediction(classes: classes, masks: masks).semantic().array()
+        let sure = Float(1 / (1 + 2 * exp(-9.0)))
+        let rest = (1 - sure) / 2
+        for (found, expected) in zip(scores, [sure, rest, 0, rest, sure, 0]) {
+            #expect(abs(found - expected) < 1e-5)
+        }
+    }
+
+    @Test func targetsAreOneMaskPerClassThatOccurs() throws {
+        let labels = try Tensor([2, 0, 255, 2, 255, 255, 255, 255] as [Int64], shape: [2, 2, 2])
+        let targets = try MaskTarget.all(
+            in: SegmentationTargets(labels: labels, labelled: 3), classes: 3, dtype: .float32)
+        #expect(targets.map(\.classes) == [[0, 2], []])
+        #expect(try targets[0].masks.array(of: Float.self) == [0, 1, 0, 0, 1, 0, 0, 1])
+        #expect(targets[1].masks.shape == [0, 2, 2])
+    }
+
+    /// A perfect prediction, in any order of queries, costs nothing; a wrong one does.
+    @Test func criterionIsLowForWhatIsRight() throws {
+        let truth = try Tensor([1, 1, 0, 0, 0, 0, 1, 0] as [Float], shape: [2, 1, 4])
+        let target = MaskTarget(classes: [2, 0], masks: truth)
+        let criterion = try SetCriterion(classes: 3)
+        func prediction(_ classOf: [Int]) throws -> MaskPrediction {
+            let logits = classOf.flatMap { wanted in (0..<4).map { $0 == wanted ? Float(20) : 0 } }
+            let nothing = try Tensor.zeros([1, 1, 4])
+            let masks =
+                try
+                (Tensor.cat([
+                    truth.narrow(dim: 0, start: 1, length: 1), nothing,
+                    truth.narrow(dim: 0, start: 0, length: 1),
+                ]) * 40.0 - 20.0)
+            return MaskPrediction(
+                classes: try Tensor(logits, shape: [1, 3, 4]), masks: try masks.reshape([1, 3, 1, 4]))
+        }
+        let right = try criterion(prediction([0, 3, 2]), [target]).item()
+        #expect(right < 1e-4)
+        let pairs = try criterion.match(prediction([0, 3, 2]), image: 0, target)
+        #expect(pairs.map(\.row) == [0, 2] && pairs.map(\.column) == [1, 0])
+        #expect(try criterion(prediction([2, 3, 2]), [target]).item() > 1)
+    }
+
+    @Test func imagesWithoutMasksAreAllNothing() throws {
+        let prediction = MaskPrediction(
+            classes: try Tensor.zeros([1, 4, 3]).requiresGrad(true),
+            masks: try Tensor.zeros([1, 4, 2, 2]).requiresGrad(true))
+        let empty = MaskTarget(classes: [], masks: try Tensor.zeros([0, 8, 8]))
+        let loss = try SetCriterion(classes: 2)(prediction, [empty])
+        #expect(abs(try loss.item() - 1.0986123) < 1e-5)  // ln 3
+        try loss.backward()
+    }
+
+    /// More classes in an image than queries: as many as there are get matched.
+    @Test func fewerQueriesThanMasks() throws {
+        let network = try small { $0.queries = 2 }
+        let labels = try Tensor(
+            ParityFormula.labels(count: 2 * 32 * 32, classes: 3), shape: [2, 32, 32])
+        let decoded = try network.decode(network.features(images([2, 3, 32, 32])))
+        let loss = try network.loss(decoded, SegmentationTargets(labels: labels, labelled: 2 * 32 * 32))
+        #expect(try loss.total.item().isFinite)
+    }
+
+    @Test func deepSupervisionTrainsEveryLayersPredictionInTrainingOnly() throws {
+        let images = try images([2, 3, 64, 64])
+        let labels = try Tensor(
+            ParityFormula.labels(count: 2 * 64 * 64, classes: 3), shape: [2, 64, 64])
+        let targets = SegmentationTargets(labels: labels, labelled: 2 * 64 * 64)
+        let network = try small()
+        let decoded = try network.decode(network.features(images))
+        #expect(decoded.masks.count == 3)
+        let loss = try network.loss(decoded, targets)
+        let masks = try MaskTarget.all(in: targets, classes: 3, dtype: .float32)
+        let each = try decoded.masks.map { try network.criterion($0, masks).item() }
+        #expect(abs(try loss.main.item() - each[2]) < 1e-5 * each[2])
+        #expect(abs(try loss.total.item() - each.reduce(0, +)) < 1e-5 * each.reduce(0, +))
+        let plain = try small { $0.deepSupervision = false }
+        #expect(try plain.decode(plain.features(images)).masks.count == 1)
+        network.eval()
+        #expect(try network.decode(network.features(images)).masks.count == 1)
+    }
+
+    @Test func swinComesFromClassifiersOfImages() throws {
+        let network = try small()
+        var swin = SwinTransformer.Config.tiny.scaled(0.25)
+        swin.depths = [1, 1, 2, 1]
+        let other = try SwinTransformer(swin)
+        try other.initialize(seed: 9, other.initialization)
+        var published = other.stateDict().renamed {
+            $0.hasPrefix("hidden_states_norms.") ? nil : "swin." + $0.dropFirst("model.".count)
+        }
+        published["classifier.weight"] = try Tensor.zeros([10, 192])
+        try network.loadBackbone(published)
+        let name = "model.encoder.layers.2.blocks.1.attention.self.relative_position_bias_table"
+        let found = network.stateDict()["model.pixel_level_module.encoder." + name]
+        #expect(try #require(found).isEqual(to: other.stateDict()[name]!))
+    }
+
+    /// A window's shift must not let opposite edges see each other.
+    @Test func shiftedWindowsKeepOppositeEdgesApart() throws {
+        var config = SwinTransformer.Config(width: 8, depths: [2], heads: [2], window: 4)
+        config.dropPath = 0
+        let swin = try SwinTransformer(config)
+        try swin.initialize(seed: 1, swin.initialization)
+        // Large weights, so that what is seen shows.
+        for (name, tensor) in swin.namedParameters()
+        where name.contains("dense.weight") || name.contains("value") {
+            _ = try withoutGradient { try tensor.mul_(20) }
+        }
+        let images = try images([1, 3, 32, 32])  // 8 x 8 tokens, 2 x 2 windows
+        let changed = try images.clone()
+        _ = try withoutGradient { try changed.narrow(dim: 2, start: 0, length: 4).mul_(-3) }  // the first row of tokens
+        try withoutGradient {
+            let difference = try (swin.eval().features(changed)[0] - swin.features(images)[0]).abs()
+            let rows: [Float] = try difference.max(dim: 3).values.max(dim: 1).values.flatten().array()
+            // Block 1 spreads over rows 0 to 3; shifted by 2, block 2 from there to row 5. Rows 6 and 7 share a shifted
+            // window with rows 0 and 1 and must not notice.
+            #expect(rows[0] > 1e-3 && rows[5] > 1e-5, "\(rows)")
+            #expect(rows[6] < 1e-6 && rows[7] < 1e-6, "\(rows)")
+        }
+    }
+
+    @Test func sizesThatMakeNoNetworkAreNamed() throws {
+        func message(_ body: () throws -> some Any) -> String {
+            do {
+                _ = try body()
+                return ""
+            } catch { return "\(error)" }
+        }
+        #expect(message { try small { $0.width = 250 } }.contains("multiple of 4"))
+        #expect(message { try small { $0.dropout = 1 } }.contains("dropout 1.0"))
+        #expect(
+            message { try SwinTransformer(.init(width: 8, depths: [1, 1], heads: [1])) }.contains(
+                "per stage"))
+    }
+}

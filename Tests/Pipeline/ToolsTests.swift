@@ -1,0 +1,54 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Pipeline {
+    /// What `tools/bench` and `tools/fuzz` run, in seconds instead of minutes.
+    @Suite struct ToolsTests {
+        @Test func poolBenchmarkMeasuresPoolsBesideBarePairs() throws {
+            let folder = try TemporaryFolder("bench")
+            // 20 workers are more than run as threads of their own.
+            let bench = try PicoFlowProcess(
+                [
+                    "pool", "--workers", "2,20", "--seconds", "0.1", "--rounds", "1", "--transports", "ipc,tcp",
+                    "--bytes", "100000", "--json",
+                ], program: "picoflow-bench", in: folder)
+            let ending = try bench.wait()
+            #expect(ending.code == 0, "\(ending)")
+            let report = try JSONSerialization.jsonObject(with: Data(ending.output.utf8)) as? [String: Any]
+            let pools = try #require(report?["pool"] as? [[String: Any]])
+            #expect(pools.count == 8)
+            for pool in pools {
+                #expect((pool["ticketsPerSecond"] as? Double ?? 0) > 0)
+                let rounds = try #require(pool["rounds"] as? [[String: Any]])
+                let workers = try #require(pool["workers"] as? Int)
+                #expect(rounds.map { $0["workersAs"] as? String } == [workers == 2 ? "PoolWorker" : "PoolWorkerCore"])
+            }
+            #expect(pools.filter { $0["ofBarePair"] is Double }.count == 4)
+        }
+
+        @Test func benchmarkSaysWhatItCannotMeasure() throws {
+            let folder = try TemporaryFolder("bench")
+            let bench = try PicoFlowProcess(["pool", "--transports", "udp"], program: "picoflow-bench", in: folder)
+            let ending = try bench.wait()
+            #expect(ending.code == 64)
+            #expect(ending.errors.contains("'udp' is neither ipc nor tcp"), "\(ending)")
+        }
+
+        @Test func decodersAreFuzzedByCommandToo() throws {
+            let folder = try TemporaryFolder("fuzz")
+            let fuzz = try PicoFlowProcess(["decoders", "--inputs", "2000"], program: "picoflow-fuzz", in: folder)
+            let ending = try fuzz.wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(ending.output.contains("header: "))
+        }
+
+        @Test func fuzzerSaysThatNoRunIsThere() throws {
+            let folder = try TemporaryFolder("fuzz")
+            let fuzz = try PicoFlowProcess(["live", "--run", folder.path], program: "picoflow-fuzz", in: folder)
+            let ending = try fuzz.wait()
+            #expect(ending.code == 1)
+            #expect(ending.message.contains("no run with local sockets is at work there"), "\(ending)")
+        }
+    }
+}
