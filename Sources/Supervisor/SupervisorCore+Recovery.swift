@@ -67,6 +67,11 @@ extension SupervisorCore {
         for index in stateful {
             switch members[index].life {
             case .waiting: members[index].life = .held
+            case .idle where members[index].hasFinished:
+                // A rank that was done before another died does the steps since the checkpoint with it again.
+                members[index].hasFinished = false
+                members[index].isOver = false
+                members[index].life = .held
             case .spawning, .starting, .working: discard(index, now, &actions)
             case .idle, .gone, .held: break
             }

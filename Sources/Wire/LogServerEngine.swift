@@ -16,7 +16,7 @@ public enum LogStart: Sendable, Equatable {
         let reign = FileManager.default.contents(atPath: folder + "/log.json").flatMap {
             try? JSONDecoder().decode(LogFolder.Reign.self, from: $0)
         }
-        return reign?.epoch == epoch && reign?.writer != nil ? .existing : fresh
+        return reign?.epoch == epoch && reign?.writers.isEmpty == false ? .existing : fresh
     }
 }
 

@@ -28,6 +28,9 @@ public enum ComputeStage {
             runtime.logger.warning("ended without a checkpoint: \(StageMain.oneLine(error))")
         } catch let error as LogError where error.isLossOfState {
             throw RecoverableFailure("\(error)", remedy: .rollback)
+        } catch let error as TensorError where error.kind == .lostRanks {
+            // All ranks go back to the checkpoint together.
+            throw RecoverableFailure("\(error)", remedy: .rollback)
         }
     }
 
