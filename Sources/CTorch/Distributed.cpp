@@ -40,12 +40,13 @@ using Group = c10::intrusive_ptr<Backend>;
 /// Runs one collective operation to its end. What fails here is the other ranks: they died, or say nothing.
 template <typename Start>
 void together(const char *what, Start &&start) {
+  auto prefix = std::string("lost the other ranks in ") + what + ": ";
   try {
     start()->wait();
   } catch (const c10::Error &error) {
-    TORCH_CHECK(false, "lost the other ranks in ", what, ": ", error.what_without_backtrace());
+    throw LostRanks(prefix + error.what_without_backtrace());
   } catch (const std::exception &error) {
-    TORCH_CHECK(false, "lost the other ranks in ", what, ": ", error.what());
+    throw LostRanks(prefix + error.what());
   }
 }
 
@@ -86,9 +87,13 @@ at::ScalarType statisticsType(const at::Tensor &x) {
 /// Batch normalisation whose batch is that of all ranks. The element-wise work and the local sums are libtorch's own
 /// operators in evaluation mode, with the global statistics in the place of the running ones.
 struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
-  static at::Tensor forward(torch::autograd::AutogradContext *context, at::Tensor x, at::Tensor weight, at::Tensor bias,
-                            at::Tensor runningMean, at::Tensor runningVariance, double momentum, double eps,
-                            Group group) {
+  using Optional = c10::optional<at::Tensor>;
+
+  /// The tensors that may be left out are optional here: autograd asks each of the others for its device.
+  static at::Tensor forward(torch::autograd::AutogradContext *context, at::Tensor x, Optional weightOrNone,
+                            Optional biasOrNone, Optional runningMean, Optional runningVariance, double momentum,
+                            double eps, Group group) {
+    auto weight = weightOrNone.value_or(at::Tensor()), bias = biasOrNone.value_or(at::Tensor());
     auto type = statisticsType(x);
     auto channels = x.size(1);
     auto own = at::var_mean(x.to(type), allButChannels(x), /*unbiased=*/false);
@@ -104,10 +109,10 @@ struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
     TORCH_CHECK(total > 1, "batch statistics of one value per channel over all ranks");
     auto mean = (means * sizes).sum(0) / total;
     auto variance = (squares + (means - mean).square() * sizes).sum(0) / total;
-    if (runningMean.defined()) {
-      runningMean.mul_(1 - momentum).add_(mean.to(runningMean.scalar_type()), momentum);
-      runningVariance.mul_(1 - momentum)
-          .add_((variance * (total / (total - 1))).to(runningVariance.scalar_type()), momentum);
+    if (runningMean && runningVariance) {
+      runningMean->mul_(1 - momentum).add_(mean.to(runningMean->scalar_type()), momentum);
+      runningVariance->mul_(1 - momentum)
+          .add_((variance * (total / (total - 1))).to(runningVariance->scalar_type()), momentum);
     }
     mean = mean.to(type);
     variance = variance.to(type);
@@ -262,8 +267,11 @@ ct_status ct_sync_batch_norm(ct_group *group, ct_tensor *x, ct_tensor *weight, c
   return guarded([&] {
     auto input = borrow(x);
     TORCH_CHECK(input.dim() >= 2 && input.numel() > 0, "batch normalisation wants [N, C, ...], not ", input.sizes());
-    *out = own(SyncBatchNorm::apply(input, borrow(weight), borrow(bias), borrow(running_mean),
-                                    borrow(running_variance), momentum, eps, group->backend));
+    auto optional = [](const ct_tensor *tensor) {
+      return tensor ? SyncBatchNorm::Optional(borrow(tensor)) : SyncBatchNorm::Optional();
+    };
+    *out = own(SyncBatchNorm::apply(input, optional(weight), optional(bias), optional(running_mean),
+                                    optional(running_variance), momentum, eps, group->backend));
   });
 }
 

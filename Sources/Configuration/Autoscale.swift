@@ -69,8 +69,9 @@ extension Topology {
                     "'\(key).min' must be at most 'max', which is \(settings.max), not \(settings.min)")
             }
             guard (settings.min...settings.max).contains(stage.replicas) else {
+                let replicas = "stages.\(stage.name).replicas"
                 throw error(
-                    ["stages.\(stage.name).replicas", key],
+                    [reader.place(of: [replicas]) == nil ? key : replicas],
                     "stage '\(stage.name)' starts with \(stage.replicas) replica\(stage.replicas == 1 ? "" : "s"), outside its autoscale bounds \(settings.min) to \(settings.max)"
                 )
             }

@@ -71,6 +71,7 @@ extension ModelSettings: Configurable {
         Field(
             "dropPath", optional: \.dropPath, .within(0..<1),
             summary: "transformers: stochastic depth of the last block; null: the published one"),
+        Field("auxiliary", \.auxiliary, summary: "deeplabv3: a second head on an earlier feature map, weighed 0.4"),
         Field(
             "pretrained", optional: \.pretrained, .notEmpty,
             summary: "weights to start from (safetensors); null: random ones"),

@@ -71,6 +71,7 @@ private let rules = [
             ? "'dataset.description' is missing: kind 'folder' needs the YAML that describes the dataset" : nil
     },
     RecipeRule(keys: ["model.backbone", "model.head"]) { $0.model.mismatch },
+    RecipeRule(keys: ["model.auxiliary", "model.head", "model.backbone"]) { $0.model.auxiliaryMismatch },
     RecipeRule(keys: ["contrast.anchors", "contrast.hardAnchors"]) { recipe in
         let (hard, all) = (recipe.contrast.hardAnchors, recipe.contrast.anchors)
         return hard > all

@@ -57,13 +57,16 @@ public struct AugmentationSettings: Codable, Sendable, Equatable {
 
 public struct ModelSettings: Codable, Sendable, Equatable {
     public enum Backbone: String, Codable, Sendable, CaseIterable {
-        case mobilenetv2
+        case hrnetv2w18, hrnetv2w48
+        case mobilenetv1, mobilenetv2, mobilenetv3
+        case resnet18, resnet34, resnet50, resnet101
         case mitb0, mitb1, mitb2, mitb3, mitb4, mitb5
         case vitt16, vits16, vitb16, vitl16
         case swint, swins, swinb, swinl
     }
     public enum Head: String, Codable, Sendable, CaseIterable {
         case deeplabv3
+        case hrnet, ocrnet
         case segformer, segmenter, maskformer
     }
 
@@ -81,6 +84,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
     public var dropout: Float?
     /// How often a transformer's last block leaves out its branches; it rises to this from 0. The published one where nil.
     public var dropPath: Float?
+    /// Trains deeplabv3 with a second head on an earlier feature map, its loss weighed 0.4.
+    public var auxiliary = false
     /// Weights to start from (safetensors); random ones where nil.
     public var pretrained: String?
 

@@ -48,7 +48,8 @@ extension ExportJob {
             NamedTensors([("input", input), ("logits", logits)]),
             metadata: [
                 "backbone": settings.backbone.rawValue, "head": settings.head.rawValue, "classes": "\(classes)",
-                "outputStride": "\(settings.outputStride)",
+                "outputStride": "\(settings.outputStride)", "width": "\(settings.width)",
+                "auxiliary": "\(settings.auxiliary)",
                 "atrousRates": settings.atrousRates.map(String.init).joined(separator: ","),
             ], to: path)
         return "\(path): input \(shape) and logits \(logits.shape)"

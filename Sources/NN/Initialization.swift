@@ -100,7 +100,7 @@ public struct InitializationRule: Sendable {
     /// What PyTorch's layers do when they are made.
     public static let pyTorch = InitializationRule { _, _ in false }
 
-    /// torchvision's ResNet and MobileNets: convolutions normal by fan-out with biases 0, linear layers normal with
+    /// torchvision's and timm's MobileNets: convolutions normal by fan-out with biases 0, linear layers normal with
     /// deviation 0.01 and biases 0, norms 1 and 0.
     ///
     /// - Parameter dividesByGroups: timm's MobileNets take a convolution's groups into account.
@@ -121,6 +121,27 @@ public struct InitializationRule: Sendable {
 }
 
 extension InitializationRule {
+    /// torchvision's and timm's ResNets: convolutions normal by fan-out without regard to groups; all else as PyTorch.
+    public static let fanOutConvolutions = convolutions { weight, fill in
+        try fill.kaimingNormalFanOut(weight, "weight")
+    }
+
+    /// HRNet's segmentation code: convolutions normal with one deviation whatever their size; all else as PyTorch.
+    public static func normalConvolutions(deviation: Double) -> InitializationRule {
+        convolutions { weight, fill in try fill.normal(weight, "weight", deviation: deviation) }
+    }
+
+    private static func convolutions(
+        _ fillWeight: @escaping @Sendable (Tensor, ParameterFiller) throws -> Void
+    ) -> InitializationRule {
+        InitializationRule { module, fill in
+            guard let conv = module as? Conv2d else { return false }
+            try conv.initializeParameters(fill)
+            try fillWeight(conv.weight, fill)
+            return true
+        }
+    }
+
     /// The vision transformers' (timm, Segmenter, Swin): linear weights normal with deviation 0.02, truncated, biases 0;
     /// all else as PyTorch.
     public static let transformer = InitializationRule { module, fill in

@@ -10,10 +10,17 @@ import Wire
 /// They are not its children, so it hears of their ends, and signals them, by process descriptors: such a descriptor stays
 /// one process's, whoever gets its id after it.
 extension ProcessTable {
+    /// Whether the kernel has process descriptors: Linux before 5.3 has none, and a sandbox may forbid them.
+    static let canAdopt: Bool = {
+        let descriptor = picoflow_pidfd_open(getpid())
+        guard descriptor >= 0 else { return false }
+        close(descriptor)
+        return true
+    }()
+
     /// Takes over a process.
     ///
     /// - Returns: false where it has ended meanwhile.
-    /// - Throws: where the kernel has no process descriptors (Linux before 5.3).
     func adopt(_ entry: Entry) throws -> Bool {
         let descriptor = picoflow_pidfd_open(entry.pid)
         guard descriptor >= 0 else {
@@ -52,7 +59,9 @@ extension ProcessRecord {
     /// Whether a supervisor with these settings may go on with the processes that live: they run here, the programs that it
     /// would start itself, on the recipe that it would give them, and dial where it will listen.
     func canBeTakenOver(recipe: String, topology: Topology, control: Endpoint, executables: String) -> Bool {
-        guard host == ProcessInfo.processInfo.hostName, self.control == control.address, self.recipe == recipe else {
+        guard ProcessTable.canAdopt, host == ProcessInfo.processInfo.hostName, self.control == control.address,
+            self.recipe == recipe
+        else {
             return false
         }
         let survivors = survivors

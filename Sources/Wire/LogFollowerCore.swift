@@ -96,6 +96,8 @@ struct LogFollowerCore {
         case .catchUp(let epoch, let lag):
             let goal = Goal(epoch: epoch, sequence: Self.anySequence)
             catchingUp = (lag, goal)
+            // Records asked for may be long in coming, and are asked for again.
+            if case .records = awaited { awaited = nil }
             advance(goal, &actions)
         case .cancel:
             goal = nil

@@ -32,6 +32,7 @@ public final class PoolConsumer: Sendable {
         settings: PoolSettings = PoolSettings(), fingerprint: String? = nil, strictFingerprint: Bool = true,
         onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws {
+        MessageMemory.keepFreedPages()
         let socket = try Socket(.router, context: context, maxMessageBytes: settings.limits.largestFrame)
         try socket.bind(endpoint)
         boundEndpoint = try socket.boundEndpoint()

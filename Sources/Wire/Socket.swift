@@ -49,26 +49,28 @@ public final class Socket: @unchecked Sendable {
     private var peerKeys: PeerKeys?
     /// The key behind the message that `receive` returned last; nil for a peer on this machine.
     public private(set) var sendersKey: CurveKey?
+    private let hasLargeBuffers: Bool
 
     /// - Parameters:
     ///   - identity: a DEALER's routing id as the ROUTER sees it; libzmq invents one where nil.
     ///     At most 255 bytes.
     ///   - maxMessageBytes: frames beyond it cut the connection before they are allocated.
     ///   - onlyWhileConnected: a DEALER's messages are not kept for a peer that is not there (`send` says `.full`).
+    ///   - largeBuffers: asks the kernel for more room per `ipc://` connection than it gives by itself.
     /// - Throws: `WireError.socket` or, for an unusable identity, `WireError.malformed`.
     public convenience init(
         _ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int = 1 << 30,
-        onlyWhileConnected: Bool = false
+        onlyWhileConnected: Bool = false, largeBuffers: Bool = true
     ) throws {
         try self.init(
             kind, context: context, identity: identity, maxMessageBytes: maxMessageBytes,
-            onlyWhileConnected: onlyWhileConnected, keepsContext: true)
+            onlyWhileConnected: onlyWhileConnected, largeBuffers: largeBuffers, keepsContext: true)
     }
 
     /// - Parameter keepsContext: false where the context sees to it that the socket is closed before it goes.
     init(
         _ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int,
-        onlyWhileConnected: Bool = false, keepsContext: Bool
+        onlyWhileConnected: Bool = false, largeBuffers: Bool = true, keepsContext: Bool
     ) throws {
         if let identity, !(1...255).contains(identity.utf8.count) || identity.utf8.contains(0) {
             throw WireError.malformed("'\(identity)' cannot be a routing id: it takes 1 to 255 bytes, none of them 0")
@@ -79,6 +81,7 @@ public final class Socket: @unchecked Sendable {
         self.handle = handle
         self.context = keepsContext ? context : nil
         roles = context.roles.withLock { $0 }
+        hasLargeBuffers = largeBuffers
         // Flow is by credit, so a DEALER's queue has no high-water mark. A ROUTER's has one that no honest peer comes to
         // (twice the largest credit): who asks and asks and never reads must not fill the memory; it counts as gone.
         // What a peer may pile up here has one too, and its transport then pushes back.
@@ -126,6 +129,14 @@ public final class Socket: @unchecked Sendable {
     /// How long unsent messages may hold up closing, milliseconds; -1 is for ever, 0 drops them.
     public var linger: Int = 1000 { didSet { set(ZMQ_LINGER, linger) } }
 
+    /// A sample of megabytes goes through a unix socket in pieces of its buffer, and every piece wakes both sides. The
+    /// kernel grants what it allows (net.core.wmem_max). TCP's buffers grow by themselves unless they are set.
+    private func prepareBuffers(for endpoint: Endpoint) {
+        guard hasLargeBuffers, endpoint.address.hasPrefix("ipc://") else { return }
+        set(ZMQ_SNDBUF, 1 << 20)
+        set(ZMQ_RCVBUF, 1 << 20)
+    }
+
     /// - Precondition: of a socket with keys, TCP addresses are bound last: libzmq cannot take security off again.
     /// - Throws: `WireError.endpoint` for TCP that others can reach where the context has no keys, `WireError.socket`.
     public func bind(_ endpoint: Endpoint) throws {
@@ -133,6 +144,7 @@ public final class Socket: @unchecked Sendable {
         self.endpoint = endpoint.address
         try prepareBinding(endpoint)
         if endpoint.isTCP, roles.server != nil, peerKeys == nil { peerKeys = PeerKeys() }
+        prepareBuffers(for: endpoint)
         guard zmq_bind(handle, endpoint.address) == 0 else {
             throw WireError.socket(operation: "bind", endpoint: endpoint.address, reason: Socket.reason())
         }
@@ -142,6 +154,7 @@ public final class Socket: @unchecked Sendable {
     public func connect(_ endpoint: Endpoint) throws {
         self.endpoint = endpoint.address
         try prepareConnecting(endpoint)
+        prepareBuffers(for: endpoint)
         guard zmq_connect(handle, endpoint.address) == 0 else {
             throw WireError.socket(operation: "connect to", endpoint: endpoint.address, reason: Socket.reason())
         }

@@ -29,9 +29,10 @@ struct PoolMeasurement: Codable {
     var megabytesPerSecond: Double { Double(resultBytes) * ticketsPerSecond / 1e6 }
 }
 
-/// What a bare ROUTER got from a bare DEALER.
+/// What a bare ROUTER got from bare DEALERs.
 struct BareMeasurement: Codable {
     var transport: Transport
+    var dealers: Int
     var messageBytes: Int
     var messages: Int
     var seconds: Double

@@ -52,7 +52,7 @@ struct PoolBench: ParsableCommand {
         let cores = Cores.split()
         var small: [[PoolMeasurement]] = []
         var large: [[PoolMeasurement]] = []
-        var bare: [Transport: [BareMeasurement]] = [:]
+        var bare: [[BareMeasurement]] = []
         var pairs: [[Double]] = []
         let progress = Progress(
             total: try counts().count * links().count * rounds * 3, isQuiet: isatty(STDERR_FILENO) == 0)
@@ -60,6 +60,7 @@ struct PoolBench: ParsableCommand {
             for count in try counts() {
                 var smalls: [PoolMeasurement] = []
                 var larges: [PoolMeasurement] = []
+                var bares: [BareMeasurement] = []
                 var ratios: [Double] = []
                 for _ in 0..<rounds {
                     progress.step("\(transport), \(count) workers")
@@ -67,26 +68,28 @@ struct PoolBench: ParsableCommand {
                     // In turns, so that what else the machine does meets both alike.
                     progress.step("\(transport), \(count) workers, \(bytes) bytes")
                     let measured = try pool(transport, count, bytes: bytes, cores)
-                    progress.step("\(transport), bare pair")
+                    progress.step("\(transport), bare ZeroMQ")
                     let pair: BareMeasurement = try Child.measure(
                         [
-                            "bare-case", "--transport", "\(transport)", "--bytes", "\(bytes)", "--seconds",
+                            "bare-case", "--transport", "\(transport)", "--dealers", "\(min(count, BareCase.window))",
+                            "--bytes", "\(bytes)", "--seconds",
                             "\(seconds)",
                             "--worker-cores", cores.workerList,
                         ], cores: [cores.consumer])
                     larges.append(measured)
-                    bare[transport, default: []].append(pair)
+                    bares.append(pair)
                     ratios.append(measured.megabytesPerSecond / pair.megabytesPerSecond)
                 }
                 small.append(smalls)
                 large.append(larges)
+                bare.append(bares)
                 pairs.append(ratios)
             }
         }
         progress.end()
         let report = PoolReport(
             cores: cores, small: small, large: large,
-            bare: try links().map { bare[$0] ?? [] }, ratios: pairs)
+            bare: bare, ratios: pairs)
         print(json ? String(decoding: try report.json(), as: UTF8.self) : report.table())
     }
 

@@ -6,9 +6,9 @@ struct PoolReport {
     /// Per transport and number of workers, its rounds.
     var small: [[PoolMeasurement]]
     var large: [[PoolMeasurement]]
-    /// Per transport, all its rounds.
+    /// The same of bare sockets: as many DEALERs as workers, no more than there are tickets under way.
     var bare: [[BareMeasurement]]
-    /// Per entry of `large`, each round's rate over that of the bare pair measured right after it.
+    /// Per entry of `large`, each round's rate over that of the bare sockets measured right after it.
     var ratios: [[Double]]
 
     func table() -> String {
@@ -25,22 +25,26 @@ struct PoolReport {
         lines.append(
             row([
                 "", "workers", "MB/s", "", "alone p50/p90/p99 ms", "full load p50/p90/p99 ms", "CPU us/ticket",
-                "KiB/worker", "of the bare pair",
+                "KiB/worker", "of bare ZeroMQ",
             ]))
         for (rounds, ratio) in zip(large, ratios) {
             let share =
                 "\(percent(ratio.median)) (\(percent(ratio.spread.lowerBound)) - \(percent(ratio.spread.upperBound)))"
             lines.append(row(line(rounds, rate: \.megabytesPerSecond, digits: 0) + [share]))
         }
-        for rounds in bare where !rounds.isEmpty {
+        for rounds in bare {
             let rates = rounds.map(\.megabytesPerSecond)
             lines.append(
                 row([
-                    "\(rounds[0].transport)", "bare", fixed(rates.median, 0), range(rates, 0), "", "",
-                    fixed(rounds.map(\.cpuMicrosecondsPerMessage).median, 0), "",
+                    "\(rounds[0].transport)", "bare \(rounds[0].dealers)", fixed(rates.median, 0), range(rates, 0), "",
+                    "",
+                    fixed(rounds.map(\.cpuMicrosecondsPerMessage).median, 1), "",
                 ]))
         }
-        lines += ["", "a bare pair: one DEALER in its own process, equal bytes in two frames, as many under way"]
+        lines += [
+            "",
+            "bare N: a ROUTER and N DEALERs in one other process, equal bytes in two frames, as many under way; bare 1 is the pair",
+        ]
         lines += [
             "workers up to \(PoolWorkers.threaded) are PoolWorkers with their threads; more are their protocol cores on one thread"
         ]

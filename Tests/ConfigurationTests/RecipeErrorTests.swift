@@ -70,6 +70,24 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
         #expect(recipeMessage(minimal, "model={head: segformer, backbone: mitb5, width: 0.5}").isEmpty)
     }
 
+    @Test func headsNameTheBackbonesThatTheyStandOn() {
+        #expect(
+            recipeMessage(minimal, "model.head=ocrnet")
+                == "--set model.head=ocrnet: 'model.backbone' must be hrnetv2w18 or hrnetv2w48 under 'model.head' ocrnet, "
+                + "not 'mobilenetv2'")
+        #expect(
+            recipeMessage(minimal, "model.backbone=hrnetv2w48").hasPrefix(
+                "--set model.backbone=hrnetv2w48: 'model.backbone' must be mobilenetv1 or mobilenetv2 or "))
+        #expect(
+            recipeMessage(minimal, "model.auxiliary=true")
+                == "--set model.auxiliary=true: 'model.auxiliary' must be false here: it is for 'model.head' deeplabv3 on "
+                + "mobilenetv3 or resnet18 or resnet34 or resnet50 or resnet101")
+        #expect(
+            recipeMessage(minimal, "model={head: ocrnet, backbone: hrnetv2w18, auxiliary: true}").hasSuffix("its own"))
+        #expect(recipeMessage(minimal, "model={head: hrnet, backbone: hrnetv2w18, width: 0.5}").isEmpty)
+        #expect(recipeMessage(minimal, "model={backbone: resnet18, auxiliary: true}").isEmpty)
+    }
+
     @Test(arguments: [
         ("augmentation.crop", "[240, 0]", "two numbers, height and width, each between 1 and 16384"),
         ("augmentation.crop", "[-240, 320]", "two numbers, height and width, each between 1 and 16384"),

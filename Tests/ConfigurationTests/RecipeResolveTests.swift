@@ -152,6 +152,8 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.model.head = any(ModelSettings.Head.self)
     recipe.model.backbone = recipe.model.head.backbones[random.below(recipe.model.head.backbones.count)]
     recipe.model.width = unit() + 0.05
+    recipe.model.auxiliary = random.below(2) == 0
+    if recipe.model.auxiliaryMismatch != nil { recipe.model.auxiliary = false }
     recipe.model.outputStride = [8, 16][random.below(2)]
     recipe.model.atrousRates = (0...random.below(5)).map { _ in 1 + random.below(1024) }
     recipe.model.embedding = count()

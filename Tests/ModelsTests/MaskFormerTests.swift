@@ -122,6 +122,44 @@ import Testing
         #expect(try #require(found).isEqual(to: other.stateDict()[name]!))
     }
 
+    /// Microsoft's names, which merge behind a stage, and newer timm's, which merge before the next one and keep no index.
+    @Test(arguments: [false, true]) func swinTakesFusedProjections(_ mergesBefore: Bool) throws {
+        let config = SwinTransformer.Config.tiny.scaled(0.25)
+        let own = try SwinTransformer(config)
+        try own.initialize(seed: 3, own.initialization)
+        let state = own.stateDict()
+        let spelling = [
+            "layernorm_before": "norm1", "layernorm_after": "norm2", "attention.self": "attn",
+            "attention.output.dense": "attn.proj", "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2",
+        ]
+        var theirs = NamedTensors([("head.weight", try Tensor.zeros([10, 192]))])
+        for (name, tensor) in state where !name.hasPrefix("hidden_states_norms.") {
+            let parts = name.split(separator: ".").map(String.init)
+            let kind = parts[parts.count - 1]
+            if parts.contains("blocks") {
+                let below = parts[6..<parts.count - 1].joined(separator: ".")
+                let block = "layers.\(parts[3]).blocks.\(parts[5])"
+                if below == "attention.self.query" {
+                    let rest = ["key", "value"].map { name.replacingOccurrences(of: "self.query", with: "self.\($0)") }
+                    theirs["\(block).attn.qkv.\(kind)"] = try Tensor.cat([tensor] + rest.map { state[$0]! })
+                } else if let theirName = spelling[below], !(mergesBefore && kind.hasSuffix("index")) {
+                    theirs["\(block).\(theirName).\(kind)"] = tensor
+                }
+            } else if parts.contains("downsample") {
+                theirs["layers.\(Int(parts[3])! + (mergesBefore ? 1 : 0)).downsample.\(parts[5]).\(kind)"] = tensor
+            } else if parts[1] == "embeddings" {
+                theirs["patch_embed.\(parts[2] == "norm" ? "norm" : "proj").\(kind)"] = tensor
+            } else {
+                theirs["norm.\(kind)"] = tensor
+            }
+        }
+        let loaded = try SwinTransformer(config)
+        try loaded.load(loaded.ownNames(theirs))
+        for (name, tensor) in loaded.stateDict() where !name.hasPrefix("hidden_states_norms.") {
+            #expect(try tensor.isEqual(to: state[name]!), "\(name)")
+        }
+    }
+
     /// A window's shift must not let opposite edges see each other.
     @Test func shiftedWindowsKeepOppositeEdgesApart() throws {
         var config = SwinTransformer.Config(width: 8, depths: [2], heads: [2], window: 4)

@@ -4,8 +4,9 @@ import Foundation
 struct ParityCase: Decodable {
     struct Reference: Decodable {
         var package: String?
-        /// Where the reference is no package: whose code it is.
+        /// Where it is no package: a repository and its branch.
         var project: String?
+        var branch: String?
         var entry: String?
     }
     struct Input: Decodable {
@@ -66,6 +67,8 @@ struct ParityCase: Decodable {
     var state: [StateEntry]
     /// Buffers that keep what the network computes for them.
     var keptBuffers: [String]?
+    /// How many norms there are by kind and constants, as "BatchNorm eps=1e-05 momentum=0.1".
+    var normLayers: [String: Int]?
     var outputs: [String: Summary]
     var taps: [String: Summary]?
     var train: Training?
@@ -121,15 +124,18 @@ enum JSONValue: Decodable, Equatable {
     var number: Double? {
         if case .number(let number) = self { number } else { nil }
     }
+
+    var object: [String: JSONValue]? {
+        if case .object(let object) = self { object } else { nil }
+    }
 }
 
 /// The folder with the cases, and what is in it.
 enum ParityFolder {
-    /// `PICOFLOW_PARITY_DIR`, or `shared/parity` beside the package's folder.
+    /// `PICOFLOW_PARITY_DIR`, or the copy of the kit beside this file.
     static var path: String {
-        if let given = ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"] { return given }
-        return URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/parity").path
+        ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"]
+            ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Parity").path
     }
 
     /// Names of the cases, sorted; nil where the folder is missing.

@@ -199,9 +199,10 @@ extension ParityModels {
                 for (index, map) in try network.pixelDecoder.pyramid(features).enumerated() {
                     found["fpn\(index + 1)"] = map
                 }
-                for (index, state) in try network.queryDecoder.states(features[features.count - 1]).enumerated() {
-                    found["decoder\(index + 1)"] = state
-                }
+                // transformers lists the last state behind the decoder's norm, the others before it.
+                var states = try network.queryDecoder.states(features[features.count - 1])
+                states.append(try network.queryDecoder.norm(states.removeLast()))
+                for (index, state) in states.enumerated() { found["decoder\(index + 1)"] = state }
                 return found
             })
     }

@@ -1,5 +1,6 @@
 import Basics
 import Configuration
+import Foundation
 import NN
 import Tensors
 import Testing
@@ -233,6 +234,43 @@ import Testing
         let encoder = try MixTransformer(config)
         try encoder.load(encoder.ownNames(network.stateDict()))
         #expect(throws: StateMismatch.self) { try network.loadBackbone(NamedTensors([("x", Tensor.zeros([1]))])) }
+    }
+
+    /// The authors' names: stages from 1, keys and values in one matrix.
+    @Test func mixTransformersTakeTheAuthorsNames() throws {
+        let config = MixTransformer.Config.b0.scaled(0.25)
+        let own = try MixTransformer(config)
+        try own.initialize(seed: 3, own.initialization)
+        let state = own.stateDict()
+        let spelling = [
+            "layer_norm_1": "norm1", "layer_norm_2": "norm2", "attention.self.query": "attn.q",
+            "attention.output.dense": "attn.proj", "attention.self.sr": "attn.sr",
+            "attention.self.layer_norm": "attn.norm", "mlp.dense1": "mlp.fc1", "mlp.dense2": "mlp.fc2",
+            "mlp.dwconv.dwconv": "mlp.dwconv.dwconv",
+        ]
+        var theirs = NamedTensors([("head.weight", try Tensor.zeros([10, 64]))])
+        for (name, tensor) in state {
+            let parts = name.split(separator: ".").map(String.init)
+            let kind = parts[parts.count - 1]
+            if parts[0] == "block" {
+                let block = "block\(Int(parts[1])! + 1).\(parts[2])"
+                let below = parts[3..<parts.count - 1].joined(separator: ".")
+                if below == "attention.self.key" {
+                    let value = try #require(state[name.replacingOccurrences(of: "self.key", with: "self.value")])
+                    theirs["\(block).attn.kv.\(kind)"] = try Tensor.cat([tensor, value])
+                } else if below != "attention.self.value" {
+                    theirs["\(block).\(try #require(spelling[below])).\(kind)"] = tensor
+                }
+            } else if parts[0] == "patch_embeddings" {
+                let below = parts[2] == "proj" ? "proj" : "norm"
+                theirs["patch_embed\(Int(parts[1])! + 1).\(below).\(kind)"] = tensor
+            } else {
+                theirs["norm\(Int(parts[1])! + 1).\(kind)"] = tensor
+            }
+        }
+        let loaded = try MixTransformer(config)
+        try loaded.load(loaded.ownNames(theirs))
+        for (name, tensor) in loaded.stateDict() { #expect(try tensor.isEqual(to: state[name]!), "\(name)") }
     }
 
     /// timm's weights for images of 224 pixels: positions of 14 x 14 patches for our 24 x 24.

@@ -36,6 +36,7 @@ extension Pipeline {
             ),
             ("model.backbone=mobilnetv2", "not 'mobilnetv2'; did you mean 'mobilenetv2'?"),
             ("model.head=deeplabv2", "not 'deeplabv2'; did you mean 'deeplabv3'?"),
+            ("model.head=ocrnet", "'model.backbone' must be hrnetv2w18 or hrnetv2w48 under 'model.head' ocrnet"),
             ("model.outputStride=7", "'model.outputStride' must be 8 or 16, not '7'"),
             ("augmentation.crop=[-48, 64]", "'augmentation.crop' must be two numbers"),
             ("sampler.strategy=semihard", "did you mean 'semi-hard'?"),

@@ -4,7 +4,10 @@ import Testing
 
 extension Pipeline {
     /// Compute as two processes that train one network.
-    @Suite struct RanksTests {
+    @Suite(
+        .enabled(
+            if: ProcessInfo.processInfo.environment["LIBTORCH"] == nil, "a libtorch that may come without Gloo"))
+    struct RanksTests {
         private func playground(impatient: Bool = false) throws -> Playground {
             let play = try Playground()
             try play.folder.write(

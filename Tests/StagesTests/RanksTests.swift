@@ -17,7 +17,7 @@ import Wire
 struct RanksTests {
     private static let images = 4
     private static let height = 32
-    private static let width = 48
+    private static let width = 32
     private static let classes = 4
 
     private static var recipe: Recipe {
@@ -27,12 +27,14 @@ struct RanksTests {
         recipe.contrast.hardAnchors = 6
         recipe.contrast.pixelsPerImage = 3
         recipe.model.embedding = 16
+        recipe.model.outputStride = 16
         recipe.model.dropout = 0
         recipe.model.atrousRates = [1, 2, 3]
         recipe.augmentation.crop = [height, width]
         recipe.schedule.batch = images
         recipe.schedule.iterations = 40
-        recipe.schedule.lr = 0.01
+        // A network of random weights on noise amplifies rounding by 8 in a step at 1e-3, by 35 at 1e-2.
+        recipe.schedule.lr = 0.0001
         recipe.schedule.lrWarmup = 0
         recipe.sampler.positives = 8
         recipe.sampler.negatives = 16
@@ -125,25 +127,28 @@ struct RanksTests {
     }
 
     @Test func twentyStepsOfTwoRanksGiveTheParametersOfOne() throws {
-        func run(_ count: Int) throws -> [[[Double]]] {
+        func run(_ count: Int) throws -> [(parameters: [[Double]], state: [[Double]])] {
             try Self.onRanks(count) { ranks in
                 let trainer = try Self.trainer(ranks)
                 for step in 1...20 {
                     _ = try Self.crossEntropy(trainer, ranks, step: step)
                     _ = try trainer.update(step: UInt64(step), embedding: false)
                 }
-                return try Self.values(trainer.modelState())
+                return (try Self.values(trainer.network.namedParameters()), try Self.values(trainer.modelState()))
             }
         }
-        let start = try Self.values(Self.trainer(.single).modelState())
+        func difference(_ a: [[Double]], _ b: [[Double]]) -> Double {
+            zip(a.joined(), b.joined()).map { abs($0 - $1) }.max() ?? .infinity
+        }
+        let start = try Self.values(Self.trainer(.single).network.namedParameters())
         let one = try run(1)[0]
         let two = try run(2)
-        let moved = Self.error(one, start)
-        let error = zip(two[0].joined(), one.joined()).map { abs($0 - $1) }.max() ?? .infinity
-        print("2 ranks, 20 steps: parameters and statistics to \(error)")
+        let moved = difference(one.parameters, start)
+        let error = difference(two[0].state, one.state)
+        print("2 ranks, 20 steps: parameters and statistics to \(error); parameters moved by up to \(moved)")
         #expect(moved > 1e-3, "the steps change something")
         #expect(error < 1e-6)
-        #expect(two[0] == two[1], "ranks keep equal networks")
+        #expect(two[0].state == two[1].state, "ranks keep equal networks")
     }
 
     // MARK: Contrast
@@ -226,7 +231,7 @@ struct RanksTests {
     @Test(arguments: [2, 4]) func contrastPicksTheSameAnchorsSamplesAndKeys(ranks count: Int) throws {
         let one = try Self.onRanks(1, Self.contrast)[0]
         let several = try Self.onRanks(count, Self.contrast)
-        #expect(one.anchors.count >= 3 && one.outcome.contributing > 20)
+        #expect(one.anchors.count >= 3 && one.outcome.contributing > 8)
         for rank in several {
             #expect(rank.anchors == one.anchors)
             #expect(rank.outcome.contributing == one.outcome.contributing)

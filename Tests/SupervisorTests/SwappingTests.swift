@@ -100,7 +100,7 @@ import Wire
             .event(StageEvent(.swapRefused, "step 3 is past: the next is 9", swap: Swap(proposal, step: 0))),
             as: .compute)
         #expect(refused.refusal(to: client) == "step 3 is past: the next is 9")
-        #expect(refused.journalled.isEmpty)
+        #expect(refused.journalled == [.swapCancelled(Generation(1))])
         #expect(self.proposal(ask(run, hardest), run)?.generation == Generation(2))
     }
 

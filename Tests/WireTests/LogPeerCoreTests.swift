@@ -192,6 +192,15 @@ import Testing
         #expect(core.position == SequenceNumber(2))
     }
 
+    @Test func followerThatWaitsForRecordsCatchesUpAllTheSame() throws {
+        var core = try follower(at: 1)
+        #expect(sent(core.handle(.catchUp(Epoch(1), lag: 1), now: start)) == [.ping])
+        #expect(applied(core.handle(.received(try record(1, request: 2)), now: start)).isEmpty)
+        let pong = LogPong(ping: 1, request: 2, parked: false, next: nil, sequence: SequenceNumber(2))
+        #expect(sent(core.handle(.received(try message(.pong, pong)), now: start)) == [.records])
+        #expect(applied(core.handle(.received(try record(1, request: 3)), now: start)) == [1])
+    }
+
     @Test func followerThatCatchesUpGivesWayToANewEpoch() throws {
         var core = LogFollowerCore(settings: LogSettings())
         _ = core.handle(.catchUp(Epoch(1), lag: 1), now: start)

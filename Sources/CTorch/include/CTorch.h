@@ -20,7 +20,7 @@ extern "C" {
 typedef struct ct_tensor ct_tensor;
 
 typedef int32_t ct_status;
-enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2 };
+enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2, CT_LOST_RANKS = 3 };
 
 /// The first line of what went wrong in this thread's last failed call.
 const char *ct_error(void);
@@ -101,6 +101,8 @@ ct_status ct_data(const ct_tensor *tensor, void **out);
 // --- autograd --------------------------------------------------------------------------------------------------
 
 ct_status ct_backward(ct_tensor *tensor, ct_tensor *gradient, bool retain_graph);
+/// One pass from several roots; a gradient may be NULL where its root has a single element.
+ct_status ct_backward_many(ct_tensor *const *roots, ct_tensor *const *gradients, int32_t count, bool retain_graph);
 bool ct_requires_grad(const ct_tensor *tensor);
 ct_status ct_set_requires_grad(ct_tensor *tensor, bool requires_grad);
 bool ct_is_leaf(const ct_tensor *tensor);

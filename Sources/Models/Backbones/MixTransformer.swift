@@ -196,13 +196,6 @@ extension MixTransformer {
             return true
         }
     }
-
-    /// Takes the encoder's own names and those of a whole network of transformers, for images or for pixels; the
-    /// latter's heads are left out.
-    public func ownNames(_ published: NamedTensors) -> NamedTensors {
-        let encoder = published.under("segformer.encoder.")
-        return encoder.isEmpty ? published.renamed { $0.hasPrefix("classifier.") ? nil : $0 } : encoder
-    }
 }
 
 /// The classifier of images whose encoder is published: transformers' `SegformerForImageClassification`.

@@ -283,14 +283,4 @@ extension SwinTransformer {
             return true
         }
     }
-
-    /// Takes the backbone's own names and those of transformers' classifier of images, which has no norm for each stage:
-    /// these stay as they are.
-    public func ownNames(_ published: NamedTensors) -> NamedTensors {
-        let encoder = published.under("swin.")
-        guard !encoder.isEmpty else { return published }
-        var own = encoder.prefixed("model.")
-        for (name, tensor) in stateDict() where name.hasPrefix("hidden_states_norms.") { own[name] = tensor }
-        return own
-    }
 }

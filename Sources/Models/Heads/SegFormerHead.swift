@@ -26,16 +26,17 @@ public final class SegFormerHead: Module {
 
     /// All feature maps in one, at the finest one's size: `[[B, C₁, h, w], …] -> [B, width, h, w]`.
     public func fused(_ features: [Tensor]) throws -> Tensor {
+        // Published: resize all, concatenate them, fuse. Resizing and mixing channels commute, so each map's share of the
+        // fusing convolution runs at that map's own size: a third of the products, and no 4 · width channels at the
+        // finest size. The weights have the deepest map first.
+        let shares = try fuse.weight.chunk(features.count, dim: 1).reversed()  // [width, width, 1, 1] each
         let size = Size2D(features[0].size(2), features[0].size(3))
-        let resized = try zip(projections, features).map { project, feature in
-            let projected = try project(feature)
-            // The finest one has the size already.
-            return feature.isSame(as: features[0])
-                ? projected : try projected.interpolate(size, .bilinear(alignCorners: false))
+        let parts = try zip(zip(projections, features), shares).enumerated().map { index, part in
+            let mixed = try part.0.0(part.0.1).conv2d(part.1)  // [B, width, hᵢ, wᵢ]
+            return index == 0 ? mixed : try mixed.interpolate(size, .bilinear(alignCorners: false))
         }
-        // The published weights have the deepest first.
-        let joined = try Tensor.cat(resized.reversed(), dim: 1)  // [B, 4 width, h, w]
-        return try norm(fuse(joined)).relu_()
+        let sum = try parts.dropFirst().reduce(parts[0]) { try $0 + $1 }  // [B, width, h, w]
+        return try norm(sum).relu_()
     }
 
     /// `[B, width, h, w] -> [B, classes, h, w]`

@@ -124,11 +124,12 @@ final class Trainer {
 
     /// The one pass through the backbone, from the gradients collected on the leaves.
     func backwardThroughBackbone(_ pass: Pass) throws {
-        for (feature, leaf) in zip(pass.features, pass.leaves) {
-            guard let gradient = try leaf.grad else { continue }
-            // Feature maps of one backbone share its history.
-            try feature.backward(gradient: gradient, retainGraph: pass.features.count > 1)
+        // Feature maps of one backbone share its history, so they go back together. Those that no loss has read have no
+        // gradient and are left out.
+        let roots = try zip(pass.features, pass.leaves).compactMap { feature, leaf in
+            try leaf.grad.map { (tensor: feature, gradient: $0) }
         }
+        try Tensor.backward(roots)
     }
 
     /// Adds up the ranks' gradients, so that each has the whole mini-batch's.
