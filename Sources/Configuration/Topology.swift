@@ -76,6 +76,9 @@ public struct StageSettings: Codable, Sendable, Equatable {
 
     public init() {}
 
+    /// Whether replicas may run on hosts that join. A stage in between binds, so it stays on the run's own host.
+    public var isJoinable: Bool { kind.isJoinable && samples == nil }
+
     /// Where the replica of this index computes. Replicas beyond those that the topology names take turns.
     public func device(ofReplica index: Int) -> Device {
         device.all.isEmpty ? .cpu : device.all[index % device.all.count]

@@ -80,7 +80,7 @@ extension SupervisorCore {
 
     /// Numbers for a host that is new.
     private func allot(_ request: JoinRequest, to key: CurveKey) throws -> [Replica] {
-        let joinable = plan.trainingStages.filter(\.kind.isJoinable).map(\.name)
+        let joinable = plan.trainingStages.filter(\.isJoinable).map(\.name)
         guard !request.stages.isEmpty else { throw UserError("no stage was offered") }
         return try request.stages.sorted { $0.key < $1.key }.flatMap { name, count in
             guard joinable.contains(name) else {
@@ -112,7 +112,7 @@ extension SupervisorCore {
     private func room(for key: CurveKey) -> Int { Self.mostReplicasPerKey - members.count { $0.key == key } }
 
     private func canAdopt(_ replica: Replica) -> Bool {
-        replica.isExternal && plan.trainingStages.contains { $0.name == replica.stage && $0.kind.isJoinable }
+        replica.isExternal && plan.trainingStages.contains { $0.name == replica.stage && $0.isJoinable }
     }
 
     private mutating func adopt(_ replica: Replica, key: CurveKey, host: String) {

@@ -19,7 +19,7 @@ public final class ServerSecurity: Sendable {
     public let keys: CurveKeyPair
     public let allowed: AllowedKeys
     private let onNote: @Sendable (String) -> Void
-    private let lastNote = Mutex<(at: Instant, unreported: Int)?>(nil)
+    private let refused = Mutex((count: 0, lastNote: Instant?.none, unreported: 0))
 
     /// - Parameter onNote: gets a line per refusal, at most one a second; called on any thread.
     public init(
@@ -30,16 +30,21 @@ public final class ServerSecurity: Sendable {
         self.onNote = onNote
     }
 
+    /// Connections that were refused and messages that were dropped so far.
+    public var refusals: Int { refused.withLock { $0.count } }
+
     /// A flood of strangers must not fill the disk.
     func note(_ text: String) {
-        let unreported = lastNote.withLock { last -> Int? in
+        let unreported = refused.withLock { refused -> Int? in
+            refused.count += 1
             let now = Instant.now()
-            if let known = last, now < known.at + .seconds(1) {
-                last = (known.at, known.unreported + 1)
+            if let last = refused.lastNote, now < last + .seconds(1) {
+                refused.unreported += 1
                 return nil
             }
-            defer { last = (now, 0) }
-            return last?.unreported ?? 0
+            refused.lastNote = now
+            defer { refused.unreported = 0 }
+            return refused.unreported
         }
         guard let unreported else { return }
         onNote(text + (unreported > 0 ? " (and \(unreported) more refusals since the last report)" : ""))

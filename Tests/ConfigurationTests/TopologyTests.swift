@@ -238,6 +238,10 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         #expect(
             message { try resolve(listening, "evaluator=0") }
                 == "--stage evaluator=0: stage 'evaluator' needs at least one replica")
+        let between = listening.replacingOccurrences(
+            of: "compute: {samples: loader",
+            with: "cut: {kind: loader, samples: loader, exec: [cut], replicas: 0}\n  compute: {samples: cut")
+        #expect(message { try resolve(between) } == "t.yaml:3: stage 'cut' needs at least one replica")
         for bad in ["5810", "tcp://:5810", "tcp://*:0", "tcp://*:65001", "tcp://*", "ipc:///x:1"] {
             #expect(
                 message { try resolve(text + "\nsupervisor: {listen: \"\(bad)\"}\n") }.contains(

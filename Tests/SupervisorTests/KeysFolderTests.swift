@@ -52,9 +52,6 @@ import Wire
             try folder.write("# a comment\n\n\(bad)\n", to: "keys/allowed")
             #expect { _ = try keys.clients() } throws: { "\($0)".contains("allowed:3: a public key and a name") }
         }
-        // '#' may begin a key.
-        try folder.write("# c\n#" + String(repeating: "0", count: 39) + " odd\n", to: "keys/allowed")
-        #expect(try keys.clients().map(\.name) == ["odd"])
         try folder.write("{}", to: "keys/server.key")
         #expect { _ = try keys.serverKeys() } throws: { "\($0)".contains("holds no key pair") }
     }

@@ -122,7 +122,8 @@ import Wire
     }
 
     @Test func longestSocketNameIsCounted() {
-        let longest = LinkName.allCases.map { "/\($0.rawValue).".count }.max()
+        // The evaluation is bound by the command line, under no stage's name.
+        let longest = LinkName.allCases.filter { $0 != .evaluation }.map { "/\($0.rawValue).".count }.max()
         #expect(longest.map { $0 + 32 + "-65535".count } == LinkAddresses.longestName)
     }
 }

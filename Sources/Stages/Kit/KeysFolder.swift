@@ -60,8 +60,8 @@ public struct KeysFolder: Sendable {
             omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         return try lines.enumerated().compactMap { index, line in
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
-            // '#' is a character of Z85 too, but no key is one character or has blanks in it.
-            guard let first = words.first, first != "#" else { return nil }
+            // No key begins like this: '#' is Z85's last digit, too large for a first one.
+            guard let first = words.first, !first.hasPrefix("#") else { return nil }
             guard words.count == 2, let key = try? CurveKey(words[0]) else {
                 throw UserError("\(allowedPath):\(index + 1): a public key and a name were expected")
             }
