@@ -8,6 +8,7 @@ import StageKit
 /// recipe.yaml topology.yaml   resolved, as `--resume` reads them
 /// journal.jsonl               epochs and all else that a replay must obey
 /// metrics.jsonl               one line per step, written by compute
+/// ledger.jsonl                what each step was made of, which a step done again must reproduce
 /// checkpoints/step-NNNNNN/    complete where manifest.json is there
 /// logs/STAGE-N.log            what each process said
 /// processes.json              who runs now, for a supervisor that takes over after a crash

@@ -43,6 +43,14 @@ struct Batch {
         self.labels = try LabelGrid(images: samples.count, height: height, width: width, values: labels)
     }
 
+    /// SHA-256 of the pixels, then the labels.
+    var digest: String {
+        var hash = SHA256()
+        hash.update(pixels)
+        labels.values.withUnsafeBytes { hash.update($0) }
+        return hash.hex()
+    }
+
     /// The images as the network wants them: float32 `[B, 3, H, W]`, normalised, channels last in memory.
     ///
     /// They travel to the device as bytes, a quarter of the floats.

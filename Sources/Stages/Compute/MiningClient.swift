@@ -18,6 +18,13 @@ struct MiningClient {
         var gradient: [Float] = []
         /// The anchors' places in the embedding grid.
         var pixels: [Int] = []
+
+        /// SHA-256 of the gradient.
+        var digest: String {
+            var hash = SHA256()
+            gradient.withUnsafeBytes { hash.update($0) }
+            return hash.hex()
+        }
     }
 
     private let pool: PoolConsumer

@@ -16,6 +16,7 @@ final class TrainingLoop {
     private var miners: MiningClient?
     private let log: LogWriter?
     private let metrics: MetricsFile
+    private let ledger: Ledger
     private let pools: [PoolConsumer]
     private var step: UInt64
     /// Images per second, smoothed over about the last 20 steps.
@@ -59,6 +60,11 @@ final class TrainingLoop {
             }
         }
         metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
+        // Only a CPU's sums have a fixed order.
+        ledger = try Ledger(
+            path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done,
+            arithmetic: "libtorch \(Torch.version), \(configuration.threads) threads",
+            isEnforced: recipe.determinism == .strict && trainer.device == .cpu)
         feed = try SampleFeed(
             pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
     }
@@ -107,6 +113,7 @@ final class TrainingLoop {
 
         var anchors: [ClassAnchors] = []
         var grid: EmbeddingGrid?
+        var recordDigest: String?
         if let embedding = pass.embedding, let log {
             let seen = try EmbeddingGrid(
                 embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
@@ -122,8 +129,9 @@ final class TrainingLoop {
                     embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
                     settings: recipe.contrast, seed: recipe.seed, step: step)
             }
-            try log.append(
-                SequenceNumber(step), MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode())
+            let payload = try MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode()
+            try log.append(SequenceNumber(step), payload)
+            recordDigest = try payload.digest()
             grid = seen
         }
         watch.lap("anchors")
@@ -143,9 +151,22 @@ final class TrainingLoop {
         }
         try trainer.backwardThroughBackbone(pass)
         watch.lap("backwardBackbone")
+        try ledger.enter(
+            LedgerLine(
+                step: step, position: (step - 1) * UInt64(recipe.schedule.batch), images: batch.images.map(\.index),
+                batch: batch.digest, record: recordDigest, gradient: outcome?.digest,
+                mining: outcome.map { _ in miningSettings },
+                arithmetic: ledger.arithmetic))
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
         try report(step, lr: lr, ce: ce, outcome: outcome, watch: watch)
+    }
+
+    /// What the mining tickets ask for.
+    private var miningSettings: LedgerLine.Mining {
+        LedgerLine.Mining(
+            generation: 0, temperature: recipe.contrast.temperature, sampler: recipe.sampler,
+            synthesis: recipe.synthesis)
     }
 
     private func report(_ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, watch: Stopwatch) throws
@@ -169,6 +190,7 @@ final class TrainingLoop {
     @discardableResult private func checkpoint() throws -> String {
         guard step > 0 else { return "" }
         runtime.report(.checkpointing)
+        try ledger.sync()
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,
