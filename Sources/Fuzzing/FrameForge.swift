@@ -72,7 +72,7 @@ public struct FrameForge: Sendable {
             header["deep"] = String(repeating: open, count: depth) + "1" + inner
             return [header.bytes, body]
         case .missingKey:
-            header[mutator.pick(header.keys)] = nil
+            header[mutator.pick(header.keys.filter { $0 != "ticket" })] = nil
             return [header.bytes, body]
         case .wrongValue:
             header[mutator.pick(["epoch", "incarnation", "run", "sender", "tensors", "type", "version"])] =

@@ -8,7 +8,7 @@ import Testing
 
 /// The short form of `tools/fuzz decoders`: a trap ends the whole test process, which nobody overlooks.
 @Suite struct DecoderFuzzTests {
-    static let inputs = 20_000
+    static let inputs = 8000
 
     @Test func noDecoderTrapsOrTakesWhatContradictsItself() throws {
         for decoder in try FuzzedDecoder.all() {
@@ -44,7 +44,7 @@ import Testing
         var forge = FrameForge(kind: kind, run: "r", epoch: 1, seed: 5)
         let expected: [Malice: Set<FrameCheck>] = [
             .tooFewFrames: [.frames], .largeHeader: [.sizes], .brokenHeader: [.header, .version],
-            .nestedHeader: [.header], .missingKey: [.header], .wrongValue: [.header],
+            .nestedHeader: [.header, .sizes], .missingKey: [.header], .wrongValue: [.header, .version],
             .wrongVersion: [.version], .wrongRun: [.run], .lyingTensors: [.header, .tensors],
             .manyTensors: [.tensors],
         ]
