@@ -19,7 +19,8 @@ public final class SocketSet {
             event.data.u64 = UInt64(index)
             guard epoll_ctl(descriptor, EPOLL_CTL_ADD, socket.descriptor, &event) == 0 else {
                 throw WireError.socket(
-                    operation: "wait for", endpoint: "\(sockets.count) sockets", reason: String(cString: strerror(errno)))
+                    operation: "wait for", endpoint: "\(sockets.count) sockets",
+                    reason: String(cString: strerror(errno)))
             }
         }
     }
