@@ -9,9 +9,9 @@ public enum DurableFile {
     /// Replaces the file at `path` by `bytes`; after a crash it holds the old or the new bytes, never a mixture.
     ///
     /// - Throws: `UserError` that names the path and the system's reason, for instance a full disk.
-    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws {
+    public static func write(_ bytes: UnsafeRawBufferPointer, to path: String, mode: mode_t = 0o644) throws {
         let aside = path + ".partial"
-        let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw systemError("cannot create", aside) }
         do {
             try writeAll(bytes, to: descriptor, path: aside)
@@ -26,9 +26,9 @@ public enum DurableFile {
         try syncFolder(of: path)
     }
 
-    public static func write(_ text: String, to path: String) throws {
+    public static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws {
         var text = text
-        try text.withUTF8 { try write(UnsafeRawBufferPointer($0), to: path) }
+        try text.withUTF8 { try write(UnsafeRawBufferPointer($0), to: path, mode: mode) }
     }
 
     /// Writes every byte to an open descriptor, however many calls that takes.

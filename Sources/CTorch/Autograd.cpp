@@ -1,6 +1,7 @@
 // Differentiation: what libtorch offers as methods, not as operators.
 #include "Handles.h"
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/autograd.h>
 
 using namespace ct;
 
@@ -8,6 +9,17 @@ extern "C" {
 
 ct_status ct_backward(ct_tensor *tensor, ct_tensor *gradient, bool retain_graph) {
   return guarded([&] { borrow(tensor).backward(borrow(gradient), retain_graph); });
+}
+
+ct_status ct_backward_many(ct_tensor *const *roots, ct_tensor *const *gradients, int32_t count, bool retain_graph) {
+  return guarded([&] {
+    torch::autograd::variable_list outputs, seeds;
+    for (int32_t i = 0; i < count; ++i) {
+      outputs.push_back(borrow(roots[i]));
+      seeds.push_back(borrow(gradients[i]));
+    }
+    torch::autograd::backward(outputs, seeds, retain_graph);
+  });
 }
 
 bool ct_requires_grad(const ct_tensor *tensor) { return borrow(tensor).requires_grad(); }

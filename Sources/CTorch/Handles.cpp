@@ -21,6 +21,8 @@ ct_status fail(ct_status status, const char *message) {
 ct_status currentException() {
   try {
     throw;
+  } catch (const LostRanks &error) {
+    return fail(CT_LOST_RANKS, error.what());
   } catch (const c10::OutOfMemoryError &error) {
     return fail(CT_OUT_OF_MEMORY, error.what_without_backtrace());
   } catch (const c10::Error &error) {

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 #include <atomic>
 #include <exception>
+#include <stdexcept>
 #include <string>
 
 namespace ct {
@@ -29,6 +30,11 @@ inline ct_tensor *own(at::Tensor tensor) {
   liveHandles.fetch_add(1, std::memory_order_relaxed);
   return reinterpret_cast<ct_tensor *>(tensor.unsafeReleaseTensorImpl());
 }
+
+/// A collective operation that the other ranks did not finish.
+struct LostRanks : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 ct_status fail(ct_status status, const char *message);
 ct_status currentException();

@@ -58,10 +58,20 @@ extension ModelSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("backbone", \.backbone, summary: "feature extractor"),
         Field("head", \.head, summary: "what makes class scores of the features"),
-        Field("outputStride", \.outputStride, .among([8, 16]), summary: "input pixels per feature pixel"),
-        Field("atrousRates", \.atrousRates, .each(.within(1...1024)), summary: "dilations of the atrous branches"),
+        // Beyond these factors no backbone has a use for its channels, or fits a machine.
+        Field("width", \.width, .within(0.05...4), summary: "factor of the backbone's channel counts"),
+        Field(
+            "outputStride", \.outputStride, .among([8, 16]),
+            summary: "deeplabv3: input pixels per feature pixel; the others' is fixed"),
+        Field(
+            "atrousRates", \.atrousRates, .each(.within(1...1024)),
+            summary: "deeplabv3: dilations of the atrous branches"),
         Field("embedding", \.embedding, .within(1...65536), summary: "width of an embedding, D"),
-        Field("dropout", \.dropout, .within(0..<1), summary: "dropout in the head"),
+        Field("dropout", optional: \.dropout, .within(0..<1), summary: "dropout in the head; null: the published one"),
+        Field(
+            "dropPath", optional: \.dropPath, .within(0..<1),
+            summary: "transformers: stochastic depth of the last block; null: the published one"),
+        Field("auxiliary", \.auxiliary, summary: "deeplabv3: a second head on an earlier feature map, weighed 0.4"),
         Field(
             "pretrained", optional: \.pretrained, .notEmpty,
             summary: "weights to start from (safetensors); null: random ones"),

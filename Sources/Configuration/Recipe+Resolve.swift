@@ -70,6 +70,8 @@ private let rules = [
         recipe.dataset.kind == .folder && recipe.dataset.description == nil
             ? "'dataset.description' is missing: kind 'folder' needs the YAML that describes the dataset" : nil
     },
+    RecipeRule(keys: ["model.backbone", "model.head"]) { $0.model.mismatch },
+    RecipeRule(keys: ["model.auxiliary", "model.head", "model.backbone"]) { $0.model.auxiliaryMismatch },
     RecipeRule(keys: ["contrast.anchors", "contrast.hardAnchors"]) { recipe in
         let (hard, all) = (recipe.contrast.hardAnchors, recipe.contrast.anchors)
         return hard > all

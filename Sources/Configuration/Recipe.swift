@@ -57,20 +57,35 @@ public struct AugmentationSettings: Codable, Sendable, Equatable {
 
 public struct ModelSettings: Codable, Sendable, Equatable {
     public enum Backbone: String, Codable, Sendable, CaseIterable {
-        case mobilenetv2
+        case hrnetv2w18, hrnetv2w48
+        case mobilenetv1, mobilenetv2, mobilenetv3
+        case resnet18, resnet34, resnet50, resnet101
+        case mitb0, mitb1, mitb2, mitb3, mitb4, mitb5
+        case vitt16, vits16, vitb16, vitl16
+        case swint, swins, swinb, swinl
     }
-    public enum Head: String, Codable, Sendable, CaseIterable { case deeplabv3 }
+    public enum Head: String, Codable, Sendable, CaseIterable {
+        case deeplabv3
+        case hrnet, ocrnet
+        case segformer, segmenter, maskformer
+    }
 
     public var backbone = Backbone.mobilenetv2
     public var head = Head.deeplabv3
-    /// Input pixels per feature pixel: 8 or 16.
+    /// Factor of the backbone's channel counts; published weights are for 1.
+    public var width: Float = 1
+    /// Input pixels per feature pixel under deeplabv3: 8 or 16. The other heads' networks have a stride of their own.
     public var outputStride = 16
     /// Dilations of the three atrous branches; torchvision's at every output stride.
     public var atrousRates = [12, 24, 36]
     /// Width of the embedding that the projection head returns, D.
     public var embedding = 256
-    /// Dropout in the head.
-    public var dropout: Float = 0.5
+    /// Dropout in the head; the published one where nil.
+    public var dropout: Float?
+    /// How often a transformer's last block leaves out its branches; it rises to this from 0. The published one where nil.
+    public var dropPath: Float?
+    /// Trains deeplabv3 with a second head on an earlier feature map, its loss weighed 0.4.
+    public var auxiliary = false
     /// Weights to start from (safetensors); random ones where nil.
     public var pretrained: String?
 

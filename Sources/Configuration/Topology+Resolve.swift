@@ -9,35 +9,40 @@ extension Topology {
     ///   - path: the topology's YAML.
     ///   - replicas: `loader=3`, …, as `--stage` has them; each over the file's count and over earlier ones.
     ///   - recipe: what will be trained; where given, the stages that it needs must be there.
+    ///   - programs: where third-party programs are looked up; nil, for a topology that is not started here, looks up none.
     /// - Throws: `UserError`, one line with place and nearest name, for the first thing that is wrong.
-    public static func resolve(path: String, replicas: [String] = [], recipe: Recipe? = nil) throws -> Topology {
-        try resolve(Document.load(path), path: path, replicas: replicas, recipe: recipe)
+    public static func resolve(
+        path: String, replicas: [String] = [], recipe: Recipe? = nil, programs: ThirdPartyPrograms? = nil
+    ) throws -> Topology {
+        try resolve(Document.load(path), path: path, replicas: replicas, recipe: recipe, programs: programs)
     }
 
-    /// Like `resolve(path:replicas:recipe:)` for YAML in memory, `path` naming it in messages.
-    public static func resolve(yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil) throws
-        -> Topology
-    {
+    /// Like `resolve(path:replicas:recipe:programs:)` for YAML in memory, `path` naming it in messages.
+    public static func resolve(
+        yaml: String, path: String, replicas: [String] = [], recipe: Recipe? = nil, programs: ThirdPartyPrograms? = nil
+    ) throws -> Topology {
         try resolve(
-            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe)
+            Document.parse(yaml, origin: .file(path, line: nil)), path: path, replicas: replicas, recipe: recipe,
+            programs: programs)
     }
 
     /// All that is set, as a topology that resolves to an equal one.
     public func yaml() throws -> String {
         let stages = Node(stages.map { (Node($0.name), $0.sectionNode(leavingOutNulls: true)) }, .implicit, .block)
+        let scaling = autoscale.isEmpty ? [] : [(Node("autoscale"), autoscaleNode)]
         return try Yams.serialize(
-            node: Node([
-                (Node("stages"), stages), (Node("supervisor"), supervisor.sectionNode()),
-                (Node("pool"), pool.sectionNode()),
-            ]), width: -1)
+            node: Node(
+                [(Node("stages"), stages)] + scaling + [
+                    (Node("supervisor"), supervisor.sectionNode()), (Node("pool"), pool.sectionNode()),
+                ]), width: -1)
     }
 
     private static func resolve(
-        _ document: Document, path: String, replicas: [String], recipe: Recipe?
+        _ document: Document, path: String, replicas: [String], recipe: Recipe?, programs: ThirdPartyPrograms?
     ) throws -> Topology {
         var topology = Topology()
-        var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages"])
-        let own = document.root.filter { $0.key.string != "stages" }
+        var reader = Reader(document: document, allKeys: keys, otherKeys: ["stages", "autoscale"])
+        let own = document.root.filter { !["stages", "autoscale"].contains($0.key.string) }
         try reader.read(Node.Mapping(own.map { ($0.key, $0.value) }), into: &topology)
         guard let stages = document.root.first(where: { $0.key.string == "stages" }) else {
             throw UserError("\(path): 'stages' is missing: it names the stages and how many there are of each")
@@ -50,8 +55,16 @@ extension Topology {
         for (name, settings) in mapping {
             topology.stages.append(try stage(name, settings, document, &reader))
         }
+        topology.autoscale = try autoscale(document, &reader)
         for text in replicas {
             try topology.setReplicas(text, path: path, &reader)
+        }
+        for stage in topology.stages where stage.replicas == 0 {
+            guard !stage.kind.isJoinable || topology.supervisor.listen == nil else { continue }
+            let place = reader.place(of: ["stages.\(stage.name).replicas"]) ?? .file(path, line: nil)
+            throw UserError(
+                "\(place): stage '\(stage.name)' needs at least one replica"
+                    + (stage.kind.isJoinable ? ", or 'supervisor.listen' so that others can join" : ""))
         }
         for name in ["supervisor", "pool"] {
             let (heartbeat, silence) =
@@ -65,6 +78,8 @@ extension Topology {
             )
         }
         try Wiring(topology: topology, path: path, reader: reader).check(for: recipe)
+        try topology.checkAutoscale(path: path, reader)
+        if let programs { try topology.find(programs, path: path, reader: reader) }
         return topology
     }
 
@@ -107,7 +122,6 @@ extension Topology {
             throw UserError(
                 "\(place): \(path) has no stage '\(parts[0])'" + suggestion(for: parts[0], among: stages.map(\.name)))
         }
-        guard count >= 1 else { throw UserError("\(place): a stage needs at least one replica") }
         stages[index].replicas = Int(count)
         reader.note("stages.\(parts[0]).replicas", place)
     }
@@ -132,13 +146,16 @@ extension StageKind: ConfigurationValue {}
 extension StageSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("kind", \.kind, summary: "what the stage does; its name says it where missing"),
-        Field("replicas", \.replicas, .within(1...65535), summary: "how many processes"),
+        Field("replicas", \.replicas, .within(0...65535), summary: "how many processes"),
         Field("threads", optional: \.threads, .within(1...1024), summary: "threads of each"),
         Field("device", \.device, summary: "cpu or cuda:N, one or one per replica"),
         Field("exec", optional: \.exec, .each(.notEmpty), summary: "program and arguments of a third-party stage"),
         Field("samples", optional: \.samples, summary: "the stage that serves samples"),
         Field("mining", optional: \.mining, summary: "the stage that mines"),
         Field("memory", optional: \.memory, summary: "the stage that holds the memory"),
+        Field(
+            "rendezvous", optional: \.rendezvous, .rendezvous,
+            summary: "compute on several hosts: tcp://HOST:PORT of the first"),
     ]
 }
 
@@ -147,6 +164,10 @@ extension SupervisorSettings: Configurable {
         Field("grace", \.grace, summary: "how long stages work on without their supervisor"),
         Field("heartbeat", \.heartbeat, .positive, summary: "between two signs of life of a stage"),
         Field("silence", \.silence, .positive, summary: "without one for this long, a stage counts as hung"),
+        Field(
+            "listen", optional: \.listen, .listenAddress, summary: "where stages on other hosts join: tcp://HOST:PORT"),
+        Field(
+            "keys", optional: \.keys, .notEmpty, summary: "folder of the keys that may join; the run's where missing"),
     ]
 }
 
@@ -160,6 +181,28 @@ extension PoolSettings: Configurable {
 
 extension Check where Value == Duration {
     static var positive: Check { Check(rule: "above 0 s") { $0 > .zero } }
+}
+
+extension Check where Value == String {
+    /// The links' ports come after this one, so it must be a number and leave them room.
+    static var listenAddress: Check {
+        let highest = SupervisorSettings.highestListenPort
+        return Check(rule: "tcp://HOST:PORT with a port from 1 to \(highest)") { text in
+            guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":"),
+                colon > text.index(text.startIndex, offsetBy: 6),
+                let port = UInt16(text[text.index(after: colon)...])
+            else { return false }
+            return (1...highest).contains(port)
+        }
+    }
+
+    static var rendezvous: Check {
+        Check(rule: "tcp://HOST:PORT") { text in
+            guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":") else { return false }
+            let host = text.dropFirst(6).prefix { $0 != ":" }
+            return !host.isEmpty && UInt16(text[colon...].dropFirst()).map { $0 > 0 } ?? false
+        }
+    }
 }
 
 extension Check where Value == ByteCount {

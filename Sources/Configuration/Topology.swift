@@ -4,6 +4,8 @@
 public struct Topology: Codable, Sendable, Equatable {
     /// In the file's order.
     public var stages: [StageSettings] = []
+    /// Stages whose number of replicas follows the load, in the file's order.
+    public var autoscale: [AutoscaleSettings] = []
     public var supervisor = SupervisorSettings()
     public var pool = PoolSettings()
 
@@ -19,13 +21,16 @@ public struct Topology: Codable, Sendable, Equatable {
         stages.filter { recipe.contrast.enabled || ($0.kind != .bank && $0.kind != .miner) }
     }
 
-    /// Writes down the thread counts left open: all processors where a network runs, one elsewhere.
+    /// Writes down the thread counts left open: all processors where a network runs, shared out among ranks of one
+    /// machine; one elsewhere.
     ///
     /// Thread counts of compute and evaluator change the last bits of results, so a run must hold actual ones.
     public func withThreads(processors: Int) -> Topology {
         var filled = self
         for index in stages.indices where stages[index].threads == nil {
-            filled.stages[index].threads = stages[index].kind.runsNetwork ? max(1, processors) : 1
+            let stage = stages[index]
+            let ranks = stage.kind == .compute && stage.rendezvous == nil ? max(1, stage.replicas) : 1
+            filled.stages[index].threads = stage.kind.runsNetwork ? max(1, processors / ranks) : 1
         }
         return filled
     }
@@ -38,8 +43,11 @@ public enum StageKind: String, Codable, Sendable, CaseIterable {
     /// Loads libtorch, and gains from many threads.
     public var runsNetwork: Bool { self == .compute || self == .evaluator }
 
-    /// Compute ranks and banks cannot be several yet: one model, one memory.
-    var isSingle: Bool { self == .compute || self == .bank }
+    /// There is one memory.
+    var isSingle: Bool { self == .bank }
+
+    /// Whether replicas may run on hosts that join. Evaluators read the run's checkpoints, which are on its own host.
+    public var isJoinable: Bool { self == .loader || self == .miner }
 
     /// `picoflow-loader`, …
     public var executable: String { "picoflow-\(rawValue)" }
@@ -56,18 +64,21 @@ public struct StageSettings: Codable, Sendable, Equatable {
     public var device = DeviceChoice()
     /// Program and arguments of a third-party stage; the executable of its kind where nil.
     public var exec: [String]?
-    /// Compute: the stage whose pool serves samples.
+    /// Compute: the stage whose pool serves samples. A third-party loader may have it too: it stands in between then,
+    /// changes what it draws from there and serves the outcome.
     public var samples: String?
     /// Compute: the stage whose pool serves losses and gradients of anchors.
     public var mining: String?
     /// Compute: the stage it appends keys to. Miner: the stage it follows.
     public var memory: String?
+    /// Compute: where ranks on several hosts meet, `tcp://HOST:PORT` of the first; nil where all run on one machine.
+    public var rendezvous: String?
 
     public init() {}
 
-    /// Where the replica of this index computes.
+    /// Where the replica of this index computes. Replicas beyond those that the topology names take turns.
     public func device(ofReplica index: Int) -> Device {
-        device.all.count == 1 ? device.all[0] : device.all.indices.contains(index) ? device.all[index] : .cpu
+        device.all.isEmpty ? .cpu : device.all[index % device.all.count]
     }
 }
 
@@ -78,6 +89,13 @@ public struct SupervisorSettings: Codable, Sendable, Equatable {
     public var heartbeat = Duration.seconds(1)
     /// After this long without one a stage counts as hung: ten missed ones, so that a busy machine is no death.
     public var silence = Duration.seconds(10)
+    /// `tcp://HOST:PORT`: where stages on other hosts join. The links take the ports after it. Nil: nobody joins.
+    public var listen: String?
+    /// Folder of the keys for that; `keys` in the run directory where nil.
+    public var keys: String?
+
+    /// The highest port that leaves room for the links' ports behind it.
+    public static let highestListenPort: UInt16 = 65000
 
     public init() {}
 }

@@ -21,12 +21,14 @@ struct Wiring {
 
     func check(for recipe: Recipe?) throws {
         for stage in topology.stages { try check(stage) }
+        for stage in topology.stages { try checkCycle(stage) }
         let compute = try one(.compute)
         for kind in [StageKind.bank, .evaluator] where topology.stages.filter({ $0.kind == kind }).count > 1 {
             _ = try one(kind)
         }
         try checkMemory(of: compute)
         if let recipe, recipe.contrast.enabled { try checkContrast(compute) }
+        if let recipe { try checkRanks(compute, recipe) }
         try checkUse()
     }
 
@@ -35,6 +37,12 @@ struct Wiring {
             throw error(
                 stage, "replicas",
                 "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and runs once, not \(stage.replicas) times")
+        }
+        if stage.rendezvous != nil, stage.kind != .compute {
+            throw error(
+                stage, "rendezvous",
+                "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and has no 'rendezvous'; compute's ranks meet there"
+            )
         }
         let devices = stage.device.all.count
         if devices > 1, devices != stage.replicas {
@@ -80,12 +88,40 @@ struct Wiring {
         switch kind {
         case .compute: Link.all
         case .miner: [.memory]
-        case .loader, .bank, .evaluator: []
+        case .loader: [.samples]
+        case .bank, .evaluator: []
         }
     }
 
     /// Compute trains by cross-entropy alone without miner and bank.
-    private func isRequired(_ link: Link, of kind: StageKind) -> Bool { kind == .miner || link.key == "samples" }
+    private func isRequired(_ link: Link, of kind: StageKind) -> Bool {
+        kind == .miner || kind == .compute && link.key == "samples"
+    }
+
+    /// Samples come from files in the end; a stage between loader and compute changes them on their way.
+    private func checkCycle(_ stage: StageSettings) throws {
+        guard stage.kind == .loader, stage.samples != nil else { return }
+        guard stage.exec != nil else {
+            throw error(
+                stage, "samples",
+                "stage '\(stage.name)' reads its samples from files and takes none from '\(stage.samples ?? "")'; "
+                    + "a stage in between names its program by 'exec'")
+        }
+        var path = [stage.name]
+        var next = stage.samples
+        while let name = next, !path.contains(name) {
+            path.append(name)
+            next = topology.stage(named: name)?.samples
+        }
+        // Reported at the stage that the circle leads back to, not at one that only runs into it.
+        guard next == stage.name else { return }
+        throw error(
+            stage, "samples",
+            path.count == 1
+                ? "stage '\(stage.name)' takes samples from itself"
+                : "stage '\(stage.name)' takes samples in a circle: \((path + [stage.name]).joined(separator: " from "))"
+        )
+    }
 
     /// The only stage of a kind.
     private func one(_ kind: StageKind) throws -> StageSettings {
@@ -126,6 +162,17 @@ struct Wiring {
                 compute, nil,
                 "stage '\(compute.name)' lacks '\(link.key)', which the recipe's contrast needs; \(remedy)")
         }
+    }
+
+    /// Every rank trains on as many images of a mini-batch.
+    private func checkRanks(_ compute: StageSettings, _ recipe: Recipe) throws {
+        let batch = recipe.schedule.batch
+        guard batch % compute.replicas != 0 else { return }
+        let fitting = (1...batch).filter { batch % $0 == 0 }.map(String.init)
+        throw error(
+            compute, "replicas",
+            "stage '\(compute.name)' has \(compute.replicas) replicas, among which the recipe's schedule.batch \(batch) cannot be shared out evenly; \(fitting.joined(separator: ", ")) would do"
+        )
     }
 
     /// A stage that nobody is wired to would idle unnoticed; evaluators are the command line's.

@@ -30,8 +30,8 @@ public enum AnchorSelection {
         }
 
         public let classID: ClassID
-        public fileprivate(set) var available: Int
-        public fileprivate(set) var availableMispredicted: Int
+        public internal(set) var available: Int
+        public internal(set) var availableMispredicted: Int
         /// The smallest first keys among the mispredicted pixels.
         var first: [Entry]
         /// The smallest second keys among all pixels of the class; as many more as the first draw may take away.

@@ -34,8 +34,12 @@ struct AnchorWork {
     }
 
     /// Leaves the rows' weights in the tables and the synthetic rows' share in `gradient`.
+    ///
+    /// - Parameters:
+    ///   - index: the anchor's row in the tables.
+    ///   - key: what its draws are keyed by.
     func evaluate(
-        _ index: Int, _ anchor: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>
+        _ index: Int, _ anchor: UnsafePointer<Float>, key: Int, gradient: UnsafeMutablePointer<Float>
     ) -> AnchorResult {
         let sampled = negatives.perAnchor
         let all = similarities.take(sampled + synthesis.limit)
@@ -46,7 +50,7 @@ struct AnchorWork {
         if synthesis.limit > 0 {
             let positions = negatives.positions(index)
             made = synthesis.synthesise(
-                anchor: anchor, index: index, negatives: (0..<sampled).map { others.rows[Int(positions[$0])] },
+                anchor: anchor, index: key, negatives: (0..<sampled).map { others.rows[Int(positions[$0])] },
                 similarities: all, dimension: dimension, selection: selection, into: rows)
         }
         for i in 0..<made {

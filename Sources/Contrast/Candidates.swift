@@ -6,13 +6,13 @@ import Basics
 /// Only filled slots are in it. Valid while the memory it was made from lives and is not written.
 ///
 /// `@unchecked Sendable` is sound because the pointed-to rows are only read.
-struct CandidateSet: @unchecked Sendable {
+public struct CandidateSet: @unchecked Sendable {
     /// Where each candidate's vector lies.
-    let rows: [UnsafePointer<Float>]
+    public let rows: [UnsafePointer<Float>]
     /// Ends of the stretches whose rows lie one after the other in memory, ascending; the last is `count`.
     private let stretchEnds: [Int]
 
-    var count: Int { rows.count }
+    public var count: Int { rows.count }
 
     /// - Parameters:
     ///   - limit: the search is restricted to a random `limit` entries per class; nil searches all.
@@ -49,7 +49,7 @@ struct CandidateSet: @unchecked Sendable {
     }
 
     /// Whether the rows of a range lie one after the other.
-    func isContiguous(_ range: Range<Int>) -> Bool {
+    public func isContiguous(_ range: Range<Int>) -> Bool {
         // The first stretch that ends beyond the range's start must reach the range's end.
         var low = 0
         var high = stretchEnds.count

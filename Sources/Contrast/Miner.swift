@@ -14,7 +14,13 @@ public final class Miner {
     private let positives = SampleTable()
     private let negatives = SampleTable()
 
-    public init(threads: Int = 1) { self.threads = max(threads, 1) }
+    private let product: any SimilarityProduct
+
+    /// - Parameter product: computes the similarities.
+    public init(threads: Int = 1, product: any SimilarityProduct = BLASProduct()) {
+        self.threads = max(threads, 1)
+        self.product = product
+    }
 
     /// - Throws: `ContrastError` for settings out of range, anchors that are no unit vectors or do not fill rows;
     ///   `MemoryError` for a class or dimension that the memory does not have.
@@ -28,6 +34,9 @@ public final class Miner {
         }
         guard input.anchors.count % dimension == 0 else {
             throw ContrastError.shape("\(input.anchors.count) numbers are no whole number of anchors of \(dimension)")
+        }
+        guard input.keys.count == input.anchorCount else {
+            throw ContrastError.shape("\(input.keys.count) keys for \(input.anchorCount) anchors")
         }
         guard input.temperature > 0, input.temperature.isFinite else {
             throw ContrastError.setting("contrast.temperature \(input.temperature) must be positive")
@@ -87,7 +96,7 @@ public final class Miner {
             let count = min(groupSize, input.anchorCount - start)
             padded.update(from: anchors + start * dimension, count: count * dimension)
             (padded + count * dimension).update(repeating: 0, count: (groupSize - count) * dimension)
-            Similarities.compute(
+            product.compute(
                 anchors: padded, count: groupSize, dimension: dimension, candidates: candidates, into: matrix,
                 threads: threads)
             let shared = Shared((matrix: matrix, rows: table.rows))
@@ -98,8 +107,8 @@ public final class Miner {
                     let similarities = matrix + anchor * stride
                     let positions = rows.positions(start + anchor)
                     sampler.draw(
-                        side, anchor: start + anchor, available: candidates.count, similarities: similarities,
-                        selection: selection, into: positions)
+                        side, anchor: input.keys[start + anchor], available: candidates.count,
+                        similarities: similarities, selection: selection, into: positions)
                     let kept = rows.similarities(start + anchor)
                     for i in 0..<rows.perAnchor { kept[i] = similarities[Int(positions[i])] }
                 }
@@ -119,8 +128,8 @@ public final class Miner {
             let selection = ExtremeSelection()
             for anchor in range {
                 sampler.draw(
-                    side, anchor: anchor, available: candidates.count, similarities: nil, selection: selection,
-                    into: rows.positions(anchor))
+                    side, anchor: input.keys[anchor], available: candidates.count, similarities: nil,
+                    selection: selection, into: rows.positions(anchor))
             }
             rows.forEach(in: range, candidates: candidates) { anchor, i, row in
                 rows.similarities(anchor)[i] = cblas_sdot(
@@ -154,7 +163,8 @@ public final class Miner {
                             positives: positives, negatives: negatives, others: others)
                         for anchor in range {
                             results[anchor] = work.evaluate(
-                                anchor, anchors + anchor * dimension, gradient: gradient + anchor * dimension)
+                                anchor, anchors + anchor * dimension, key: input.keys[anchor],
+                                gradient: gradient + anchor * dimension)
                         }
                         for (rows, candidates) in [(positives, own), (negatives, others)] {
                             rows.forEach(in: range, candidates: candidates) { anchor, i, row in

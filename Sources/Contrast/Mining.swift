@@ -5,19 +5,24 @@ public struct MiningInput: Sendable, Equatable {
     public var classID: ClassID
     /// `[A, D]`, row-major, unit rows.
     public var anchors: [Float]
+    /// One per anchor; every draw is keyed by the ticket's seed and this. The anchor's pixel in the whole mini-batch:
+    /// whichever ticket it comes in, alone or among others, it gets the same samples.
+    public var keys: [Int]
     /// D.
     public var dimension: Int
     /// τ.
     public var temperature: Float
     public var sampler: SamplerSettings
     public var synthesis: SynthesisSettings
-    /// The ticket's; every draw is keyed by it and the anchor's index.
+    /// The ticket's.
     public var seed: UInt64
 
+    /// - Parameter keys: 0, 1, … if left out.
     public init(
-        classID: ClassID, anchors: [Float], dimension: Int, temperature: Float, sampler: SamplerSettings,
-        synthesis: SynthesisSettings, seed: UInt64
+        classID: ClassID, anchors: [Float], keys: [Int]? = nil, dimension: Int, temperature: Float,
+        sampler: SamplerSettings, synthesis: SynthesisSettings, seed: UInt64
     ) {
+        self.keys = keys ?? Array(0..<(dimension > 0 ? anchors.count / dimension : 0))
         self.classID = classID
         self.anchors = anchors
         self.dimension = dimension

@@ -49,7 +49,7 @@ struct Sampler: Sendable {
     /// Draws one anchor's candidates.
     ///
     /// - Parameters:
-    ///   - anchor: its index among the ticket's anchors; keys the draw.
+    ///   - anchor: its key, `MiningInput.keys`.
     ///   - similarities: with all candidates; nil where the pool is all of them anyway.
     ///   - result: room for `drawCount` positions, written in ascending order.
     func draw(

@@ -30,7 +30,7 @@ struct Synthesis: Sendable {
     /// A mixture of opposite vectors that cancels has no direction and is left out.
     ///
     /// - Parameters:
-    ///   - index: the anchor's index among the ticket's; keys the draws.
+    ///   - index: the anchor's key, `MiningInput.keys`.
     ///   - negatives: rows of its sampled negatives.
     ///   - similarities: theirs with the anchor; the nearest `hardest` are mixed, ties by slot.
     ///   - result: room for `limit` rows.

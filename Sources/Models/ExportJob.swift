@@ -14,8 +14,9 @@ public enum ExportJob {
         let source = Network.weightsFile(checkpoint)
         let state = try Safetensors.read(source)
         let exported = state.withoutProjection
-        guard exported.names.contains(where: { $0.hasPrefix("backbone.") }) else {
-            throw UserError("\(source): holds no trained network (no name begins with 'backbone.')")
+        let classifiers = ModelSettings.Head.allCases.map(\.classifierWeight)
+        guard exported.names.contains(where: classifiers.contains) else {
+            throw UserError("\(source): holds no trained network (none of \(classifiers.joined(separator: ", ")))")
         }
         // Hugging Face's loaders ask for the format; torch's own reader does not.
         try Safetensors.write(exported, metadata: ["format": "pt"], to: path)
@@ -33,9 +34,11 @@ extension ExportJob {
     /// - Throws: `UserError` that names the checkpoint's file where it does not fit the settings.
     public static func writeReference(_ settings: ModelSettings, checkpoint: String, to path: String) throws -> String {
         let source = Network.weightsFile(checkpoint)
-        guard let classes = try SafetensorsFile(path: source).description(of: "classifier.4.weight")?.shape.first else {
-            throw UserError("\(source): holds no classifier ('classifier.4.weight')")
+        let classifier = settings.head.classifierWeight
+        guard let rows = try SafetensorsFile(path: source).description(of: classifier)?.shape.first else {
+            throw UserError("\(source): holds no classifier ('\(classifier)')")
         }
+        let classes = settings.head == .maskformer ? rows - 1 : rows
         let network = try Network.trained(settings, classes: classes, checkpoint: checkpoint)
         let shape = [1, 3, 129, 97]
         var random = KeyedRandom(seed: 0, purpose: "export reference")
@@ -45,7 +48,8 @@ extension ExportJob {
             NamedTensors([("input", input), ("logits", logits)]),
             metadata: [
                 "backbone": settings.backbone.rawValue, "head": settings.head.rawValue, "classes": "\(classes)",
-                "outputStride": "\(settings.outputStride)",
+                "outputStride": "\(settings.outputStride)", "width": "\(settings.width)",
+                "auxiliary": "\(settings.auxiliary)",
                 "atrousRates": settings.atrousRates.map(String.init).joined(separator: ","),
             ], to: path)
         return "\(path): input \(shape) and logits \(logits.shape)"

@@ -14,8 +14,11 @@ public struct InputNormalization: Sendable, Equatable {
         self.std = std
     }
 
-    /// ImageNet's statistics: those of all weights published by torchvision, and of timm's MobileNets.
+    /// ImageNet's statistics: those of all weights published by torchvision, and of timm's MobileNetV2.
     public static let imageNet = InputNormalization(mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225])
+
+    /// [0, 1] to [-1, 1]: Inception's, and that of timm's MobileNetV1.
+    public static let inception = InputNormalization(mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5])
 
     /// Images of 8 bits, `[B, H, W, 3]`, as a network's input: `[B, 3, H, W]` float32, channels last in memory.
     ///

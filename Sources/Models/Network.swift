@@ -21,11 +21,23 @@ public enum Network {
         guard settings.embedding > 0 else {
             throw UserError("model.embedding is \(settings.embedding); it must be above 0")
         }
+        if let trouble = settings.mismatch ?? settings.auxiliaryMismatch { throw UserError(trouble) }
+        let embedding = projecting ? settings.embedding : nil
+        let dropout = settings.dropout.map(Double.init)
         switch settings.head {
         case .deeplabv3:
             return try DeepLabV3(
-                backbone: backbone(settings), classes: classes, rates: settings.atrousRates,
-                dropout: Double(settings.dropout), embedding: projecting ? settings.embedding : nil)
+                backbone: dilatedBackbone(settings), classes: classes, rates: settings.atrousRates,
+                dropout: dropout ?? 0.5, auxiliary: settings.auxiliary, embedding: embedding)
+        case .hrnet:
+            return try HRNet(backbone: highResolutionBackbone(settings), classes: classes, embedding: embedding)
+        case .ocrnet:
+            return try OCRNet(
+                backbone: highResolutionBackbone(settings), classes: classes, dropout: dropout ?? 0.05,
+                embedding: embedding)
+        case .segformer: return try segFormer(settings, classes: classes, embedding: embedding)
+        case .segmenter: return try segmenter(settings, classes: classes, embedding: embedding)
+        case .maskformer: return try maskFormer(settings, classes: classes, embedding: embedding)
         }
     }
 
@@ -59,13 +71,36 @@ public enum Network {
     /// A checkpoint's file of weights.
     public static func weightsFile(_ checkpoint: String) -> String { checkpoint + "/model.safetensors" }
 
-    private static func backbone(_ settings: ModelSettings) throws -> any Backbone {
+    /// Those that trade strides for dilations.
+    private static func dilatedBackbone(_ settings: ModelSettings) throws -> any Backbone {
+        let stride = settings.outputStride
+        guard [8, 16].contains(stride) else {
+            throw UserError("model.outputStride is \(stride); it must be 8 or 16")
+        }
+        let width = Double(settings.width)
+        func resNet(_ configuration: ResNet.Configuration) throws -> ResNet {
+            try ResNet(configuration.scaled(width), outputStride: stride)
+        }
         switch settings.backbone {
-        case .mobilenetv2:
-            guard [8, 16].contains(settings.outputStride) else {
-                throw UserError("model.outputStride is \(settings.outputStride); it must be 8 or 16")
-            }
-            return try MobileNetV2(outputStride: settings.outputStride)
+        case .mobilenetv1: return try MobileNetV1(width: width, outputStride: stride)
+        case .mobilenetv2: return try MobileNetV2(width: width, outputStride: stride)
+        case .mobilenetv3: return try MobileNetV3(width: width, outputStride: stride)
+        case .resnet18: return try resNet(.resnet18)
+        case .resnet34: return try resNet(.resnet34)
+        case .resnet50: return try resNet(.resnet50)
+        case .resnet101: return try resNet(.resnet101)
+        default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
+        }
+    }
+
+    private static func highResolutionBackbone(_ settings: ModelSettings) throws -> HRNetV2 {
+        func hrNet(_ width: Int) throws -> HRNetV2 {
+            try HRNetV2(.width(max(1, Int((Double(width) * Double(settings.width)).rounded()))))
+        }
+        switch settings.backbone {
+        case .hrnetv2w18: return try hrNet(18)
+        case .hrnetv2w48: return try hrNet(48)
+        default: preconditionFailure("\(settings.backbone) got past the check of backbone and head")
         }
     }
 
@@ -85,11 +120,12 @@ public enum Network {
 extension SegmentationNetwork {
     /// Loads published weights of the backbone, or a whole network's trained by us or saved from PyTorch.
     ///
-    /// A whole network's file has names under `backbone.`; its projection head is used if it has one and this network
-    /// does, and is dropped or left random otherwise.
+    /// A whole network's file has names under `backbone.`, or its head's classifier; its projection head is used if it has
+    /// one and this network does, and is dropped or left random otherwise.
     func loadPretrained(_ path: String, _ settings: ModelSettings) throws {
         try Network.withState(of: path, settings) { state in
-            guard state.names.contains(where: { $0.hasPrefix("backbone.") }) else { return try loadBackbone(state) }
+            let isWhole = state.names.contains { $0.hasPrefix("backbone.") || $0 == settings.head.classifierWeight }
+            guard isWhole else { return try loadBackbone(state) }
             let hasProjection = state.names.contains { $0.hasPrefix(NamedTensors.projectionPrefix) }
             var complete = state
             if projection == nil {
@@ -98,6 +134,20 @@ extension SegmentationNetwork {
                 complete.merge(stateDict().renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil })
             }
             try load(complete, allowing: .missingBatchCounts)
+        }
+    }
+}
+
+extension ModelSettings.Head {
+    /// The weight of a whole network's state that has one row per class; MaskFormer's has one more, for nothing.
+    var classifierWeight: String {
+        switch self {
+        case .deeplabv3: "classifier.4.weight"
+        case .hrnet: "last_layer.3.weight"
+        case .ocrnet: "cls_head.weight"
+        case .segformer: "decode_head.classifier.weight"
+        case .segmenter: "decoder.mask_norm.weight"
+        case .maskformer: "class_predictor.weight"
         }
     }
 }

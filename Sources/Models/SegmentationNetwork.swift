@@ -3,9 +3,9 @@ import Tensors
 
 /// A network that labels every pixel: f_EXT, f_SEG and, in training, f_PROJ of pixel contrast.
 ///
-/// It is cut where a trainer cuts it: `features` is what leaves the backbone, `scores` and `embedding` are computed from
-/// that. A trainer detaches the features as leaves, lets the gradients of both losses add up on them, and goes back
-/// through the backbone once.
+/// It is cut where a trainer cuts it: `features` is what leaves the backbone, `decode` makes scores and the embedding's
+/// input of that in one pass. A trainer detaches the features as leaves, lets the gradients of both losses add up on
+/// them, and goes back through the backbone once.
 ///
 /// A conforming class is a `final class` over `Module` whose children have the keys of the published weights, plus
 /// `@Child var projection: ProjectionHead?`.
@@ -19,8 +19,8 @@ public protocol SegmentationNetwork: Module {
     /// The number of classes that are scored.
     var classes: Int { get }
 
-    /// Which of `features` the projection head reads, and how many channels that one has.
-    var embeddingFeature: (index: Int, channels: Int) { get }
+    /// Channels of the per-pixel features that the projection head reads.
+    var pixelChannels: Int { get }
 
     /// f_PROJ; nil outside training by contrast.
     var projection: ProjectionHead? { get set }
@@ -28,8 +28,20 @@ public protocol SegmentationNetwork: Module {
     /// f_EXT: normalised images `[B, 3, H, W]` to the feature maps that leave the backbone.
     func features(_ images: Tensor) throws -> [Tensor]
 
-    /// f_SEG: feature maps to class scores, still at the features' resolution.
-    func scores(_ features: [Tensor]) throws -> Scores
+    /// f_SEG: feature maps to class scores, still at the network's own resolution, and what the embedding is made of.
+    func decode(_ features: [Tensor]) throws -> Decoded
+
+    /// What is trained beside the contrastive loss; cross-entropy where the network says nothing else.
+    func loss(_ decoded: Decoded, _ targets: SegmentationTargets) throws -> SegmentationLoss
+
+    /// Scores resized as the network's own code resizes them.
+    ///
+    /// - Parameter images: the size of what was given to `features`; networks that pad it crop what they padded.
+    func resized(_ scores: Tensor, from images: Size2D, to size: Size2D) throws -> Tensor
+
+    /// Probabilities of the classes, `[B, classes, h, w]`, from resized scores; their softmax where the network says
+    /// nothing else.
+    func probabilities(_ scores: Tensor) throws -> Tensor
 
     /// Gives every parameter its first value, as the published code does. The draws depend on the seed and each
     /// parameter's name only, so a network with a projection head starts from the same values as one without.
@@ -61,15 +73,36 @@ public struct Scores {
     }
 }
 
+/// What a network's head makes of the feature maps.
+public struct Decoded {
+    public let scores: Scores
+    /// `[B, C, h, w]`: the per-pixel features before classification or mask prediction, which f_PROJ reads too.
+    public let pixels: Tensor
+    /// Of networks that classify masks instead of pixels: what is said of them, the last and the best one last.
+    public let masks: [MaskPrediction]
+
+    public init(scores: Scores, pixels: Tensor, masks: [MaskPrediction] = []) {
+        self.scores = scores
+        self.pixels = pixels
+        self.masks = masks
+    }
+}
+
 extension SegmentationNetwork {
+    /// f_SEG alone.
+    public func scores(_ features: [Tensor]) throws -> Scores { try decode(features).scores }
+
     /// Embeddings of the features' pixels, `[B, D, h, w]`, unit vectors along the channels.
     ///
     /// - Throws: `TensorError` if the network has no projection head.
-    public func embedding(_ features: [Tensor]) throws -> Tensor {
+    public func embedding(_ features: [Tensor]) throws -> Tensor { try embedding(of: decode(features)) }
+
+    /// The same from a pass through the head that was made for the scores.
+    public func embedding(of decoded: Decoded) throws -> Tensor {
         guard let projection else {
             throw TensorError(operation: "embedding", reason: "this network was made without a projection head")
         }
-        return try projection(features[embeddingFeature.index])
+        return try projection(decoded.pixels)
     }
 
     /// Scores at the images' own size: `[B, 3, H, W] -> [B, classes, H, W]`.
@@ -77,8 +110,14 @@ extension SegmentationNetwork {
         try resized(scores(features(images)).main, to: Size2D(images.size(2), images.size(3)))
     }
 
-    /// Scores resized as the network's own code resizes them.
+    /// Scores at the size of the images that they are of.
     public func resized(_ scores: Tensor, to size: Size2D) throws -> Tensor {
+        try resized(scores, from: size, to: size)
+    }
+
+    public func resized(_ scores: Tensor, from images: Size2D, to size: Size2D) throws -> Tensor {
         try scores.interpolate(size, .bilinear(alignCorners: alignCorners))
     }
+
+    public func probabilities(_ scores: Tensor) throws -> Tensor { try scores.softmax(dim: 1) }
 }

@@ -52,3 +52,17 @@ public final class Dropout2d: Module, Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try x.dropout2d(p, training: isTraining) }
 }
+
+/// The same for whole samples: leaves a residual branch out for some images.
+public final class DropPath: Module, Layer {
+    public let p: Double
+
+    public init(_ p: Double) { self.p = p }
+
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try x.dropPath(p, training: isTraining) }
+
+    /// Probabilities for `depth` blocks in a row, rising from 0 at the first to `rate` at the last.
+    public static func rising(to rate: Double, depth: Int) -> [Double] {
+        (0..<depth).map { rate * Double($0) / Double(max(depth - 1, 1)) }
+    }
+}

@@ -15,6 +15,8 @@ public final class BatchNorm2d: Module, Layer {
     public let eps: Double
     /// The batch's share in the updated running statistics.
     public let momentum: Double
+    /// The ranks whose batches are normalised together in training; nil normalises this process's alone.
+    public var group: ProcessGroup?
 
     /// - Parameters:
     ///   - affine: whether there are γ and β.
@@ -38,6 +40,11 @@ public final class BatchNorm2d: Module, Layer {
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
         if isTraining, let batchesTracked { try batchesTracked.add_(1) }
+        if isTraining, let group {
+            return try x.batchNorm(
+                over: group, weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
+                momentum: momentum, eps: eps)
+        }
         return try x.batchNorm(
             weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
             training: isTraining || runningMean == nil, momentum: momentum, eps: eps)
@@ -50,5 +57,12 @@ public final class BatchNorm2d: Module, Layer {
         try fill.constant(runningMean, 0)
         try fill.constant(runningVariance, 1)
         try fill.constant(batchesTracked, 0)
+    }
+}
+
+extension Module {
+    /// Has every batch normalisation of this module and all below it normalise over the batches of all ranks.
+    public func synchronizeBatchNorm(over group: ProcessGroup?) {
+        for case (_, let norm as BatchNorm2d) in namedModules() { norm.group = group }
     }
 }

@@ -6,7 +6,8 @@ import Tensors
 /// construction nor what else the network holds changes them.
 public struct ParameterFiller {
     let seed: UInt64
-    let path: String
+    /// The module's, in the whole network.
+    public let path: String
 
     /// The number of inputs to each output of a weight `[out, in, …]`.
     public func fanIn(_ weight: Tensor) -> Double {
@@ -31,6 +32,13 @@ public struct ParameterFiller {
     /// - Parameter groups: timm's MobileNets divide the fan by it, torchvision does not.
     public func kaimingNormalFanOut(_ weight: Tensor, _ name: String, groups: Int = 1) throws {
         try normal(weight, name, deviation: (2 / (fanOut(weight) / Double(groups))).squareRoot())
+    }
+
+    /// `xavier_uniform_` (Glorot & Bengio, 2010): uniform within ±√(6 / (fanIn + fanOut)).
+    ///
+    /// - Parameter fused: how many such matrices the published code keeps as one, which its fan-out then counts.
+    public func xavierUniform(_ weight: Tensor, _ name: String, fused: Int = 1) throws {
+        try uniform(weight, name, bound: (6 / (fanIn(weight) + Double(fused) * fanOut(weight))).squareRoot())
     }
 
     /// Uniform within ±bound.
@@ -86,10 +94,13 @@ public struct InitializationRule: Sendable {
         self.apply = apply
     }
 
+    /// For rules made of others.
+    public func callAsFunction(_ module: Module, _ fill: ParameterFiller) throws -> Bool { try apply(module, fill) }
+
     /// What PyTorch's layers do when they are made.
     public static let pyTorch = InitializationRule { _, _ in false }
 
-    /// torchvision's ResNet and MobileNets: convolutions normal by fan-out with biases 0, linear layers normal with
+    /// torchvision's and timm's MobileNets: convolutions normal by fan-out with biases 0, linear layers normal with
     /// deviation 0.01 and biases 0, norms 1 and 0.
     ///
     /// - Parameter dividesByGroups: timm's MobileNets take a convolution's groups into account.
@@ -106,6 +117,38 @@ public struct InitializationRule: Sendable {
             }
             return true
         }
+    }
+}
+
+extension InitializationRule {
+    /// torchvision's and timm's ResNets: convolutions normal by fan-out without regard to groups; all else as PyTorch.
+    public static let fanOutConvolutions = convolutions { weight, fill in
+        try fill.kaimingNormalFanOut(weight, "weight")
+    }
+
+    /// HRNet's segmentation code: convolutions normal with one deviation whatever their size; all else as PyTorch.
+    public static func normalConvolutions(deviation: Double) -> InitializationRule {
+        convolutions { weight, fill in try fill.normal(weight, "weight", deviation: deviation) }
+    }
+
+    private static func convolutions(
+        _ fillWeight: @escaping @Sendable (Tensor, ParameterFiller) throws -> Void
+    ) -> InitializationRule {
+        InitializationRule { module, fill in
+            guard let conv = module as? Conv2d else { return false }
+            try conv.initializeParameters(fill)
+            try fillWeight(conv.weight, fill)
+            return true
+        }
+    }
+
+    /// The vision transformers' (timm, Segmenter, Swin): linear weights normal with deviation 0.02, truncated, biases 0;
+    /// all else as PyTorch.
+    public static let transformer = InitializationRule { module, fill in
+        guard let linear = module as? Linear else { return false }
+        try fill.truncatedNormal(linear.weight, "weight", deviation: 0.02)
+        try fill.constant(linear.bias, 0)
+        return true
     }
 }
 

@@ -32,7 +32,7 @@ open class Module {
         var found: [(key: String, module: Module)] = []
         for case (let label, let slot as any ChildSlot) in slots() {
             let base = slot.key ?? label
-            for (key, module) in slot.modules { found.append((key.map { "\(base).\($0)" } ?? base, module)) }
+            for (key, module) in slot.modules { found.append((joined(base, key ?? ""), module)) }
         }
         return found
     }
@@ -40,8 +40,7 @@ open class Module {
     /// This module (under the empty path) and all below it, parents first.
     public func namedModules(prefix: String = "") -> [(path: String, module: Module)] {
         [(prefix, self)]
-            + children().flatMap { key, module in module.namedModules(prefix: prefix.isEmpty ? key : "\(prefix).\(key)")
-            }
+            + children().flatMap { key, module in module.namedModules(prefix: joined(prefix, key)) }
     }
 
     /// All parameters in module order, as PyTorch's `named_parameters()`.
@@ -137,6 +136,11 @@ open class Module {
             }
         }
     }
+}
+
+/// A path and what stands below it; either may be empty.
+private func joined(_ path: String, _ key: String) -> String {
+    path.isEmpty ? key : key.isEmpty ? path : "\(path).\(key)"
 }
 
 /// A module from one tensor to one tensor: what `Sequential` chains.

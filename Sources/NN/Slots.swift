@@ -5,6 +5,9 @@ import Tensors
 /// The key in the state dictionary is the property's name unless one is given, so that Swift reads Swift and the
 /// checkpoint reads PyTorch: `@Child("downsample") var projection: Sequential?`. An array's modules are numbered
 /// from 0 below the key. Values are assigned after `super.init()`.
+///
+/// An empty key gives the child's own names to its parent, for published networks that have no level there: under
+/// `@Child("") var backbone: HRNetV2` its stem stays `conv1`, and an array's modules are "0", "1", ….
 @propertyWrapper
 public final class Child<Value>: ChildSlot {
     private var value: Value?

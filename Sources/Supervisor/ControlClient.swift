@@ -3,9 +3,23 @@ import Foundation
 import StageKit
 import Wire
 
-/// What `picoflow status` and `picoflow stop` say to a run's supervisor.
+/// What `picoflow status`, `stop`, `scale`, `swap` and `keys` say to a run's supervisor.
 public struct ControlClient {
-    public enum Request: Sendable { case status, stop }
+    public enum Request: Sendable {
+        case status, stop, keysChanged
+        case scale(ScaleRequest)
+        case swap(SwapRequest)
+
+        var message: (type: ControlType, body: any Encodable & Sendable) {
+            switch self {
+            case .status: (.statusRequest, Empty())
+            case .stop: (.stopRequest, Empty())
+            case .keysChanged: (.keysChanged, Empty())
+            case .scale(let request): (.scaleRequest, request)
+            case .swap(let request): (.swapRequest, request)
+            }
+        }
+    }
 
     private let directory: String
     private let endpoint: Endpoint
@@ -23,17 +37,19 @@ public struct ControlClient {
 
     /// Sends a request and waits for the report that answers it.
     ///
-    /// - Parameter timeout: a supervisor answers within a second however busy the machine is.
-    public func ask(_ request: Request, timeout: Duration = .seconds(10)) throws -> StatusReport {
+    /// - Parameter timeout: a supervisor answers within a second however busy the machine is. A swap is answered when its
+    ///   step is known, which may take as long as its program's start: nil waits while there is a supervisor.
+    public func ask(_ request: Request, timeout: Duration? = .seconds(10)) throws -> StatusReport {
         let context = Context()
         let socket = try Socket(.dealer, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
         socket.linger = 0
         try socket.connect(endpoint)
         let sender = Sender(run: (directory as NSString).lastPathComponent, name: "client")
-        let type: ControlType = request == .status ? .statusRequest : .stopRequest
-        try socket.send(Message(type.rawValue, from: sender, epoch: Epoch(0), sequence: 1).frames())
-        let deadline = ContinuousClock.now + timeout
-        while ContinuousClock.now < deadline {
+        let (type, body) = request.message
+        try socket.send(
+            Message(type.rawValue, from: sender, epoch: Epoch(0), sequence: 1, body: body.wireJSON()).frames())
+        let deadline = timeout.map { ContinuousClock.now + $0 }
+        while deadline.map({ ContinuousClock.now < $0 }) ?? RunDirectory.isLive(directory) {
             _ = Poller.wait([socket], wakeup: nil, milliseconds: 200)
             guard let frames = try socket.receive() else { continue }
             let message = try Message(frames: frames, run: sender.run, limits: .control)
@@ -43,6 +59,7 @@ public struct ControlClient {
             default: continue
             }
         }
+        guard timeout != nil else { throw UserError("\(directory) ended before it answered") }
         throw UserError("the supervisor of \(directory) does not answer at \(endpoint)")
     }
 }

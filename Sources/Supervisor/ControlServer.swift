@@ -16,17 +16,21 @@ final class ControlServer {
 
     let socket: Socket
     private let sender: Sender
-    private let epoch: Epoch
+    /// The run's present one.
+    var epoch: Epoch
     private var sequence: UInt64 = 0
     private var guardian = FrameGuard(limit: badMessageLimit, reports: .seconds(1))
     private let onNote: (String) -> Void
 
-    /// - Parameter onNote: told of dropped messages, one line each.
-    init(bind endpoint: Endpoint, context: Context, sender: Sender, epoch: Epoch, onNote: @escaping (String) -> Void)
-        throws
-    {
+    /// - Parameters:
+    ///   - others: further addresses, TCP for hosts that join.
+    ///   - onNote: told of dropped messages, one line each.
+    init(
+        bind endpoint: Endpoint, alsoAt others: [Endpoint] = [], context: Context, sender: Sender, epoch: Epoch,
+        onNote: @escaping (String) -> Void
+    ) throws {
         socket = try Socket(.router, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
-        try socket.bind(endpoint)
+        for endpoint in [endpoint] + others { try socket.bind(endpoint) }
         self.sender = sender
         self.epoch = epoch
         self.onNote = onNote
@@ -43,7 +47,7 @@ final class ControlServer {
         for _ in 0..<Self.burst {
             guard let frames = try socket.receive(maxFrames: 3) else { return nil }
             guard let first = frames.first else { continue }
-            let peer = ControlPeer(first.data)
+            let peer = ControlPeer(first.data, key: socket.sendersKey)
             let sender = PeerID(bytes: [UInt8](peer.bytes))
             guard guardian.admits(sender) else { continue }
             var check = FrameCheck.frames
@@ -73,6 +77,7 @@ final class ControlServer {
             case .command(let command): (.command, try command.wireJSON())
             case .refused(let message): (.refused, try Refusal(message).wireJSON())
             case .reply(let report): (.reply, try report.wireJSON())
+            case .joined(let reply): (.joined, try reply.wireJSON())
             }
         let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
         try socket.send([SharedBytes(peer.bytes)] + message.frames())
@@ -91,6 +96,11 @@ extension ControlInbound {
         case .bye: self = .bye(try message.decodeBody())
         case .statusRequest: self = .statusRequest
         case .stopRequest: self = .stopRequest
+        case .scaleRequest: self = .scaleRequest(try message.decodeBody())
+        case .swapRequest: self = .swapRequest(try message.decodeBody())
+        case .keysChanged: self = .keysChanged
+        case .join: self = .join(try message.decodeBody())
+        case .leave: self = .leave
         default:
             check = .type
             throw WireError.malformed("no stage or client sends '\(message.header.type)'")

@@ -8,10 +8,21 @@ import Wire
 public enum JournalEntry: Codable, Equatable, Sendable {
     /// A start of compute: everything after it belongs to this epoch. Durable before any process is started under it.
     case epoch(EpochStart)
-    /// The first fingerprint of a kind; later workers of the kind must have the same.
-    case fingerprint(kind: StageKind, Fingerprint)
+    /// The first fingerprint of a stage; later replicas of it must have the same. Two stages of one kind may compute by
+    /// different programs, so it is the stage's and not the kind's.
+    case fingerprint(stage: String, Fingerprint)
     /// An unreadable sample was replaced by an all-ignore one.
     case sampleSkipped(String, step: UInt64?)
+    /// A stage has another number of replicas; for readers only, as it changes no results.
+    case scaled(stage: String, from: Int, to: Int, reason: String)
+    /// A swap was asked for; its generation is used up, whether or not a `swap` follows.
+    case swapAsked(SwapProposal)
+    /// A swap that was asked for comes to nothing.
+    case swapCancelled(Generation)
+    /// A swap holds from its step on. Durable before the first ticket of that step goes out.
+    case swap(Swap)
+    /// The fingerprint of a swapped program; later workers of it must have the same.
+    case programFingerprint(Generation, Fingerprint)
     case ended(String)
 
     public struct EpochStart: Codable, Equatable, Sendable {
@@ -34,7 +45,10 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey { case entry, start, kind, fingerprint, message, step }
+    private enum CodingKeys: String, CodingKey {
+        case entry, start, kind, fingerprint, message, step
+        case stage, from, to, reason, proposal, swap, generation
+    }
 
     public init(from decoder: Decoder) throws {
         let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -42,12 +56,25 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         case "epoch": self = .epoch(try values.decode(EpochStart.self, forKey: .start))
         case "fingerprint":
             self = .fingerprint(
-                kind: try values.decode(StageKind.self, forKey: .kind),
+                // Earlier journals named the kind, which stages are called after unless a topology names them.
+                stage: try values.decodeIfPresent(String.self, forKey: .stage)
+                    ?? values.decode(String.self, forKey: .kind),
                 try values.decode(Fingerprint.self, forKey: .fingerprint))
         case "sample-skipped":
             self = .sampleSkipped(
                 try values.decode(String.self, forKey: .message),
                 step: try values.decodeIfPresent(UInt64.self, forKey: .step))
+        case "scaled":
+            self = .scaled(
+                stage: try values.decode(String.self, forKey: .stage), from: try values.decode(Int.self, forKey: .from),
+                to: try values.decode(Int.self, forKey: .to), reason: try values.decode(String.self, forKey: .reason))
+        case "swap-asked": self = .swapAsked(try values.decode(SwapProposal.self, forKey: .proposal))
+        case "swap-cancelled": self = .swapCancelled(try values.decode(Generation.self, forKey: .generation))
+        case "swap": self = .swap(try values.decode(Swap.self, forKey: .swap))
+        case "program-fingerprint":
+            self = .programFingerprint(
+                try values.decode(Generation.self, forKey: .generation),
+                try values.decode(Fingerprint.self, forKey: .fingerprint))
         case "ended": self = .ended(try values.decode(String.self, forKey: .message))
         case let other:
             throw DecodingError.dataCorruptedError(
@@ -61,14 +88,33 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         case .epoch(let start):
             try values.encode("epoch", forKey: .entry)
             try values.encode(start, forKey: .start)
-        case .fingerprint(let kind, let fingerprint):
+        case .fingerprint(let stage, let fingerprint):
             try values.encode("fingerprint", forKey: .entry)
-            try values.encode(kind, forKey: .kind)
+            try values.encode(stage, forKey: .stage)
             try values.encode(fingerprint, forKey: .fingerprint)
         case .sampleSkipped(let message, let step):
             try values.encode("sample-skipped", forKey: .entry)
             try values.encode(message, forKey: .message)
             try values.encodeIfPresent(step, forKey: .step)
+        case .scaled(let stage, let from, let to, let reason):
+            try values.encode("scaled", forKey: .entry)
+            try values.encode(stage, forKey: .stage)
+            try values.encode(from, forKey: .from)
+            try values.encode(to, forKey: .to)
+            try values.encode(reason, forKey: .reason)
+        case .swapAsked(let proposal):
+            try values.encode("swap-asked", forKey: .entry)
+            try values.encode(proposal, forKey: .proposal)
+        case .swapCancelled(let generation):
+            try values.encode("swap-cancelled", forKey: .entry)
+            try values.encode(generation, forKey: .generation)
+        case .swap(let swap):
+            try values.encode("swap", forKey: .entry)
+            try values.encode(swap, forKey: .swap)
+        case .programFingerprint(let generation, let fingerprint):
+            try values.encode("program-fingerprint", forKey: .entry)
+            try values.encode(generation, forKey: .generation)
+            try values.encode(fingerprint, forKey: .fingerprint)
         case .ended(let message):
             try values.encode("ended", forKey: .entry)
             try values.encode(message, forKey: .message)
@@ -119,14 +165,26 @@ public final class Journal {
     /// The epoch that the next start takes.
     public var nextEpoch: Epoch { Epoch((epochs.map(\.epoch.rawValue).max() ?? 0) + 1) }
 
-    /// The run's fingerprint of each kind.
-    public var fingerprints: [StageKind: Fingerprint] {
-        var found: [StageKind: Fingerprint] = [:]
-        for case .fingerprint(let kind, let fingerprint) in entries where found[kind] == nil {
-            found[kind] = fingerprint
+    /// The run's fingerprint of each stage.
+    public var fingerprints: [String: Fingerprint] {
+        var found: [String: Fingerprint] = [:]
+        for case .fingerprint(let stage, let fingerprint) in entries where found[stage] == nil {
+            found[stage] = fingerprint
         }
         return found
     }
+
+    /// The numbers of replicas that the stages were scaled to since the run was last started by a command.
+    public var counts: [String: Int] {
+        let lived = entries[
+            (entries.lastIndex { if case .ended = $0 { true } else { false } } ?? -1) + 1..<entries.count]
+        var counts: [String: Int] = [:]
+        for case .scaled(let stage, _, let count, _) in lived { counts[stage] = count }
+        return counts
+    }
+
+    /// What a replay must know of the run's swaps.
+    public var swaps: SwapHistory { SwapHistory(entries) }
 
     /// Reads the entries of a journal that somebody else may be writing.
     public static func read(path: String) throws -> [JournalEntry] {

@@ -9,10 +9,15 @@ public struct Launch {
     public struct Options: Sendable {
         /// Lets a resume run compute with another number of threads, which changes the last bits.
         public var allowsDifferentThreads = false
+        /// Lets a resume run compute as another number of ranks, which changes the last bits too.
+        public var allowsDifferentRanks = false
         public var timing: SupervisionTiming?
 
-        public init(allowsDifferentThreads: Bool = false, timing: SupervisionTiming? = nil) {
+        public init(
+            allowsDifferentThreads: Bool = false, allowsDifferentRanks: Bool = false, timing: SupervisionTiming? = nil
+        ) {
             self.allowsDifferentThreads = allowsDifferentThreads
+            self.allowsDifferentRanks = allowsDifferentRanks
             self.timing = timing
         }
     }
@@ -20,9 +25,11 @@ public struct Launch {
     public let directory: RunDirectory
     public let recipe: Recipe
     public let topology: Topology
-    private let resume: Checkpoint?
+    private var resume: Checkpoint?
     private let journal: Journal
     private let options: Options
+    /// Processes of the run that outlived their supervisor and go on under this one; nil where all are started.
+    private var survivors: [ProcessTable.Entry]?
 
     /// Sets up a new run.
     ///
@@ -36,7 +43,8 @@ public struct Launch {
         // What is saved must mean the same from wherever the run is resumed.
         var recipe = recipe
         recipe.dataset = recipe.dataset.absolutePaths()
-        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        topology.supervisor.keys = topology.supervisor.keys.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         if let weights = recipe.model.pretrained, access(weights, R_OK) != 0 {
@@ -51,14 +59,15 @@ public struct Launch {
 
     /// Goes on with a run from its newest complete checkpoint, or from the start where it has none.
     ///
-    /// - Parameter replicas: `loader=3`, …, over the run's own topology; such counts change no results.
+    /// - Parameter replicas: `loader=3`, …, over the run's own topology; but compute's such counts change no results.
     public static func resume(
         _ path: String, replicas: [String] = [], options: Options = .init(), environment: SupervisorRunner.Environment
     ) throws -> Launch {
         let directory = try RunDirectory.resume(path)
         let recipe = try Recipe.resolve(path: directory.recipePath)
-        let topology = try Topology.resolve(path: directory.topologyPath, replicas: replicas, recipe: recipe)
-            .withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        let topology = try Topology.resolve(
+            path: directory.topologyPath, replicas: replicas, recipe: recipe, programs: .ofThisProcess()
+        ).withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         let journal = try Journal(path: directory.journalPath)
         let threads = topology.stage(of: .compute)?.threads ?? 1
@@ -67,14 +76,63 @@ public struct Launch {
                 "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; --allow-different-threads accepts that"
             )
         }
-        if let record = ProcessRecord.read(from: directory.processesPath) { _ = try record.killLeftovers() }
-        return Launch(
+        let ranks = topology.stage(of: .compute)?.replicas ?? 1
+        if let last = journal.epochs.last, last.ranks != ranks, !options.allowsDifferentRanks {
+            throw UserError(
+                "\(directory.topologyPath): compute has \(ranks) replica\(ranks == 1 ? "" : "s"), but the run was trained with \(last.ranks), and another number changes the weights' last bits; --allow-different-ranks accepts that"
+            )
+        }
+        var launch = Launch(
             directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint,
             journal: journal,
             options: options)
+        if let record = ProcessRecord.read(from: directory.processesPath) {
+            let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
+            if !launch.isTrained, let last = journal.epochs.last,
+                record.canBeTakenOver(
+                    recipe: try launch.recipeHash, topology: topology, control: try sockets.control,
+                    executables: environment.executables)
+            {
+                launch.takeOver(record.survivors, startedFrom: last.from)
+            } else {
+                _ = try record.killLeftovers()
+            }
+        }
+        return launch
     }
 
-    /// The step that the run goes on from; 0 at the beginning.
+    private init(
+        directory: RunDirectory, recipe: Recipe, topology: Topology, resume: Checkpoint?, journal: Journal,
+        options: Options
+    ) {
+        self.directory = directory
+        self.recipe = recipe
+        self.topology = topology
+        self.resume = resume
+        self.journal = journal
+        self.options = options
+    }
+
+    private mutating func takeOver(_ survivors: [ProcessTable.Entry], startedFrom step: UInt64?) {
+        self.survivors = survivors
+        resume = step.map {
+            Checkpoint(step: $0, path: directory.checkpointsPath + "/" + Checkpoint.folderName(step: $0))
+        }
+    }
+
+    private var recipeHash: String {
+        get throws {
+            guard let bytes = FileManager.default.contents(atPath: directory.recipePath) else {
+                throw DurableFile.systemError("cannot read", directory.recipePath)
+            }
+            return SHA256.hex(String(decoding: bytes, as: UTF8.self))
+        }
+    }
+
+    /// Whether stages of the run live and are taken over as they are.
+    public var takesOver: Bool { survivors != nil }
+
+    /// The step that the run, or the epoch that is taken over, goes on from; 0 at the beginning.
     public var startStep: UInt64 { resume?.step ?? 0 }
 
     /// Whether the newest checkpoint is the last one, so that only the evaluation is left.
@@ -93,28 +151,37 @@ public struct Launch {
             return .finished(step: startStep, checkpoint: resume?.path, evaluation: nil)
         }
         try directory.record(dataset, root: recipe.dataset.root)
-        let epoch = journal.nextEpoch
-        // Durable before any process is started under it.
-        try journal.append(
-            .epoch(
-                JournalEntry.EpochStart(
-                    epoch: epoch, time: StageLogHandler.timestamp(), from: resume?.step,
-                    computeThreads: topology.stage(of: .compute)?.threads ?? 1)))
         let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
-        try sockets.make()
-        defer { sockets.remove() }
-        let plan = LaunchPlan(
+        var addresses = sockets.addresses
+        var keys: KeysFolder?
+        if let listen = topology.supervisor.listen {
+            addresses = LinkAddresses(folder: sockets.path, listen: try Endpoint(listen))
+            keys = KeysFolder(topology.keysFolder(inRun: directory.path))
+            try keys?.prepare()
+        }
+        var plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
             goal: isTrained ? .evaluate(checkpoint: resume!.path) : .train,
-            runDirectory: directory.path, epoch: epoch, resume: resume, addresses: sockets.addresses,
+            runDirectory: directory.path, epoch: journal.epochs.last?.epoch ?? Epoch(0), resume: resume,
+            addresses: addresses, keys: keys?.path,
             fingerprints: journal.fingerprints)
+        plan.history = journal.swaps
+        if takesOver { plan.counts = journal.counts }
+        if !takesOver {
+            plan.epoch = journal.nextEpoch
+            // Durable before any process is started under it.
+            try journal.append(.epoch(plan.epochStart(plan.epoch, from: resume)))
+        }
+        try sockets.make(keeping: takesOver)
+        defer { sockets.remove() }
         let runner = SupervisorRunner(
             plan: plan,
             files: SupervisorRunner.RunFiles(
-                directory: directory.path, journal: journal, processes: directory.processesPath),
+                directory: directory.path, journal: journal, processes: directory.processesPath,
+                recipeHash: try recipeHash),
             control: try sockets.control, evaluation: evaluation, environment: environment, display: display,
             timing: options.timing)
-        let outcome = try runner.run()
+        let outcome = try runner.run(takingOver: survivors)
         try journal.append(.ended(outcome.summary))
         return outcome
     }

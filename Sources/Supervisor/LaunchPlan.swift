@@ -22,13 +22,20 @@ public struct LaunchPlan: Sendable {
     public var epoch: Epoch
     public var resume: Checkpoint?
     public var addresses: LinkAddresses
-    /// The run's fingerprints so far, from the journal.
-    public var fingerprints: [StageKind: Fingerprint]
+    /// The folder of the keys that may join; nil where the run does not listen.
+    public var keys: String?
+    /// The run's fingerprints so far by stage, from the journal.
+    public var fingerprints: [String: Fingerprint]
+    /// The run's swaps so far, from the journal.
+    public var history = SwapHistory()
+    /// Replicas of the stages that were scaled under a supervisor whose stages are taken over.
+    public var counts: [String: Int] = [:]
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
         epoch: Epoch,
-        resume: Checkpoint? = nil, addresses: LinkAddresses, fingerprints: [StageKind: Fingerprint] = [:]
+        resume: Checkpoint? = nil, addresses: LinkAddresses, keys: String? = nil,
+        fingerprints: [String: Fingerprint] = [:]
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -38,6 +45,7 @@ public struct LaunchPlan: Sendable {
         self.epoch = epoch
         self.resume = resume
         self.addresses = addresses
+        self.keys = keys
         self.fingerprints = fingerprints
     }
 
@@ -62,6 +70,19 @@ public struct LaunchPlan: Sendable {
         return [evaluator]
     }
 
+    /// What the journal says of an epoch of this plan.
+    func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
+        JournalEntry.EpochStart(
+            epoch: epoch, time: StageLogHandler.timestamp(), from: checkpoint?.step,
+            computeThreads: topology.stage(of: .compute)?.threads ?? 1,
+            ranks: topology.stage(of: .compute)?.replicas ?? 1)
+    }
+
+    /// The stages that take their samples or their mining from a stage: compute, or a stage in between.
+    func consumers(of stage: String) -> [String] {
+        topology.stages.filter { $0.samples == stage || $0.mining == stage }.map(\.name)
+    }
+
     func settings(of replica: Replica) -> StageSettings? {
         (trainingStages + evaluationStages).first { $0.name == replica.stage }
     }
@@ -69,7 +90,7 @@ public struct LaunchPlan: Sendable {
     /// What a replica is told after its HELLO.
     ///
     /// - Throws: `WireError.endpoint` where the sockets' folder lies too deep.
-    func configuration(for replica: Replica) throws -> StageConfiguration? {
+    func configuration(for replica: Replica, at place: ReplicaPlace = .here) throws -> StageConfiguration? {
         guard let settings = settings(of: replica) else { return nil }
         return StageConfiguration(
             recipe: recipe, dataset: dataset, threads: settings.threads ?? 1,
@@ -78,7 +99,9 @@ public struct LaunchPlan: Sendable {
             replicas: Dictionary(
                 (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
-            endpoints: try endpoints(for: replica, settings), runDirectory: runDirectory, epoch: epoch,
-            resume: resume?.path)
+            endpoints: try endpoints(for: replica, settings, at: place), runDirectory: runDirectory, epoch: epoch,
+            resume: resume?.path, keys: settings.kind.isWorker ? nil : keys,
+            rendezvous: settings.kind == .compute && settings.replicas > 1
+                ? settings.rendezvous ?? addresses.rendezvous(in: epoch) : nil)
     }
 }

@@ -1,6 +1,7 @@
 import Configuration
 import StageKit
 import Wire
+import Wire
 
 /// What the supervisor knows of one replica.
 struct Member: Sendable {
@@ -15,48 +16,74 @@ struct Member: Sendable {
         case working
         /// The process is gone; its last words may still come.
         case gone(ProcessEnd, lastLine: String?, until: Duration)
-        /// A worker that will be started again.
+        /// Will be started again.
         case waiting(until: Duration)
+        /// Dead, and started again together with all whose state belongs to its epoch.
+        case held
     }
 
     let replica: Replica
     let kind: StageKind
+    /// Whose tickets it executes, and so which program it runs.
+    let generation: Generation
     var life = Life.idle
     var pid: Int32?
     var host: String?
+    /// On a host that joined: the key that it came with. Nil for the supervisor's own processes.
+    var key: CurveKey?
+    /// On another host, and nothing is heard of it.
+    var isLost = false
     var peer: ControlPeer?
     var incarnation: Incarnation?
     var lastHeard = Duration.zero
     var configuredAt: Duration?
+    /// How far the run was then.
+    var progressBefore = 0
     var heartbeat = Heartbeat(state: .starting)
     var restarts = 0
-    /// Failures in a row.
+    /// Failures in a row; of a stage with state, those since training last came further than ever.
     var failures = 0
     /// Given up, or ended as it should.
     var isOver = false
     /// Why it failed, in its own words or the supervisor's; said before its exit.
     var failure: String?
+    /// It reported a failure itself, and what may be done about it.
+    var report: StageEvent?
     /// Its last message.
     var bye: Bye.Reason?
     /// Compute: it reached the last iteration.
     var hasFinished = false
     /// It was told to end, or is being killed for the run's end; its exit is no failure.
     var isStopping = false
+    /// It is wanted no more: a smaller count, or another generation, takes its place.
+    var isLeaving = false
+    /// It left, and nothing needs to remember it.
+    var hasLeft = false
     /// The supervisor killed it because it hung.
     var isKilled = false
+    /// It is killed because its epoch is over; its exit is no failure.
+    var isDiscarded = false
+    /// Started by the supervisor before this one.
+    var isAdopted = false
+    /// Compute: told to end without a checkpoint.
+    var isAbandoned = false
     var terminateAt: Duration?
     var killAt: Duration?
 
-    init(replica: Replica, kind: StageKind) {
+    init(replica: Replica, kind: StageKind, generation: Generation = .first) {
         self.replica = replica
         self.kind = kind
+        self.generation = generation
     }
+
+    /// It works, or will, and nobody has asked it to leave.
+    var isWanted: Bool { !isOver && !isLeaving && !hasLeft }
 
     /// A process runs, as far as anybody knows.
     var isAlive: Bool {
         switch life {
         case .spawning, .starting, .working: true
-        case .idle, .gone, .waiting: false
+        case .idle, .gone, .waiting, .held: false
         }
     }
 
@@ -64,7 +91,7 @@ struct Member: Sendable {
     var isQuiet: Bool {
         switch life {
         case .idle: true
-        case .spawning, .starting, .working, .gone, .waiting: false
+        case .spawning, .starting, .working, .gone, .waiting, .held: false
         }
     }
 
@@ -77,7 +104,7 @@ struct Member: Sendable {
         var deadlines = [terminateAt].compactMap { $0 }
         switch life {
         case .starting(let until), .gone(_, _, let until), .waiting(let until): deadlines.append(until)
-        case .idle, .spawning, .working: break
+        case .idle, .spawning, .working, .held: break
         }
         return deadlines.min()
     }
@@ -89,9 +116,13 @@ struct Member: Sendable {
         incarnation = nil
         configuredAt = nil
         failure = nil
+        report = nil
         bye = nil
         isStopping = false
         isKilled = false
+        isDiscarded = false
+        isAdopted = false
+        isAbandoned = false
         terminateAt = nil
         killAt = nil
     }
@@ -99,14 +130,15 @@ struct Member: Sendable {
     func status() -> StatusReport.Stage {
         let state: StageState =
             switch life {
-            case .idle: isOver ? .exited : .starting
+            case .idle: isLost ? .lost : isOver ? .exited : .starting
             case .spawning, .starting: .starting
             case .working: isStopping ? .stopping : heartbeat.state
             case .gone: .exited
-            case .waiting: .restarting
+            case .waiting, .held: .restarting
             }
         return StatusReport.Stage(
             stage: replica.stage, id: replica.id, pid: isAlive ? pid : nil, host: host, state: state,
-            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics)
+            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics,
+            generation: generation == .first ? nil : generation)
     }
 }

@@ -1,7 +1,9 @@
 import Basics
+import CPidFD
 import Foundation
 import StageKit
 import Synchronization
+import Wire
 
 /// The run's child processes on this machine: starts them, signals them, and says when one has ended.
 ///
@@ -20,10 +22,14 @@ public final class ProcessTable: @unchecked Sendable {
         var pid: Int32
         /// Clock ticks after boot when it started: with the pid, it names one process for ever.
         var started: UInt64
+        /// Whose tickets it executes; absent for the first.
+        var generation: Generation?
     }
 
-    private let alive = Mutex<[Replica: Entry]>([:])
-    private let onExit: @Sendable (Exit) -> Void
+    let alive = Mutex<[Replica: Entry]>([:])
+    /// Descriptors of those that another supervisor started.
+    let adopted = Mutex<[Replica: Int32]>([:])
+    let onExit: @Sendable (Exit) -> Void
 
     /// - Parameter onExit: called once per process, on a thread of its own.
     public init(onExit: @escaping @Sendable (Exit) -> Void) { self.onExit = onExit }
@@ -31,12 +37,14 @@ public final class ProcessTable: @unchecked Sendable {
     /// Starts a program in a process group of its own, so that a terminal's Ctrl-C does not reach it.
     ///
     /// - Parameters:
+    ///   - generation: for the list of processes only.
     ///   - command: path and arguments.
     ///   - environment: all of it.
     ///   - log: file that standard output and error are appended to; standard input is empty.
     /// - Returns: the process id.
     public func spawn(
-        _ replica: Replica, command: [String], environment: [String: String], log: String
+        _ replica: Replica, generation: Generation = .first, command: [String], environment: [String: String],
+        log: String
     ) throws -> Int32 {
         guard let program = command.first else { throw UserError("the command of \(replica) is empty") }
         let logDescriptor = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
@@ -71,7 +79,9 @@ public final class ProcessTable: @unchecked Sendable {
         // A bare name is looked up in PATH, as a third-party stage's command may be.
         let error = posix_spawnp(&pid, program, &files, &attributes, &arguments, &variables)
         guard error == 0 else { throw UserError("cannot start \(program): \(String(cString: strerror(error)))") }
-        let entry = Entry(stage: replica.stage, id: replica.id, pid: pid, started: ProcessTable.startTime(of: pid) ?? 0)
+        let entry = Entry(
+            stage: replica.stage, id: replica.id, pid: pid, started: ProcessTable.startTime(of: pid) ?? 0,
+            generation: generation == .first ? nil : generation)
         alive.withLock { $0[replica] = entry }
         reap(replica, pid)
         return pid
@@ -79,6 +89,11 @@ public final class ProcessTable: @unchecked Sendable {
 
     /// Signals a replica's process; nothing happens where it has ended.
     public func signal(_ replica: Replica, _ number: Int32) {
+        let isAdopted = adopted.withLock { adopted in
+            // Under the lock the descriptor is not closed.
+            adopted[replica].map { _ = picoflow_pidfd_send_signal($0, number) } != nil
+        }
+        if isAdopted { return }
         // Under the lock the process is not reaped, so its id is not another's yet.
         alive.withLock { alive in
             if let entry = alive[replica] { _ = kill(entry.pid, number) }
@@ -123,6 +138,8 @@ struct ProcessRecord: Codable, Equatable {
     /// Where the supervisor listens.
     var control: String
     var processes: [ProcessTable.Entry]
+    /// SHA-256 of the run's `recipe.yaml` as the processes know it.
+    var recipe: String?
 
     func write(to path: String) throws {
         try DurableFile.write(prettyJSON(), to: path)
@@ -142,7 +159,7 @@ struct ProcessRecord: Codable, Equatable {
                 "the run was last supervised on \(host); go on there, or remove processes.json from the run directory once nothing of it runs there"
             )
         }
-        let left = processes.filter { $0.started != 0 && ProcessTable.startTime(of: $0.pid) == $0.started }
+        let left = survivors
         for process in left { kill(process.pid, SIGKILL) }
         // A killed process with much memory takes a moment to go.
         let deadline = ContinuousClock.now + .seconds(10)

@@ -26,6 +26,10 @@ enum ProgressText {
                 "  \(bar(Double(evaluated.done) / Double(max(1, evaluated.total)))) evaluated \(evaluated.done)/\(evaluated.total)"
             )
         }
+        if let swap = report.swaps?.last {
+            let tense = report.step + 1 >= swap.step ? "since" : "from"
+            lines.append("  \(swap.stage) \(tense) step \(swap.step): swap \(swap.generation), \(swap.change)")
+        }
         lines.append("  \(stages(report))")
         return lines
     }

@@ -48,7 +48,8 @@ public final class RunDirectory {
         if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty {
             // In use is the better news: a live run is not to be resumed either.
             if RunLock.isHeld(path) { _ = try RunLock(directory: path) }
-            guard contents == ["supervisor.lock"] else {
+            // Keys may be made before their run.
+            guard Set(contents).isSubset(of: ["supervisor.lock", "keys"]) else {
                 throw UserError(
                     "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(path)', or name another directory by --run"
                 )

@@ -26,8 +26,9 @@ struct SocketsFolder {
 
     /// Makes the folder, empty and mode 0700. What a dead run left in it is removed.
     ///
+    /// - Parameter keeping: stages of the run live and meet in it; it is left as it is.
     /// - Throws: `UserError` where something else is in its place, or somebody else's folder.
-    func make() throws {
+    func make(keeping: Bool = false) throws {
         if mkdir(path, 0o700) != 0 {
             guard errno == EEXIST else { throw DurableFile.systemError("cannot make folder", path) }
             var status = stat()
@@ -36,6 +37,7 @@ struct SocketsFolder {
                 throw UserError("\(path) is in the way: it is no folder of yours; remove it or set XDG_RUNTIME_DIR")
             }
             guard chmod(path, 0o700) == 0 else { throw DurableFile.systemError("cannot make private", path) }
+            if keeping { return }
             for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] { unlink(path + "/" + name) }
         }
     }

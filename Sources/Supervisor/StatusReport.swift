@@ -21,6 +21,8 @@ public struct StatusReport: Codable, Sendable, Equatable {
         /// How often it was started again.
         public var restarts: Int
         public var metrics: [String: Double]
+        /// The swap whose program it runs; no key is the topology's own.
+        public var generation: Generation?
     }
 
     public var run: String
@@ -36,6 +38,8 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var metrics: StepMetrics?
     /// Step of the newest checkpoint that this supervisor heard of.
     public var checkpoint: UInt64?
+    /// The swaps so far, past or ahead; no key is none.
+    public var swaps: [Swap]?
     /// Messages that the supervisor's own socket had to drop, by what was wrong with them.
     public var control: [String: Double]?
 
@@ -52,6 +56,6 @@ public struct StatusReport: Codable, Sendable, Equatable {
             run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended,
             stages: [],
             step: last?.step ?? 0, iterations: iterations, imagesPerSecond: nil, etaSeconds: nil, metrics: last,
-            checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step)
+            checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step, swaps: SwapHistory(entries).listed)
     }
 }

@@ -20,7 +20,8 @@ public struct SupervisionTiming: Sendable, Equatable {
     public var longestBackoff = Duration.seconds(10)
     /// Failures in a row after which a replica is given up.
     public var failures = 5
-    /// A worker that lived this long after its configuration failed for a new reason: it counts from one again.
+    /// A worker that lived this long after its configuration, or while the run came further, failed for a new reason: it
+    /// counts from one again.
     public var healthy = Duration.seconds(60)
     /// How long an exit waits for the process's last words, which come another way.
     public var lastWords = Duration.seconds(2)

@@ -13,7 +13,12 @@ extension SupervisorCore {
         members[index].life = .gone(end, lastLine: line, until: now + timing.lastWords)
         // Who was killed has no last words; but compute that was ending anyway may have said them before.
         let wasEnding = members[index].kind == .compute && members[index].isStopping && members[index].killAt == nil
-        if case .signal = end, !wasEnding { conclude(index, now, &actions) }
+        let hadNoLastWords: Bool
+        switch end {
+        case .signal: hadNoLastWords = !wasEnding
+        case .code, .unknown: hadNoLastWords = members[index].isKilled || members[index].isDiscarded
+        }
+        if hadNoLastWords { conclude(index, now, &actions) }
     }
 
     /// The process is gone and what it had to say is here.
@@ -22,39 +27,45 @@ extension SupervisorCore {
         guard case .gone(let end, let line, _) = member.life else { return }
         let replica = member.replica
         let why = member.failure ?? describe(end, line, of: replica)
-        let wasHealthy = member.configuredAt.map { now - $0 >= timing.healthy } ?? false
+        let wasHealthy =
+            member.configuredAt.map { now - $0 >= timing.healthy || progress > member.progressBefore } ?? false
         members[index].forgetProcess()
         reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
-        if member.isStopping || member.hasFinished {
+        if member.isDiscarded, ending == nil { return members[index].life = .held }
+        if member.isStopping || member.hasFinished || member.isDiscarded {
             members[index].isOver = true
+            members[index].hasLeft = member.isLeaving
             // Whoever asks twice wants no checkpoint.
             let hasFailed = member.bye.map { $0 == .failed } ?? (end != .code(0))
-            if !member.hasFinished, member.kind == .compute, hasFailed, interrupts < 2 {
+            if !member.hasFinished, !member.isDiscarded, member.kind == .compute, hasFailed, interrupts < 2 {
                 fail("\(replica) failed while it was stopped: \(why)", now, &actions)
             }
             return
         }
-        guard member.kind.isWorker else {
-            members[index].isOver = true
-            return fail(
-                "\(replica) failed first: \(end == .code(0) && member.failure == nil ? "it ended before its work was done" : why)",
-                now, &actions)
-        }
+        guard member.kind.isWorker else { return loseState(of: member, index, end, why, now, &actions) }
         guard ending == nil else { return members[index].isOver = true }
         members[index].failures = wasHealthy ? 1 : member.failures + 1
         guard members[index].failures < timing.failures else {
             members[index].isOver = true
-            let others = members.filter { $0.replica.stage == replica.stage && !$0.isOver }
+            let others = members.filter {
+                $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
+            }
             let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
             guard others.isEmpty else {
                 return actions.append(
                     .log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
             }
+            if hasCancelledSwap(of: member, message, now, &actions) { return }
             return fail(message, now, &actions)
         }
-        let delay = min(timing.longestBackoff, timing.backoff * (1 << (members[index].failures - 1)))
-        members[index].life = .waiting(until: now + delay)
+        members[index].life = .waiting(until: now + backoff(after: members[index].failures))
         actions.append(.log(.warning, "\(replica): \(why); starting it again"))
+        actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
+    }
+
+    /// How long after so many failures in a row another start waits.
+    func backoff(after failures: Int) -> Duration {
+        min(timing.longestBackoff, timing.backoff * (1 << (failures - 1)))
     }
 
     func describe(_ end: ProcessEnd, _ line: String?, of replica: Replica) -> String {
@@ -69,8 +80,9 @@ extension SupervisorCore {
             if isEvaluating { actions.append(.evaluationWorkerLost(name, expected: expected)) }
             return
         }
-        for compute in members where compute.kind == .compute && compute.isWorking {
-            if let peer = compute.peer {
+        let consumers = Set(plan.consumers(of: member.replica.stage))
+        for consumer in members where consumers.contains(consumer.replica.stage) && consumer.isWorking {
+            if let peer = consumer.peer {
                 actions.append(.send(.command(Command(expected ? .expectLoss : .workerLost, worker: name)), to: peer))
                 if expected { actions.append(.send(.command(Command(.workerLost, worker: name)), to: peer)) }
             }

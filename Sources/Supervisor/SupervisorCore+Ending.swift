@@ -18,6 +18,10 @@ extension SupervisorCore {
             for index in members.indices where members[index].isAlive { stop(index, within: .zero, now, &actions) }
         default:
             for index in members.indices where members[index].isAlive {
+                guard members[index].key == nil else {
+                    over(index)
+                    continue
+                }
                 members[index].isStopping = true
                 actions.append(.signal(members[index].replica, SIGKILL))
             }
@@ -51,7 +55,13 @@ extension SupervisorCore {
         self.ending = ending
         phase = .stopping
         if isEvaluating { actions.append(.cancelEvaluation) }
-        for index in members.indices { if case .waiting = members[index].life { over(index) } }
+        rollback = nil
+        for index in members.indices {
+            switch members[index].life {
+            case .waiting, .held: over(index)
+            case .idle, .spawning, .starting, .working, .gone: break
+            }
+        }
         var patience = timing.stop
         if case .asked = ending { patience = timing.computeStop }
         for index in members.indices where members[index].kind == .compute && members[index].isAlive {
@@ -62,10 +72,12 @@ extension SupervisorCore {
     mutating func over(_ index: Int) {
         members[index].forgetProcess()
         members[index].isOver = true
+        members[index].hasLeft = members[index].isLeaving
     }
 
     /// Tells a process to end and when it will be made to. Who has no configuration yet has nothing to lose.
     mutating func stop(_ index: Int, within patience: Duration, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        if members[index].key != nil { return stopExternal(index, within: patience, now, &actions) }
         members[index].isStopping = true
         if members[index].isWorking, patience > .zero, let peer = members[index].peer {
             actions.append(.send(.command(Command(.stop)), to: peer))

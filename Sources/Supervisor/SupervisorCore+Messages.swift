@@ -9,16 +9,34 @@ extension SupervisorCore {
         _ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
         _ actions: inout [SupervisorAction]
     ) {
+        // A key admits work, not orders.
+        if let key = peer.key {
+            switch message {
+            case .stopRequest, .keysChanged, .scaleRequest, .swapRequest:
+                return actions.append(.send(.refused("this is for the run's own host to ask"), to: peer))
+            case .hello(let hello): return externalHello(hello, peer, key, incarnation, now, &actions)
+            case .heartbeat, .event, .bye:
+                if externalHeard(message, peer, incarnation, now, &actions) { return }
+            case .statusRequest, .join, .leave: break
+            }
+        }
         switch message {
+        case .join(let request): return join(request, peer, incarnation, &actions)
+        case .leave: return leave(peer, incarnation, &actions)
+        case .keysChanged: return actions.append(.reloadKeys(for: peer))
         case .statusRequest: return actions.append(.send(.reply(report()), to: peer))
         case .stopRequest:
             actions.append(.log(.info, "asked to stop by 'picoflow stop'"))
             if ending == nil { beginEnding(.asked, now, &actions) }
             return actions.append(.send(.reply(report()), to: peer))
+        case .scaleRequest(let request): return scale(request, peer, now, &actions)
+        case .swapRequest(let request): return swap(request, peer, now, &actions)
         case .hello(let hello): return self.hello(hello, peer, incarnation, now, &actions)
         case .heartbeat, .event, .bye: break
         }
         guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
+            // Its next message will be HELLO, as it hears from another supervisor than before.
+            if isTakingOver { return actions.append(.send(.heartbeat, to: peer)) }
             // A process of an earlier start that outlived it.
             return actions.append(.send(.refused("this run goes on without you"), to: peer))
         }
@@ -26,11 +44,18 @@ extension SupervisorCore {
         switch message {
         case .heartbeat(let heartbeat):
             members[index].heartbeat = heartbeat
-            if members[index].kind == .compute, let step = heartbeat.step { metrics = step }
+            if members[index].kind == .compute {
+                if let step = heartbeat.step {
+                    metrics = step
+                    noteProgress(step.step)
+                }
+                releasePassed(now, &actions)
+                autoscale(now, &actions)
+            }
             actions.append(.send(.heartbeat, to: peer))
-        case .event(let event): self.event(event, index, &actions)
+        case .event(let event): self.event(event, index, now, &actions)
         case .bye(let bye): members[index].bye = bye.reason
-        case .hello, .statusRequest, .stopRequest: break
+        case .hello, .statusRequest, .stopRequest, .scaleRequest, .swapRequest, .keysChanged, .join, .leave: break
         }
     }
 
@@ -38,18 +63,24 @@ extension SupervisorCore {
         _ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
         _ actions: inout [SupervisorAction]
     ) {
-        guard let index = index(of: hello.replica), members[index].isAlive, members[index].kind == hello.kind,
+        guard let index = index(of: hello.replica), members[index].key == nil, members[index].isAlive,
+            members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.
-            members[index].pid == hello.pid || plan.settings(of: hello.replica)?.exec != nil
+            members[index].pid == hello.pid || settings(of: hello.replica)?.exec != nil
         else {
             noteRefusal(of: hello, now, &actions)
             return actions.append(.send(.refused("this run has not started you"), to: peer))
         }
         members[index].lastHeard = now
+        if !hello.kind.isWorker, let epoch = hello.epoch, epoch != plan.epoch {
+            // What it holds is not this epoch's, and it takes no other configuration.
+            actions.append(.send(.refused("epoch \(epoch) is over"), to: peer))
+            return kill(index, "it was still in epoch \(epoch)", now, &actions)
+        }
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
-            let configuration = try? plan.configuration(for: hello.replica)
+            let configuration = try? configuration(of: index)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
-        if let known = fingerprints[hello.kind] {
+        if let known = fingerprint(of: members[index]) {
             if let difference = hello.fingerprint.difference(from: known) {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
@@ -59,8 +90,7 @@ extension SupervisorCore {
                 if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
             }
         } else {
-            fingerprints[hello.kind] = hello.fingerprint
-            actions.append(.journal(.fingerprint(kind: hello.kind, hello.fingerprint)))
+            actions.append(.journal(keep(hello.fingerprint, of: members[index])))
         }
         let isNew = members[index].incarnation == nil
         members[index].peer = peer
@@ -69,28 +99,41 @@ extension SupervisorCore {
         if isNew {
             members[index].life = .working
             members[index].configuredAt = now
+            members[index].progressBefore = progress
             members[index].heartbeat = Heartbeat(state: .preparing)
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
         actions.append(.send(.configuration(configuration), to: peer))
-        if members[index].isStopping { actions.append(.send(.command(Command(.stop)), to: peer)) }
+        if isNew, hello.kind == .compute { computeJoined(index, now, &actions) }
+        if members[index].isStopping {
+            actions.append(.send(.command(Command(members[index].isLeaving ? .drain : .stop)), to: peer))
+        }
     }
 
-    mutating func event(_ event: StageEvent, _ index: Int, _ actions: inout [SupervisorAction]) {
+    mutating func event(_ event: StageEvent, _ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
         let replica = members[index].replica
         switch event.kind {
-        case .failed: members[index].failure = event.message
+        case .failed:
+            members[index].failure = event.message
+            members[index].report = event
         case .finished:
             guard members[index].kind == .compute else { return }
             members[index].hasFinished = true
+            // Ranks beyond the first tell no checkpoint.
             if let path = event.path { finished = (event.step, path) }
             note(event)
         case .checkpoint:
             note(event)
             actions.append(.log(.info, "\(replica): \(event.message)"))
+        case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
+            actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))
+        case .swapPlanned:
+            if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index, now, &actions) }
+        case .swapRefused:
+            if event.swap?.generation == pendingSwap?.proposal.generation { cancelSwap(event.message, now, &actions) }
         case .note: actions.append(.log(.info, "\(replica): \(event.message)"))
         }
     }
@@ -98,5 +141,6 @@ extension SupervisorCore {
     mutating func note(_ event: StageEvent) {
         guard let step = event.step, let path = event.path else { return }
         checkpoint = Checkpoint(step: step, path: path)
+        noteProgress(step)
     }
 }

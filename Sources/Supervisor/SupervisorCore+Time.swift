@@ -14,10 +14,18 @@ extension SupervisorCore {
         }
         lastTick = now
         for index in members.indices {
+            guard members[index].key == nil else {
+                tickExternal(index, now, &actions)
+                continue
+            }
             let member = members[index]
             switch member.life {
             case .starting(let until) where now >= until && member.killAt == nil:
-                kill(index, "it said nothing for \(timing.hello) after its start", now, &actions)
+                let what =
+                    member.isAdopted
+                    ? "it did not answer the supervisor that took the run over"
+                    : "it said nothing for \(timing.hello) after its start"
+                kill(index, what, now, &actions)
             case .working where now - member.lastHeard >= silence(of: member) && member.killAt == nil:
                 kill(index, "it was silent for \(silence(of: member))", now, &actions)
             case .gone(_, _, let until) where now >= until: conclude(index, now, &actions)
@@ -52,6 +60,10 @@ extension SupervisorCore {
         for index in members.indices where members[index].bye != nil {
             if case .gone = members[index].life { conclude(index, now, &actions) }
         }
+        if pendingSwap != nil, ending != nil || phase == .evaluating || phase == .stopping {
+            cancelSwap("the run ended before it", now, &actions)
+        }
+        recover(now, &actions)
         let trainers = members.filter { $0.kind == .compute }
         if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
             phase == .training
@@ -59,6 +71,7 @@ extension SupervisorCore {
             if hasEvaluation { startEvaluation(finished.checkpoint, &actions) } else { phase = .stopping }
         }
         if ending == nil, phase == .evaluating, !isEvaluating { phase = .stopping }
+        announceEnd(&actions)
         // Once compute is gone nobody needs the other training stages; once the evaluation is over, nobody any.
         let everybody = phase == .stopping && trainers.allSatisfy(\.isQuiet)
         for index in members.indices where everybody || (phase == .evaluating && members[index].kind != .evaluator) {

@@ -6,18 +6,24 @@ import Wire
 /// The supervisor as a value: what happens goes in, what to do comes out. No sockets, clocks or processes.
 ///
 /// A run goes through `starting` (until compute is configured), `training`, `evaluating` and `stopping`. Workers that
-/// die are replaced; the death of bank or compute ends the run, and the first failure is the one reported. A stop ends
-/// compute first, as it needs the others for its checkpoint, then the rest; whoever does not end in time is
-/// terminated, then killed.
+/// die are replaced; so is a bank, with its log as it is; the death of compute takes the run back to its newest
+/// checkpoint, in a new epoch. What a stage itself reports as a failure ends the run, and the first failure is the one
+/// reported. A stop ends compute first, as it needs the others for its checkpoint, then the rest; whoever does not end in
+/// time is terminated, then killed.
 public struct SupervisorCore: Sendable {
-    public let plan: LaunchPlan
+    /// Its epoch and checkpoint change when the run goes back.
+    public internal(set) var plan: LaunchPlan
     public let timing: SupervisionTiming
     let hasEvaluation: Bool
 
     public internal(set) var phase = StatusReport.Phase.starting
     /// In starting order: training stages, then evaluators.
     var members: [Member]
-    var fingerprints: [StageKind: Fingerprint]
+    /// Who joined from elsewhere, in the order in which they came.
+    var hosts: [JoinedHost] = []
+    var hasAnnouncedEnd = false
+    /// By stage.
+    var fingerprints: [String: Fingerprint]
     /// Compute's newest.
     public internal(set) var metrics: StepMetrics?
     public internal(set) var checkpoint: Checkpoint?
@@ -29,6 +35,19 @@ public struct SupervisorCore: Sendable {
     var interrupts = 0
     var isEnded = false
     var lastTick: Duration?
+    /// How many replicas each stage shall have, by name; where two generations of it work, each.
+    var counts: [String: Int]
+    var history: SwapHistory
+    /// Asked for and not journalled yet.
+    var pendingSwap: PendingSwap?
+    var cancelledSwaps: Set<Generation> = []
+    var autoscalers: [String: Autoscaler]
+    /// When the next epoch may begin, once all whose state belongs to the last one are dead; nil while none has to.
+    var rollback: Duration?
+    /// The newest step that compute has ever told of.
+    var furthestStep: UInt64
+    /// Grows with every step beyond that, and with every evaluated image.
+    var progress = 0
     var refusals = ReportLimit(interval: .seconds(1))
 
     enum Ending: Sendable {
@@ -42,17 +61,32 @@ public struct SupervisorCore: Sendable {
         self.hasEvaluation = hasEvaluation
         fingerprints = plan.fingerprints
         checkpoint = plan.resume
+        furthestStep = plan.resume?.step ?? 0
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
         if hasEvaluation { stages += plan.evaluationStages }
+        counts = Dictionary(stages.map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first })
+            .merging(plan.counts) { $1 }
+        history = plan.history
+        autoscalers = Self.autoscalers(plan.topology)
+        let schedule = SwapSchedule(plan.recipe, swaps: plan.history.swaps)
+        let next = (plan.resume?.step ?? 0) + 1
         members = stages.flatMap { stage in
-            (1...max(1, stage.replicas)).map { Member(replica: Replica(stage.name, $0), kind: stage.kind) }
+            // All programs that the steps to come need, also those that a swap ahead of them brings.
+            (stage.kind == .miner ? schedule.workers(from: next) : [.first]).enumerated().flatMap {
+                place, generation in
+                (0..<stage.replicas).map {
+                    Member(
+                        replica: Replica(stage.name, place * stage.replicas + $0 + 1), kind: stage.kind,
+                        generation: generation)
+                }
+            }
         }
     }
 
     /// When `tick` is due at the latest; nil where nothing is.
     public var nextDeadline: Duration? {
         let silences = members.filter { $0.isWorking && $0.killAt == nil }.map { $0.lastHeard + silence(of: $0) }
-        return (members.compactMap(\.deadline) + silences).min()
+        return (members.compactMap(\.deadline) + silences + [epochDeadline].compactMap { $0 }).min()
     }
 
     public mutating func handle(_ event: SupervisorEvent, now: Duration) -> [SupervisorAction] {
@@ -60,11 +94,15 @@ public struct SupervisorCore: Sendable {
         var actions: [SupervisorAction] = []
         switch event {
         case .start: start(&actions)
+        case .takeOver(let survivors): takeOver(survivors, now, &actions)
+        case .epochBegun(let epoch, let checkpoint): begin(epoch, from: checkpoint, &actions)
         case .message(let message, let peer, let incarnation): receive(message, peer, incarnation, now, &actions)
         case .spawned(let replica, let pid): spawned(replica, pid, now, &actions)
         case .spawnFailed(let replica, let why): spawnFailed(replica, why, now, &actions)
         case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
         case .interrupt: interrupt(now, &actions)
+        case .evaluated: progress += 1
+        case .keysAllowed(let keys): keysAllowed(keys, &actions)
         case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
         case .tick: tick(now, &actions)
         }
@@ -72,17 +110,20 @@ public struct SupervisorCore: Sendable {
         return actions
     }
 
+    /// The newest step that compute has reported, or the one that it started from.
+    var newestStep: UInt64 { metrics?.step ?? plan.resume?.step ?? 0 }
+
     public func report() -> StatusReport {
         let rate = metrics?.imagesPerSecond
         let left = Double(plan.recipe.schedule.iterations) - Double(metrics?.step ?? 0)
         let eta = rate.flatMap { $0 > 0 ? left * Double(plan.recipe.schedule.batch) / $0 : nil }
         return StatusReport(
             run: plan.runName, runDirectory: plan.runDirectory, epoch: plan.epoch.rawValue, phase: phase,
-            stages: members.filter { !$0.isQuiet || $0.isOver }.map { $0.status() },
+            stages: members.filter { (!$0.isQuiet || $0.isOver || $0.key != nil) && !$0.hasLeft }.map { $0.status() },
             step: metrics?.step ?? plan.resume?.step ?? 0, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,
-            checkpoint: checkpoint?.step)
+            checkpoint: checkpoint?.step, swaps: history.listed)
     }
 
     // MARK: Starting
@@ -104,7 +145,7 @@ public struct SupervisorCore: Sendable {
     mutating func startEvaluation(_ checkpoint: String, _ actions: inout [SupervisorAction]) {
         phase = .evaluating
         isEvaluating = true
-        spawnAll(&actions) { $0.kind == .evaluator }
+        spawnAll(&actions) { $0.kind == .evaluator && !$0.hasLeft }
         actions.append(.startEvaluation(checkpoint: checkpoint))
     }
 
@@ -114,18 +155,25 @@ public struct SupervisorCore: Sendable {
         guard let index = index(of: replica) else { return }
         members[index].pid = pid
         members[index].life = .starting(until: now + timing.hello)
-        // The run may have ended between the wish and the process.
+        // The run may have ended, or gone back, between the wish and the process.
         if ending != nil { stop(index, within: .zero, now, &actions) }
+        if rollback != nil, !members[index].kind.isWorker { discard(index, now, &actions) }
     }
 
     private mutating func spawnFailed(
         _ replica: Replica, _ why: String, _ now: Duration, _ actions: inout [SupervisorAction]
     ) {
         guard let index = index(of: replica) else { return }
+        let member = members[index]
         members[index].forgetProcess()
         members[index].isOver = true
-        fail("\(replica) could not be started: \(why)", now, &actions)
+        let message = "\(replica) could not be started: \(why)"
+        if hasCancelledSwap(of: member, message, now, &actions) { return }
+        fail(message, now, &actions)
     }
+
+    /// Whose tickets a replica executes.
+    func generation(of replica: Replica) -> Generation { index(of: replica).map { members[$0].generation } ?? .first }
 
     func index(of replica: Replica) -> Int? { members.firstIndex { $0.replica == replica } }
 }

@@ -32,6 +32,7 @@ public final class SupervisorRunner {
         case exit(ProcessTable.Exit)
         case evaluation(EvaluationOutcome)
         case evaluated(done: Int, total: Int)
+        case refusal(String)
     }
 
     private var core: SupervisorCore
@@ -43,6 +44,8 @@ public final class SupervisorRunner {
     private let context = Context()
     private let inbox: Inbox
     private let processes: ProcessTable
+    /// Nil where the run's files are not to be written.
+    private let events: RunEvents?
     private let evaluationStop = StopToken()
     private let lossListener = LossListener()
     private var evaluated: (done: Int, total: Int)?
@@ -54,11 +57,14 @@ public final class SupervisorRunner {
         public var journal: Journal?
         /// Where the processes are listed; nil lists them nowhere.
         public var processes: String?
+        /// What the list says of the recipe that they work on.
+        public var recipeHash: String?
 
-        public init(directory: String, journal: Journal?, processes: String?) {
+        public init(directory: String, journal: Journal?, processes: String?, recipeHash: String? = nil) {
             self.directory = directory
             self.journal = journal
             self.processes = processes
+            self.recipeHash = recipeHash
         }
 
         func log(of replica: Replica) -> String { "\(directory)/logs/\(replica).log" }
@@ -75,6 +81,10 @@ public final class SupervisorRunner {
         self.evaluation = evaluation
         self.environment = environment
         self.display = display
+        // Who journals a run also tells its story.
+        events = files.journal.map { _ in
+            RunEvents(runDirectory: files.directory) { display.log(.warning, $0) }
+        }
         let inbox = Inbox()
         self.inbox = inbox
         processes = ProcessTable { inbox.put(.exit($0)) }
@@ -82,10 +92,11 @@ public final class SupervisorRunner {
 
     /// Runs until all processes are gone.
     ///
+    /// - Parameter survivors: living processes of the run, taken over instead of starting all; nil starts all.
     /// - Throws: what keeps the supervisor itself from working, a full disk for instance, after killing all processes.
-    public func run() throws -> RunOutcome {
+    func run(takingOver survivors: [ProcessTable.Entry]? = nil) throws -> RunOutcome {
         do {
-            let outcome = try loop()
+            let outcome = try loop(survivors)
             try files.processes.map { path in
                 if unlink(path) != 0, errno != ENOENT { throw DurableFile.systemError("cannot remove", path) }
             }
@@ -97,17 +108,25 @@ public final class SupervisorRunner {
         }
     }
 
-    private func loop() throws -> RunOutcome {
+    private func loop(_ survivors: [ProcessTable.Entry]?) throws -> RunOutcome {
         let sender = Sender(run: core.plan.runName, name: "supervisor")
         let display = self.display
+        let keys = core.plan.keys.map(KeysFolder.init)
+        let allowed = AllowedKeys(try keys?.allowedKeys() ?? [])
+        if let keys {
+            try context.secureServers(
+                ServerSecurity(
+                    keys: keys.serverKeys(), allowed: allowed, onNote: { [inbox] in inbox.put(.refusal($0)) }))
+        }
         let server = try ControlServer(
-            bind: control, context: context, sender: sender, epoch: core.plan.epoch,
+            bind: control, alsoAt: core.plan.addresses.listen.map { [$0] } ?? [], context: context, sender: sender,
+            epoch: core.plan.epoch,
             onNote: { display.log(.warning, $0) })
         let signals = environment.watchesSignals ? SignalWatch(wakeup: inbox.wakeup) : nil
         // Stands still while the machine sleeps, so that a closed lid is no death.
         let clock = SuspendingClock()
         let start = clock.now
-        var queue: ArraySlice<SupervisorEvent> = [.start]
+        var queue: ArraySlice<SupervisorEvent> = [try survivors.map { .takeOver(try adopt($0)) } ?? .start]
         while true {
             let now = start.duration(to: clock.now)
             // Messages before exits: a stage's last words come before its death.
@@ -122,7 +141,10 @@ public final class SupervisorRunner {
                     let log = files.log(of: exit.replica)
                     queue.append(.exited(exit.replica, pid: exit.pid, exit.end, lastLine: LogTail.lastLine(of: log)))
                 case .evaluation(let outcome): queue.append(.evaluationEnded(outcome))
-                case .evaluated(let done, let total): evaluated = (done, total)
+                case .evaluated(let done, let total):
+                    evaluated = (done, total)
+                    queue.append(.evaluated)
+                case .refusal(let text): display.log(.warning, text)
                 }
             }
             for _ in 0..<(signals?.take() ?? 0) { queue.append(.interrupt) }
@@ -133,7 +155,11 @@ public final class SupervisorRunner {
                         display.end(core.report())
                         return outcome
                     }
-                    try perform(action, server, sender).map { queue.append($0) }
+                    if case .reloadKeys(let peer) = action {
+                        try reload(keys, allowed, answering: peer, server).map { queue.append($0) }
+                    } else {
+                        try perform(action, server, sender).map { queue.append($0) }
+                    }
                 }
             }
             display.show(core.report(), evaluated: evaluated, now: now)
@@ -153,23 +179,43 @@ public final class SupervisorRunner {
         case .send(.reply(var report), let peer):
             report.control = server.frameCounts.metrics("control")
             try server.send(.reply(report), to: peer)
-        case .send(let outbound, let peer): try server.send(outbound, to: peer)
+        case .send(let outbound, let peer):
+            server.epoch = core.plan.epoch
+            try server.send(outbound, to: peer)
         case .signal(let replica, let number): processes.signal(replica, number)
         case .journal(let entry): try files.journal?.append(entry)
+        case .beginEpoch: return try beginEpoch()
         case .log(let level, let text): display.log(level, text)
+        case .runEvent(let tag, let text, let step): events?.text(tag, text, step: step)
         case .startEvaluation(let checkpoint): startEvaluation(checkpoint, sender)
         case .cancelEvaluation:
             evaluationStop.request(.stop)
             // Its thread may take its time; nobody waits for it.
             return .evaluationEnded(.failed("cancelled"))
         case .evaluationWorkerLost(let name, let expected): lossListener.tell(name, expected)
-        case .end: break
+        case .reloadKeys, .end: break
         }
         return nil
     }
 
+    /// Reads the list of allowed keys again and answers whoever asked for it.
+    private func reload(
+        _ keys: KeysFolder?, _ allowed: AllowedKeys, answering peer: ControlPeer, _ server: ControlServer
+    ) throws -> SupervisorEvent? {
+        do {
+            guard let keys else { throw UserError("this run does not listen, so no key can join it") }
+            let newer = try keys.allowedKeys()
+            allowed.replace(by: newer)
+            try server.send(.reply(core.report()), to: peer)
+            return .keysAllowed(newer)
+        } catch let error as UserError {
+            try server.send(.refused("\(error)"), to: peer)
+            return nil
+        }
+    }
+
     private func spawn(_ replica: Replica) throws -> SupervisorEvent {
-        guard let settings = core.plan.settings(of: replica) else {
+        guard let settings = core.settings(of: replica) else {
             return .spawnFailed(replica, "the topology has no stage of this name")
         }
         let command = StageCommand(
@@ -178,17 +224,42 @@ public final class SupervisorRunner {
         let pid: Int32
         do {
             pid = try processes.spawn(
-                replica, command: command.command, environment: command.environment, log: files.log(of: replica))
+                replica, generation: core.generation(of: replica), command: command.command,
+                environment: command.environment, log: files.log(of: replica))
         } catch {
             return .spawnFailed(replica, "\(error)")
         }
-        try files.processes.map {
+        listProcesses()
+        return .spawned(replica, pid: pid)
+    }
+
+    /// Takes over the processes that still live.
+    private func adopt(_ entries: [ProcessTable.Entry]) throws -> [Survivor] {
+        let living = try entries.filter { try processes.adopt($0) }
+        listProcesses()
+        display.log(.info, "took over \(living.map { "\($0.stage)-\($0.id)" }.joined(separator: ", "))")
+        return living.map { Survivor(Replica($0.stage, $0.id), pid: $0.pid, generation: $0.generation ?? .first) }
+    }
+
+    private func listProcesses() {
+        guard let path = files.processes else { return }
+        do {
             try ProcessRecord(
                 host: ProcessInfo.processInfo.hostName, supervisor: getpid(), control: control.address,
-                processes: processes.entries
-            ).write(to: $0)
+                processes: processes.entries, recipe: files.recipeHash
+            ).write(to: path)
+        } catch {
+            // A full disk is no reason to end what runs. Locks keep apart whom a later supervisor would not find listed.
+            display.log(.warning, "\(error)")
         }
-        return .spawned(replica, pid: pid)
+    }
+
+    /// Journals the epoch that follows on all before, from the newest checkpoint. Durable before anything runs under it.
+    private func beginEpoch() throws -> SupervisorEvent {
+        let checkpoint = Checkpoint.list(in: files.directory + "/checkpoints").last
+        let epoch = files.journal?.nextEpoch ?? Epoch(core.plan.epoch.rawValue + 1)
+        try files.journal?.append(.epoch(core.plan.epochStart(epoch, from: checkpoint)))
+        return .epochBegun(epoch, from: checkpoint)
     }
 
     private func startEvaluation(_ checkpoint: String, _ sender: Sender) {

@@ -29,4 +29,14 @@ extension Tensor {
     public func dropout2d(_ p: Double, training: Bool) throws -> Tensor {
         training && p > 0 ? try Operator.call("aten::feature_dropout", self, p, true) : self
     }
+
+    /// The same, but whole samples at a time: the branch of a residual block is left out for some images (stochastic
+    /// depth, Huang et al., 2016).
+    public func dropPath(_ p: Double, training: Bool) throws -> Tensor {
+        guard training && p > 0 else { return self }
+        let perSample = [size(0)] + [Int](repeating: 1, count: dim - 1)
+        let uniform = try Operator.call("aten::rand", perSample, dtype, Argument.none, device)
+        // 1 with probability 1 - p; drawn so by the published code, too.
+        return try self * ((uniform + (1 - p)).floor() / (1 - p))
+    }
 }

@@ -40,6 +40,21 @@ extension Tensor {
             [description] + (gradient.map { [$0.description] } ?? []))
     }
 
+    /// Does so from several tensors in one walk, so that what they share behind them is passed once: the gradients add
+    /// up as if the roots' values, weighed by their gradients, had been summed.
+    ///
+    /// - Parameter roots: each with the derivative of the final value with respect to it, of its shape. None is no work.
+    public static func backward(_ roots: [(tensor: Tensor, gradient: Tensor)], retainGraph: Bool = false) throws {
+        guard !roots.isEmpty else { return }
+        let tensors: [OpaquePointer?] = roots.map(\.tensor.handle)
+        let gradients: [OpaquePointer?] = roots.map(\.gradient.handle)
+        try withExtendedLifetime(roots) {
+            try check(
+                ct_backward_many(tensors, gradients, Int32(roots.count), retainGraph), "backward",
+                roots.flatMap { [$0.tensor.description, $0.gradient.description] })
+        }
+    }
+
     /// The same elements, cut off from the record.
     public func detach() throws -> Tensor { try Operator.call("aten::detach", self) }
 

@@ -8,6 +8,8 @@ public struct TensorError: Error, CustomStringConvertible, Sendable {
         /// Shapes, types or values that do not go together.
         case invalid
         case outOfMemory
+        /// Another rank of the process group died or fell silent in the middle of a joint operation.
+        case lostRanks
     }
 
     public let kind: Kind
@@ -35,8 +37,14 @@ func check(_ status: ct_status, _ operation: @autoclosure () -> String, _ argume
     throws
 {
     guard status != ct_status(CT_OK) else { return }
+    let kind: TensorError.Kind =
+        switch status {
+        case ct_status(CT_OUT_OF_MEMORY): .outOfMemory
+        case ct_status(CT_LOST_RANKS): .lostRanks
+        default: .invalid
+        }
     throw TensorError(
-        kind: status == ct_status(CT_OUT_OF_MEMORY) ? .outOfMemory : .invalid, operation: operation(),
+        kind: kind, operation: operation(),
         arguments: arguments(),
         reason: String(cString: ct_error()))
 }

@@ -15,6 +15,24 @@ public struct Epoch: RawRepresentable, Codable, Hashable, Comparable, Sendable, 
     }
 }
 
+/// Counts the swaps of a stage's program and settings: 0 is what the run started with. A ticket is executed by workers
+/// of its own generation only.
+public struct Generation: RawRepresentable, Codable, Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var rawValue: Int
+    public init(rawValue: Int) { self.rawValue = rawValue }
+    public init(_ value: Int) { rawValue = value }
+    /// What a run starts with.
+    public static let first = Generation(0)
+    public var description: String { String(rawValue) }
+    public var next: Generation { Generation(rawValue + 1) }
+    public static func < (a: Generation, b: Generation) -> Bool { a.rawValue < b.rawValue }
+    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(Int.self) }
+    public func encode(to encoder: Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(rawValue)
+    }
+}
+
 /// The place of a record in the log: the training step that appended it. 0 is the empty memory before step 1.
 public struct SequenceNumber: RawRepresentable, Codable, Hashable, Comparable, Sendable, CustomStringConvertible {
     public var rawValue: UInt64

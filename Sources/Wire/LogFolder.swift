@@ -15,6 +15,18 @@ final class LogFolder {
         var epoch: Epoch
         /// The start of compute that opened it; nil where the epoch is only known to have been.
         var writer: Incarnation?
+        /// Those of ranks 1 and up, where compute has several.
+        var others: [Incarnation?]?
+
+        init(run: String, epoch: Epoch, writers: [Incarnation?]) {
+            self.run = run
+            self.epoch = epoch
+            writer = writers.first ?? nil
+            others = writers.count > 1 ? Array(writers.dropFirst()) : nil
+        }
+
+        /// By rank; empty where nobody is known to have opened the epoch.
+        var writers: [Incarnation?] { writer == nil && others == nil ? [] : [writer] + (others ?? []) }
     }
 
     let path: String
@@ -181,7 +193,14 @@ final class LogFolder {
         if let known = snapshots.last, known.info.sequence == sequence { return known }
         let file = try LogSnapshotFile(
             writing: reducer, sequence: sequence, hash: hash, to: name("snapshot", sequence))
-        segments.append(try LogSegment(creating: name("records", sequence), base: sequence, hash: hash))
+        do {
+            segments.append(try LogSegment(creating: name("records", sequence), base: sequence, hash: hash))
+        } catch {
+            // Records go on in the file before: a snapshot amid them would look like damage to the next start.
+            unlink(name("records", sequence))
+            unlink(file.path)
+            throw error
+        }
         snapshots.append(file)
         return file
     }

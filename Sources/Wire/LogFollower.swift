@@ -7,9 +7,14 @@ import Foundation
 /// only while none does (`turn` admits one caller at a time); the mailbox's lock orders the two. All else is constant.
 public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Sendable {
     private enum Command: Sendable {
-        case advance(LogFollowerCore.Goal, token: UInt64)
+        case advance(Target, token: UInt64)
         /// Of the current wait, or of the one with that token only.
         case cancel(token: UInt64?)
+    }
+
+    private enum Target: Sendable {
+        case exactly(LogFollowerCore.Goal)
+        case newest(Epoch, lag: UInt64)
     }
 
     private struct State {
@@ -102,9 +107,13 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
             link.wait(mailbox.wakeup, until: core.nextDeadline, now: clock.now)
             for command in mailbox.takeCommands() {
                 switch command {
-                case .advance(let goal, let token):
+                case .advance(let target, let token):
                     current = token
-                    try carryOut(core.handle(.advance(goal), now: clock.now))
+                    switch target {
+                    case .exactly(let goal): try carryOut(core.handle(.advance(goal), now: clock.now))
+                    case .newest(let epoch, let lag):
+                        try carryOut(core.handle(.catchUp(epoch, lag: lag), now: clock.now))
+                    }
                 case .cancel(let token):
                     guard current != nil, token == nil || token == current else { continue }
                     try carryOut(core.handle(.cancel, now: clock.now))
@@ -136,6 +145,16 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
         try advanceInTurn(to: sequence, epoch: epoch, timeout: timeout)
     }
 
+    /// Takes a snapshot and comes to where the bank is, less `lag` records, so that the first ticket does not wait for
+    /// that. Waits for the epoch to be opened.
+    ///
+    /// - Throws: as `advance`.
+    public func catchUp(lag: UInt64, epoch: Epoch, timeout: Duration) throws {
+        turn.lock()
+        defer { turn.unlock() }
+        try reach(.newest(epoch, lag: lag), timeout: timeout)
+    }
+
     /// Advances, then reads the replica while nothing changes it. One caller at a time; others wait.
     public func read<R>(
         at sequence: SequenceNumber, epoch: Epoch, timeout: Duration, _ body: (Replica) throws -> R
@@ -147,6 +166,10 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     }
 
     private func advanceInTurn(to sequence: SequenceNumber, epoch: Epoch, timeout: Duration) throws {
+        try reach(.exactly(LogFollowerCore.Goal(epoch: epoch, sequence: sequence)), timeout: timeout)
+    }
+
+    private func reach(_ target: Target, timeout: Duration) throws {
         let token = mailbox.locked { state in
             state.token += 1
             return state.token
@@ -156,12 +179,15 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
             if state.hasEnded { throw LogError.closed }
             return nil
         }
-        mailbox.post(.advance(LogFollowerCore.Goal(epoch: epoch, sequence: sequence), token: token))
+        mailbox.post(.advance(target, token: token))
         if let result = try mailbox.wait(timeout, until: outcome) { return try result.get() }
         // The I/O thread must have let go of the replica before anybody else reads it.
         mailbox.post(.cancel(token: token))
         if case .success = try mailbox.wait(nil, until: outcome) { return }
-        throw LogError.timeout("record \(sequence) of epoch \(epoch)")
+        switch target {
+        case .exactly(let goal): throw LogError.timeout("record \(goal.sequence) of epoch \(goal.epoch)")
+        case .newest(let epoch, _): throw LogError.timeout("the newest state of epoch \(epoch)")
+        }
     }
 
     /// Bad frames that were dropped.

@@ -14,6 +14,8 @@ struct LogFollowerCore {
 
     enum Event {
         case advance(Goal)
+        /// Take a snapshot and be as far as the bank is, less `lag` records: a state that the next ticket may name.
+        case catchUp(Epoch, lag: UInt64)
         /// Nobody waits for the goal any longer.
         case cancel
         case received(Message)
@@ -36,6 +38,8 @@ struct LogFollowerCore {
 
     private enum Awaited: Equatable {
         case snapshot(newest: SequenceNumber)
+        /// A pong that says where the bank is, to set the goal by.
+        case position
         case part(Int)
         case records(remaining: Int)
     }
@@ -63,6 +67,8 @@ struct LogFollowerCore {
     /// Fetched and not applied: position + 1, position + 2, …
     private var buffer: Deque<Record> = []
     private var transfer: Transfer?
+    /// While the goal is to catch up and the bank's position is not known yet.
+    private var catchingUp: (lag: UInt64, goal: Goal)?
     private var awaited: Awaited?
     private var request: UInt64 = 0
     private var bank: Incarnation?
@@ -85,9 +91,17 @@ struct LogFollowerCore {
         if awaited == nil { lastSign = now }
         switch event {
         case .advance(let goal):
+            catchingUp = nil
+            advance(goal, &actions)
+        case .catchUp(let epoch, let lag):
+            let goal = Goal(epoch: epoch, sequence: Self.anySequence)
+            catchingUp = (lag, goal)
+            // Records asked for may be long in coming, and are asked for again.
+            if case .records = awaited { awaited = nil }
             advance(goal, &actions)
         case .cancel:
             goal = nil
+            catchingUp = nil
         case .received(let message):
             do {
                 try receive(message, now: now, &actions)
@@ -100,6 +114,7 @@ struct LogFollowerCore {
             // The goal may already count as reached: the actions behind the failed one were not carried out.
             reset()
             goal = nil
+            catchingUp = nil
             actions.append(.failed(.replica(why)))
         case .tick:
             guard awaited != nil, now >= lastSign + settings.heartbeat else { break }
@@ -119,8 +134,12 @@ struct LogFollowerCore {
     private mutating func fail(_ error: LogError, _ actions: inout [Action]) {
         guard goal != nil else { return }
         goal = nil
+        catchingUp = nil
         actions.append(.failed(error))
     }
+
+    /// A snapshot request that takes whatever the bank has; below 2^63, which every language's integers hold.
+    private static let anySequence = SequenceNumber(UInt64(Int64.max))
 
     /// Forgets the replica's state and all that was under way towards it.
     private mutating func reset() {
@@ -151,6 +170,7 @@ struct LogFollowerCore {
 
     /// Applies what may be applied and asks for what is missing.
     private mutating func step(_ actions: inout [Action]) {
+        if catchingUp != nil, position != nil { return askPosition(&actions) }
         if let goal, goal.epoch == epoch {
             while let first = buffer.first, first.sequence <= goal.sequence {
                 buffer.removeFirst()
@@ -178,6 +198,16 @@ struct LogFollowerCore {
             request += 1
             send(.follow, LogFollow(request: request, newest: goal.sequence), &actions)
         }
+    }
+
+    /// At the snapshot: where to from here the bank's position decides, which every pong carries. A lost one is asked
+    /// for again by `tick`.
+    private mutating func askPosition(_ actions: inout [Action]) {
+        guard awaited == nil else { return }
+        awaited = .position
+        pings += 1
+        requestBeforePing = request
+        send(.ping, LogPing(ping: pings), &actions)
     }
 
     private mutating func askPart(_ transfer: Transfer, _ actions: inout [Action]) {
@@ -296,6 +326,16 @@ struct LogFollowerCore {
         let body = try message.decodeBody(LogPong.self)
         guard body.ping == pings, awaited != nil else { return }
         lastSign = now
+        if awaited == .position, let catchingUp, let position {
+            awaited = nil
+            // A bank that has not come to this epoch yet may be ahead of where the epoch begins.
+            guard message.header.epoch == epoch else { return }
+            self.catchingUp = nil
+            let bank = body.sequence.rawValue
+            let wanted = max(position.rawValue, bank > catchingUp.lag ? bank - catchingUp.lag : 0)
+            goal = Goal(epoch: catchingUp.goal.epoch, sequence: SequenceNumber(wanted))
+            return
+        }
         // Only what was asked before the ping can be known to be lost by its answer.
         guard request == requestBeforePing else { return }
         var isWaiting = body.request == request && body.parked

@@ -31,6 +31,25 @@ public struct LogOpen: Codable, Sendable, Equatable {
     public var request: UInt64
     /// The last sequence that the writer holds for durable; for a new epoch exactly the bank's position.
     public var sequence: SequenceNumber
+    /// Of several ranks that write together: which of them this is, from 0. Absent for a single writer, as is `ranks`.
+    public var rank: Int?
+    public var ranks: Int?
+
+    public init(request: UInt64, sequence: SequenceNumber, rank: Int = 0, ranks: Int = 1) {
+        self.request = request
+        self.sequence = sequence
+        if ranks > 1 { (self.rank, self.ranks) = (rank, ranks) }
+    }
+
+    /// Rank and number of ranks, checked.
+    func place() throws -> (rank: Int, ranks: Int) {
+        let (rank, ranks) = (self.rank ?? 0, self.ranks ?? 1)
+        // More would be no cluster that there is, but an attack on memory.
+        guard (1...4096).contains(ranks), (0..<ranks).contains(rank) else {
+            throw WireError.malformed("rank \(rank) of \(ranks)")
+        }
+        return (rank, ranks)
+    }
 }
 
 public struct LogOpened: Codable, Sendable, Equatable {

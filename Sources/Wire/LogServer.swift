@@ -26,13 +26,15 @@ public final class LogServer: Sendable {
     /// Opens the storage, restores the state, binds and starts serving.
     ///
     /// - Parameters:
+    ///   - others: further addresses of the same log, TCP for followers on other hosts.
     ///   - folder: the log's own storage; made where missing.
     ///   - reducer: the empty state.
     ///   - knownEpoch: the newest epoch that the run's journal knows; only newer ones are opened.
     ///   - onNote: gets one line per notable event, on the server's thread.
     /// - Throws: `LogError.storage` for damaged files, `WireError.socket` where the endpoint cannot be bound.
     public init<Reducer: LogReducer & Sendable>(
-        bind endpoint: Endpoint, as sender: Sender, context: Context, folder: String, reducer: Reducer,
+        bind endpoint: Endpoint, alsoAt others: [Endpoint] = [], as sender: Sender, context: Context, folder: String,
+        reducer: Reducer,
         start: LogStart, knownEpoch: Epoch = Epoch(0), settings: LogSettings = LogSettings(),
         onNote: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
@@ -46,7 +48,8 @@ public final class LogServer: Sendable {
         LogThread.start("log-server") {
             let outcome = Result {
                 try Self.serve(
-                    handed, endpoint: endpoint, context: context, sender: sender, settings: settings, mailbox: mailbox)
+                    handed, endpoints: [endpoint] + others, context: context, sender: sender, settings: settings,
+                    mailbox: mailbox)
             }
             mailbox.locked { state in
                 if state.endpoint == nil, case .failure(let error) = outcome { state.endpoint = .failure(error) }
@@ -62,13 +65,14 @@ public final class LogServer: Sendable {
     }
 
     private static func serve<Reducer: LogReducer>(
-        _ engine: LogServerEngine<Reducer>, endpoint: Endpoint, context: Context, sender: Sender,
+        _ engine: LogServerEngine<Reducer>, endpoints: [Endpoint], context: Context, sender: Sender,
         settings: LogSettings, mailbox: LogMailbox<Void, State>
     ) throws {
         let clock = LogClock()
         let socket = try Socket(.router, context: context, maxMessageBytes: settings.limits.tensorBytes)
-        try socket.bind(endpoint)
+        try socket.bind(endpoints[0])
         let bound = try socket.boundEndpoint()
+        for other in endpoints.dropFirst() { try socket.bind(other) }
         mailbox.locked { $0.endpoint = .success(bound) }
         func publish() {
             mailbox.locked { state in

@@ -65,7 +65,7 @@ extension LogServerCore {
         switch peers[index].parked {
         case nil: return
         case .follow(let body, let asked):
-            guard writer != nil, epoch >= asked else { return }
+            guard writers.hasOpened, epoch >= asked else { return }
             peers[index].parked = nil
             guard let snapshot = snapshots.last(where: { $0.sequence <= body.newest }) else {
                 return refuse(

@@ -41,7 +41,7 @@ struct LogServerCore<Reducer: LogReducer> {
 
     enum Action {
         case send(LogPeer, LogMessageType, Data)
-        case openEpoch(Epoch, Incarnation)
+        case openEpoch(Epoch, [Incarnation?])
         case store(SequenceNumber, LogPayload, pieces: [SharedBytes], digest: String, hash: LogHash)
         case sendRecord(LogPeer, request: UInt64, SequenceNumber, LogHash)
         /// Tells of a snapshot and keeps it readable for this peer.
@@ -71,7 +71,7 @@ struct LogServerCore<Reducer: LogReducer> {
 
     var reducer: Reducer
     var epoch: Epoch
-    var writer: Incarnation?
+    var writers: LogWriters
     var position: SequenceNumber
     var hash: LogHash
     var statistics = LogServerStatistics()
@@ -89,15 +89,16 @@ struct LogServerCore<Reducer: LogReducer> {
 
     /// - Parameters:
     ///   - reducer: the state at `position`.
-    ///   - epoch: the newest epoch known to have been; only newer ones, or `writer`'s own, are opened.
+    ///   - epoch: the newest epoch known to have been; only newer ones, or the writers' own, are opened.
+    ///   - writers: the starts of compute that opened it, by rank; none where it is only known to have been.
     ///   - entries: digests and hashes of the records between the first snapshot and `position`.
     init(
-        reducer: Reducer, epoch: Epoch, writer: Incarnation?, position: SequenceNumber, hash: LogHash,
+        reducer: Reducer, epoch: Epoch, writers: [Incarnation?], position: SequenceNumber, hash: LogHash,
         entries: [(digest: String, hash: LogHash)], snapshots: [LogSnapshotFile.Info], settings: LogSettings
     ) {
         self.reducer = reducer
         self.epoch = epoch
-        self.writer = writer
+        self.writers = LogWriters(writers, ahead: settings.servable)
         self.position = position
         self.hash = hash
         ledger = Deque(entries)
@@ -179,7 +180,7 @@ struct LogServerCore<Reducer: LogReducer> {
 
     private func isBusy(_ index: Int) -> Bool {
         peers[index].parked != nil || peers[index].offered != nil
-            || (writer != nil && peers[index].incarnation == writer)
+            || peers[index].incarnation.map { writers.rank(of: $0) != nil } ?? false
     }
 
     private mutating func bad(

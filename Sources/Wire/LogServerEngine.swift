@@ -9,6 +9,15 @@ public enum LogStart: Sendable, Equatable {
     case snapshot(String)
     /// Where the storage folder's last durable record is; sequence 0 where it holds nothing.
     case existing
+
+    /// How the bank of a run's epoch starts: where it was, if compute has opened this very epoch in `folder` before, as
+    /// then records may have been acknowledged that nobody else has; otherwise with `fresh`.
+    public static func within(_ epoch: Epoch, folder: String, fresh: LogStart) -> LogStart {
+        let reign = FileManager.default.contents(atPath: folder + "/log.json").flatMap {
+            try? JSONDecoder().decode(LogFolder.Reign.self, from: $0)
+        }
+        return reign?.epoch == epoch && reign?.writer != nil ? .existing : fresh
+    }
 }
 
 /// The core of a bank with its files: what the socket's thread, or a test's network, drives.
@@ -31,7 +40,8 @@ final class LogServerEngine<Reducer: LogReducer> {
         folder = try LogFolder(path: path, recent: Int(settings.servable) * 2)
         self.sender = sender
         self.onNote = onNote
-        let reign = try folder.reign()
+        // A start from elsewhere needs nothing of what is there.
+        let reign = start == .existing ? try folder.reign() : try? folder.reign()
         if let reign, reign.run != sender.run {
             throw LogError.storage("\(path) belongs to run '\(reign.run)', not '\(sender.run)'")
         }
@@ -54,12 +64,12 @@ final class LogServerEngine<Reducer: LogReducer> {
         }
         // Only where the records are still those that it acknowledged may the same writer go on.
         let epoch = max(knownEpoch, reign?.epoch ?? Epoch(0))
-        let writer = start == .existing && reign?.epoch == epoch ? reign?.writer : nil
+        let writers = start == .existing && reign?.epoch == epoch ? reign?.writers ?? [] : []
         core = LogServerCore(
-            reducer: reducer, epoch: epoch, writer: writer, position: sequence, hash: hash, entries: folder.entries,
+            reducer: reducer, epoch: epoch, writers: writers, position: sequence, hash: hash, entries: folder.entries,
             snapshots: folder.snapshots.map(\.info), settings: settings)
-        if let reign, reign.epoch < epoch || writer == nil {
-            try folder.write(LogFolder.Reign(run: reign.run, epoch: epoch, writer: nil))
+        if let reign, reign.epoch < epoch || writers.isEmpty {
+            try folder.write(LogFolder.Reign(run: reign.run, epoch: epoch, writers: []))
         }
     }
 
@@ -99,8 +109,8 @@ final class LogServerEngine<Reducer: LogReducer> {
         switch action {
         case .send(let peer, let type, let body):
             return try deliver(peer, type, body)
-        case .openEpoch(let epoch, let writer):
-            try folder.write(LogFolder.Reign(run: sender.run, epoch: epoch, writer: writer))
+        case .openEpoch(let epoch, let writers):
+            try folder.write(LogFolder.Reign(run: sender.run, epoch: epoch, writers: writers))
         case .store(let sequence, let payload, let pieces, let digest, let hash):
             try folder.append(payload, pieces: pieces, at: sequence, digest: digest, hash: hash)
         case .sendRecord(let peer, let request, let sequence, let hash):

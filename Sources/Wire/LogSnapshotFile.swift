@@ -95,7 +95,11 @@ final class LogSnapshotFile {
             unlink(aside)
             throw error
         }
-        guard rename(aside, path) == 0 else { throw DurableFile.systemError("cannot rename \(aside) to", path) }
+        guard rename(aside, path) == 0 else {
+            let error = DurableFile.systemError("cannot rename \(aside) to", path)
+            unlink(aside)
+            throw error
+        }
         try DurableFile.syncFolder(of: path)
         let written = try LogSnapshotFile(opening: path, verify: false)
         info = written.info

@@ -28,6 +28,12 @@ public protocol LogReducer: LogReplica {
     /// - Throws: where the record is not valid; the state is unchanged then, and the writer gets the description.
     mutating func reduce(_ logical: LogPayload, at sequence: SequenceNumber) throws -> LogPayload
 
+    /// Makes the logical record of a sequence from the parts that the ranks of the writer appended, in their order: the
+    /// one that a single writer would have appended.
+    ///
+    /// - Throws: where the parts do not go together; the writers get the description.
+    func join(_ parts: [LogPayload], at sequence: SequenceNumber) throws -> LogPayload
+
     /// Hands out the state in parts of bounded size, of which `restore` makes the same state again. Equal states
     /// give equal parts.
     func writeSnapshot(_ emit: (LogPayload) throws -> Void) throws

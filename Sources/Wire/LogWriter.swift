@@ -24,11 +24,13 @@ public final class LogWriter: Sendable {
         var tokens: UInt64 = 0
         var failure: LogError?
         var isClosed = false
+        var isCancelled = false
         var hasEnded = false
         var started: Result<Void, any Error>?
 
         func check() throws {
             if isClosed { throw LogError.closed }
+            if isCancelled { throw LogError.cancelled }
             if let failure { throw failure }
         }
     }
@@ -36,10 +38,14 @@ public final class LogWriter: Sendable {
     private let mailbox: LogMailbox<Command, State>
     private let settings: LogSettings
 
-    /// - Parameter onNote: gets one line per notable event, on the I/O thread.
+    /// - Parameters:
+    ///   - rank: of several ranks that write together, which this is, from 0; a record is durable when all have appended
+    ///     their parts of it.
+    ///   - onNote: gets one line per notable event, on the I/O thread.
     /// - Throws: `WireError.socket`. A bank that is not there yet is no error: it is waited for.
     public init(
-        connect endpoint: Endpoint, as sender: Sender, context: Context, settings: LogSettings = LogSettings(),
+        connect endpoint: Endpoint, as sender: Sender, rank: Int = 0, of ranks: Int = 1, context: Context,
+        settings: LogSettings = LogSettings(),
         onNote: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
         self.settings = settings
@@ -47,7 +53,9 @@ public final class LogWriter: Sendable {
         self.mailbox = mailbox
         LogThread.start("log-writer") {
             let outcome = Result {
-                try Self.serve(endpoint, sender, context, settings, mailbox: mailbox, onNote: onNote)
+                try Self.serve(
+                    endpoint, sender, context, LogWriterCore(settings: settings, rank: rank, ranks: ranks), settings,
+                    mailbox: mailbox, onNote: onNote)
             }
             mailbox.locked { state in
                 if case .failure(let error) = outcome {
@@ -66,13 +74,13 @@ public final class LogWriter: Sendable {
     }
 
     private static func serve(
-        _ endpoint: Endpoint, _ sender: Sender, _ context: Context, _ settings: LogSettings,
+        _ endpoint: Endpoint, _ sender: Sender, _ context: Context, _ core: LogWriterCore, _ settings: LogSettings,
         mailbox: LogMailbox<Command, State>, onNote: (String) -> Void
     ) throws {
         let clock = LogClock()
         let link = try LogDealer(endpoint, sender: sender, context: context, limits: settings.limits)
         mailbox.locked { $0.started = .success(()) }
-        var core = LogWriterCore(settings: settings)
+        var core = core
         func carryOut(_ actions: [LogWriterCore.Action]) throws {
             for action in actions {
                 switch action {
@@ -125,9 +133,10 @@ public final class LogWriter: Sendable {
     /// - Parameters:
     ///   - epoch: newer than all before; in the journal, synced, before this call.
     ///   - sequence: where the state is, which must be where the bank is; 0 means an empty memory.
+    ///   - timeout: nil waits for as long as it takes; here and below, `cancel` ends every wait.
     /// - Returns: the hash at `sequence`, to compare with the checkpoint's manifest.
     /// - Throws: `LogError.refused(.epoch…)` or `(.sequence…)`, `.timeout` where no bank answers.
-    public func open(epoch: Epoch, at sequence: SequenceNumber, timeout: Duration) throws -> LogHash {
+    public func open(epoch: Epoch, at sequence: SequenceNumber, timeout: Duration?) throws -> LogHash {
         mailbox.locked { state in
             state.opened = nil
             state.isOpen = false
@@ -168,6 +177,19 @@ public final class LogWriter: Sendable {
         mailbox.post(.append(sequence, record))
     }
 
+    /// Waits until `append` would not throw `.backlog`: a bank that is being started again catches up.
+    ///
+    /// - Throws: what ended the log.
+    public func waitForRoom() throws {
+        try mailbox.wait(nil) { state -> Void? in
+            try state.check()
+            return Int(state.appended.rawValue - state.acknowledged.rawValue) < settings.maxUnacknowledged ? () : nil
+        }
+    }
+
+    /// Ends all waits, also later ones, with `LogError.cancelled`.
+    public func cancel() { mailbox.locked { $0.isCancelled = true } }
+
     /// Waits until a record is durable at the bank.
     ///
     /// - Returns: the hash at that sequence.
@@ -190,7 +212,8 @@ public final class LogWriter: Sendable {
     ///
     /// - Parameter folder: exists, and is the same folder on the bank's machine.
     /// - Throws: `LogError.refused(.storage…)` with the file system's reason, `.timeout`, or what ended the log.
-    public func checkpoint(_ sequence: SequenceNumber, into folder: String, timeout: Duration) throws -> LogCheckpoint {
+    public func checkpoint(_ sequence: SequenceNumber, into folder: String, timeout: Duration?) throws -> LogCheckpoint
+    {
         guard let checkpoint = try control(.checkpoint(sequence, folder: folder), sequence, timeout) else {
             throw LogError.notOpen("the bank answered a checkpoint without one")
         }
@@ -199,12 +222,12 @@ public final class LogWriter: Sendable {
 
     /// Says that the checkpoint of `sequence` is whole (its manifest is durable): the bank may drop what only older
     /// ones need.
-    public func retain(from sequence: SequenceNumber, timeout: Duration) throws {
+    public func retain(from sequence: SequenceNumber, timeout: Duration?) throws {
         _ = try control(.retain(sequence), sequence, timeout)
     }
 
     private func control(
-        _ control: LogWriterCore.Control, _ sequence: SequenceNumber, _ timeout: Duration
+        _ control: LogWriterCore.Control, _ sequence: SequenceNumber, _ timeout: Duration?
     ) throws -> LogCheckpoint? {
         let token = try mailbox.locked { state in
             try state.check()

@@ -73,8 +73,14 @@ struct LogWriterCore {
     private var sentThrough = SequenceNumber(0)
     private var lastSign = Duration.zero
     private let settings: LogSettings
+    private let rank: Int
+    private let ranks: Int
 
-    init(settings: LogSettings) { self.settings = settings }
+    init(settings: LogSettings, rank: Int = 0, ranks: Int = 1) {
+        self.settings = settings
+        self.rank = rank
+        self.ranks = ranks
+    }
 
     /// When `tick` is next due; nil while nothing is awaited.
     var nextDeadline: Duration? { isAwaiting ? lastSign + settings.heartbeat : nil }
@@ -147,7 +153,8 @@ struct LogWriterCore {
         requests += 1
         phase = .opening(request: requests)
         sentThrough = acknowledged
-        send(.open, LogOpen(request: requests, sequence: acknowledged), &actions)
+        send(
+            .open, LogOpen(request: requests, sequence: acknowledged, rank: rank, ranks: ranks), &actions)
     }
 
     /// One control is under way at a time; a checkpoint waits until its record is durable.

@@ -22,19 +22,21 @@ public final class PoolConsumer: Sendable {
     /// Binds at once; workers may come before or after.
     ///
     /// - Parameters:
+    ///   - others: further addresses of the same pool, TCP for workers on other hosts.
     ///   - fingerprint: what a worker must say of its kernels; nil accepts any.
     ///   - strictFingerprint: false lets workers with another fingerprint in.
     ///   - onEvent: for log and journal; called on the pool's thread, so it must neither block nor call `close`.
     /// - Throws: `WireError.socket` where the endpoint cannot be bound.
     public init(
-        endpoint: Endpoint, as sender: Sender, epoch: Epoch, context: Context, settings: PoolSettings = PoolSettings(),
-        fingerprint: String? = nil, strictFingerprint: Bool = true,
+        endpoint: Endpoint, alsoAt others: [Endpoint] = [], as sender: Sender, epoch: Epoch, context: Context,
+        settings: PoolSettings = PoolSettings(), fingerprint: String? = nil, strictFingerprint: Bool = true,
         onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws {
         MessageMemory.keepFreedPages()
         let socket = try Socket(.router, context: context, maxMessageBytes: settings.limits.largestFrame)
         try socket.bind(endpoint)
         boundEndpoint = try socket.boundEndpoint()
+        for other in others { try socket.bind(other) }
         limits = settings.limits
         let core = PoolConsumerCore(
             as: sender, epoch: epoch, settings: settings, fingerprint: fingerprint,

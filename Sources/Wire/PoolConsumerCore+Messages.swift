@@ -143,6 +143,8 @@ extension PoolConsumerCore {
         guard ready.credit >= 1, ready.credit <= PoolConsumerCore.creditLimit else {
             throw WireError.malformed("credit \(ready.credit); 1 to \(PoolConsumerCore.creditLimit) are possible")
         }
+        let generation = ready.generation ?? .first
+        guard generation >= .first else { throw WireError.malformed("generation \(generation)") }
         if superseded.contains(header.incarnation) {
             return refuse(
                 peer, header, .superseded, now, yours: header.incarnation.rawValue, ours: "a later start",
@@ -178,15 +180,15 @@ extension PoolConsumerCore {
             supersede(loss.incarnation)
         }
         var worker = Worker(
-            peer: peer, name: header.sender, incarnation: header.incarnation, credit: ready.credit,
-            session: ready.session, lastHeard: now,
+            peer: peer, name: header.sender, incarnation: header.incarnation, generation: generation,
+            credit: ready.credit, session: ready.session, lastHeard: now,
             nextIncoming: Self.following(header.sequence))
         silenceCheck = min(silenceCheck, now + settings.silence)
         worker.lossExpected = expectedLosses.contains(header.sender)
         if header.epoch == epoch { worker.executing = distinct(ready.executing) }
         workers[peer] = worker
         roster.append(peer)
-        actions.append(.report(.joined(worker: header.sender, credit: ready.credit)))
+        actions.append(.report(.joined(worker: header.sender, credit: ready.credit, generation: generation)))
         welcome(peer)
         if drained.contains(header.incarnation) { askToLeave(peer) }
     }

@@ -1,44 +1,66 @@
 // Who gets which ticket, and what becomes of a lost worker's.
 extension PoolConsumerCore {
-    /// Gives waiting tickets to workers with free credit, the oldest first; a suspect gets a worker of its own.
+    /// Gives waiting tickets to workers of their generation with free credit, the oldest first; a suspect gets a worker
+    /// of its own.
     mutating func dispatch() {
         guard failure == nil else { return }
-        if !suspects.isEmpty { dispatchSuspects() }
-        while !again.isEmpty || !fresh.isEmpty {
-            guard let peer = workers.leastLoaded else { return }
-            give(again.isEmpty ? fresh.removeFirst() : again.removeFirst(), to: peer)
+        for index in lines.indices { dispatch(index) }
+        // The last one stays, empty or not: most pools never have another.
+        if lines.count > 1 { lines.removeAll { $0.count == 0 } }
+    }
+
+    private mutating func dispatch(_ index: Int) {
+        let generation = lines[index].generation
+        if !lines[index].suspects.isEmpty { dispatchSuspects(index) }
+        while !lines[index].again.isEmpty || !lines[index].fresh.isEmpty {
+            guard let peer = workers.leastLoaded(of: generation) else {
+                return
+            }
+            let isAgain = !lines[index].again.isEmpty
+            give(isAgain ? lines[index].again.removeFirst() : lines[index].fresh.removeFirst(), to: peer)
         }
     }
 
     /// A suspect goes to a worker that has nothing else; where all are busy, one of them gets nothing new until it
     /// is idle. The reservation stays with that worker, or a steady load would move it from one to the next for ever.
-    private mutating func dispatchSuspects() {
-        for peer in roster {
+    private mutating func dispatchSuspects(_ index: Int) {
+        let generation = lines[index].generation
+        let suspects = lines[index].suspects
+        for peer in roster where workers[peer]!.generation == generation {
             if let id = workers[peer]!.reservedFor, !suspects.contains(id) { workers[peer]!.reservedFor = nil }
         }
         for id in suspects {
             let reserved = roster.first { workers[$0]!.reservedFor == id }
-            guard let peer = reserved ?? leastLoaded(where: \.isOpen) else { continue }
+            guard let peer = reserved ?? leastLoaded(of: generation, where: \.isOpen) else { continue }
             guard workers[peer]!.isIdle else {
                 workers[peer]!.reservedFor = id
                 continue
             }
-            suspects.removeAll { $0 == id }
+            lines[index].suspects.removeAll { $0 == id }
             workers[peer]!.reservedFor = nil
             workers[peer]!.isolated = id
             give(id, to: peer)
         }
     }
 
-    private func leastLoaded(where accepts: (Worker) -> Bool) -> PeerID? {
+    private func leastLoaded(of generation: Generation, where accepts: (Worker) -> Bool) -> PeerID? {
         var best: (peer: PeerID, load: Int)?
         for peer in roster {
             let worker = workers[peer]!
             let load = worker.held.count
-            guard load < best?.load ?? .max, accepts(worker) else { continue }
+            guard load < best?.load ?? .max, worker.generation == generation, accepts(worker) else { continue }
             best = (peer, load)
         }
         return best?.peer
+    }
+
+    /// The index of a generation's line, which is begun where there is none.
+    mutating func line(of generation: Generation) -> Int {
+        let place = lines.firstIndex { $0.generation >= generation } ?? lines.endIndex
+        if place == lines.endIndex || lines[place].generation != generation {
+            lines.insert(Line(generation: generation), at: place)
+        }
+        return place
     }
 
     private mutating func give(_ id: TicketID, to peer: PeerID) {
@@ -53,19 +75,23 @@ extension PoolConsumerCore {
     /// Puts a ticket that nobody has any more back in line.
     mutating func putBack(_ id: TicketID) {
         guard let entry = entries[id] else { return }
+        let index = line(of: entry.ticket.generation)
         if entry.blames.isEmpty {
-            again.insertSorted(id)
+            lines[index].again.insertSorted(id)
         } else {
-            suspects.insertSorted(id)
+            lines[index].suspects.insertSorted(id)
         }
         counts.reissued += 1
     }
 
     /// Takes a ticket out of the line, because its outcome is there.
     mutating func withdraw(_ id: TicketID) {
-        again.removeAll { $0 == id }
-        if !suspects.isEmpty {
-            suspects.removeAll { $0 == id }
+        guard let generation = entries[id]?.ticket.generation,
+            let index = lines.firstIndex(where: { $0.generation == generation })
+        else { return }
+        lines[index].again.removeAll { $0 == id }
+        if !lines[index].suspects.isEmpty {
+            lines[index].suspects.removeAll { $0 == id }
             for peer in roster where workers[peer]!.reservedFor == id { workers[peer]!.reservedFor = nil }
         }
     }
@@ -113,9 +139,10 @@ extension PoolConsumerCore {
         for id in loss.blamed where isUnanswered(id) {
             entries[id]!.blames.removeAll { $0.worker == name && $0.incarnation == incarnation }
             actions.append(.report(.absolved(ticket: id, worker: name)))
-            if entries[id]!.blames.isEmpty, suspects.contains(id) {
+            let index = line(of: entries[id]!.ticket.generation)
+            if entries[id]!.blames.isEmpty, lines[index].suspects.contains(id) {
                 withdraw(id)
-                again.insertSorted(id)
+                lines[index].again.insertSorted(id)
             }
         }
     }

@@ -5,7 +5,7 @@ import Foundation
 /// The consumer's side of a pool as a value: which worker gets which ticket, what a message means, when a worker
 /// counts as lost. No sockets, no clock; `PoolConsumer` is the shell that has both.
 ///
-/// The idea: a ticket stands in exactly one place. It waits (`fresh`, `again`, `suspects`), a worker has it (`held`),
+/// The idea: a ticket stands in exactly one place. It waits (in its generation's line), a worker has it (`held`),
 /// or its result is there and waits for its turn (`entries` with an outcome). A lost worker's tickets go back to
 /// waiting; whichever result comes first is used, as all are byte-equal. Messages between consumer and worker are
 /// numbered, so a lost one shows as a gap and the worker then joins anew: nothing is waited for in vain.
@@ -40,6 +40,7 @@ public struct PoolConsumerCore: Sendable {
     /// A ticket as it travels: its frames beside the header, built once.
     public struct IssuedTicket: Sendable {
         public let id: TicketID
+        let generation: Generation
         let body: SharedBytes
         let tensors: [WireTensor]
         let declared: [Header.Tensor]
@@ -47,6 +48,7 @@ public struct PoolConsumerCore: Sendable {
         /// - Throws: `PoolError.ticketTooLarge` where a worker would refuse it.
         public init(_ ticket: Ticket, limits: MessageLimits) throws {
             id = ticket.id
+            generation = ticket.generation
             do {
                 try limits.check(body: ticket.body.count, tensors: ticket.tensors)
             } catch {
@@ -82,6 +84,8 @@ public struct PoolConsumerCore: Sendable {
         let peer: PeerID
         let name: String
         let incarnation: Incarnation
+        /// Whose tickets it executes.
+        let generation: Generation
         var credit: Int
         var session: Int
         var lastHeard: Instant
@@ -104,6 +108,19 @@ public struct PoolConsumerCore: Sendable {
         var isOpen: Bool { !draining && isolated == nil && reservedFor == nil }
     }
 
+    /// The tickets of one generation that wait for a worker of it. A generation without workers holds up no other.
+    struct Line {
+        let generation: Generation
+        /// Tickets no worker ever had, ascending.
+        var fresh: Deque<TicketID> = []
+        /// Tickets that came back, ascending; all older than `fresh`.
+        var again: [TicketID] = []
+        /// Tickets that came back because a worker died of them, ascending; each is executed alone.
+        var suspects: [TicketID] = []
+
+        var count: Int { fresh.count + again.count + suspects.count }
+    }
+
     let sender: Sender
     let settings: PoolSettings
     let fingerprint: String?
@@ -113,12 +130,8 @@ public struct PoolConsumerCore: Sendable {
     var entries: [TicketID: Entry] = [:]
     /// Tickets not yet handed on, ascending.
     var order: Deque<TicketID> = []
-    /// Tickets no worker ever had, ascending.
-    var fresh: Deque<TicketID> = []
-    /// Tickets that came back, ascending; all older than `fresh`.
-    var again: [TicketID] = []
-    /// Tickets that came back because a worker died of them, ascending; each is executed alone.
-    var suspects: [TicketID] = []
+    /// What waits, by generation, ascending: one, or two around a swap's step.
+    var lines: [Line] = []
     var highestIssued: TicketID?
     var failure: PoolFailure?
 
@@ -188,9 +201,9 @@ public struct PoolConsumerCore: Sendable {
             let worker = workers[peer]!
             return PoolStatistics.Worker(
                 name: worker.name, credit: worker.credit, held: worker.held.count, executing: worker.executing,
-                draining: worker.draining)
+                draining: worker.draining, generation: worker.generation)
         }
-        now.queued = fresh.count + again.count + suspects.count
+        now.queued = lines.reduce(0) { $0 + $1.count }
         now.inFlight = now.workers.reduce(0) { $0 + $1.held }
         now.frames = guardian.counts
         return now
@@ -203,7 +216,7 @@ public struct PoolConsumerCore: Sendable {
         highestIssued = ticket.id
         entries[ticket.id] = Entry(ticket: ticket)
         order.append(ticket.id)
-        fresh.append(ticket.id)
+        lines[line(of: ticket.generation)].fresh.append(ticket.id)
         counts.issued += 1
     }
 
@@ -212,9 +225,7 @@ public struct PoolConsumerCore: Sendable {
         epoch = newer
         entries.removeAll(keepingCapacity: true)
         order.removeAll(keepingCapacity: true)
-        fresh.removeAll(keepingCapacity: true)
-        again.removeAll()
-        suspects.removeAll()
+        lines.removeAll(keepingCapacity: true)
         latestLosses.removeAll()
         highestIssued = nil
         failure = nil

@@ -24,7 +24,7 @@ public enum PoolLossCause: String, Sendable, Equatable {
 
 /// Something that happened in a pool, for the log or the journal; its description is one line.
 public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
-    case joined(worker: String, credit: Int)
+    case joined(worker: String, credit: Int, generation: Generation = .first)
     case lost(worker: String, cause: PoolLossCause, reissued: Int)
     /// A worker died while it executed the ticket; `isolated` counts the deaths with nothing but this ticket.
     case blamed(ticket: TicketID, worker: String, isolated: Int)
@@ -46,7 +46,8 @@ public enum PoolEvent: Sendable, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .joined(let worker, let credit): "\(worker) joined with credit \(credit)"
+        case .joined(let worker, let credit, let generation):
+            "\(worker) joined with credit \(credit)" + (generation > .first ? " for generation \(generation)" : "")
         case .lost(let worker, let cause, let reissued):
             "lost \(worker): \(cause.rawValue); \(reissued) tickets go to others"
         case .blamed(let ticket, let worker, let isolated):

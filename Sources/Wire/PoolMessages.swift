@@ -20,6 +20,8 @@ public enum PoolBody {
         public var executing: [TicketID]
         /// Versions and hash of its kernels; nil where the run does not ask.
         public var fingerprint: String?
+        /// Which generation's tickets it executes; nil, and no key, is the first.
+        public var generation: Generation? = nil
         /// Counts the worker's attempts to join this consumer, from 1.
         public var session: Int
     }

@@ -24,11 +24,16 @@ public struct Ticket: Sendable {
     /// JSON; what it says is the stage's matter.
     public var body: Data
     public var tensors: [WireTensor]
+    /// Whose workers may execute it. The consumer's matter: a worker only ever gets tickets of its own.
+    public var generation: Generation
 
-    public init(id: TicketID, body: Data = Data("{}".utf8), tensors: [WireTensor] = []) {
+    public init(
+        id: TicketID, body: Data = Data("{}".utf8), tensors: [WireTensor] = [], generation: Generation = .first
+    ) {
         self.id = id
         self.body = body
         self.tensors = tensors
+        self.generation = generation
     }
 }
 
@@ -133,6 +138,7 @@ public struct PoolStatistics: Sendable, Equatable {
         public var held: Int
         public var executing: [TicketID]
         public var draining: Bool
+        public var generation = Generation.first
     }
 
     public var epoch = Epoch(0)
@@ -162,6 +168,11 @@ public struct PoolStatistics: Sendable, Equatable {
 
     /// Credit of all workers together.
     public var credit: Int { workers.reduce(0) { $0 + $1.credit } }
+
+    /// The workers that take a generation's tickets.
+    public func workers(of generation: Generation) -> [Worker] {
+        workers.filter { $0.generation == generation && !$0.draining }
+    }
 
     public init() {}
 }

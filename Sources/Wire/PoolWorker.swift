@@ -56,6 +56,7 @@ public final class PoolWorker: Sendable {
     private let settings: PoolSettings
     private let sender: Sender
     private let fingerprint: String?
+    private let generation: Generation
     private let credit: Int
     private let consumers: [Endpoint]
     private let sockets: [Socket]
@@ -65,18 +66,21 @@ public final class PoolWorker: Sendable {
     ///
     /// - Parameters:
     ///   - fingerprint: what this worker says of its kernels; consumers that ask refuse another one than the run's.
+    ///   - generation: whose tickets it executes.
     ///   - credit: how many tickets it holds per consumer, the executing ones included. One more than the threads
     ///     keeps them busy while results travel.
     ///   - onEvent: for the log; called on the worker's own thread, so it must not block.
     /// - Throws: `WireError.socket` for an endpoint that cannot be.
     public init(
-        consumers: [Endpoint], as sender: Sender, fingerprint: String? = nil, credit: Int, context: Context,
-        settings: PoolSettings = PoolSettings(), onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
+        consumers: [Endpoint], as sender: Sender, fingerprint: String? = nil, generation: Generation = .first,
+        credit: Int, context: Context, settings: PoolSettings = PoolSettings(),
+        onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws {
         precondition(!consumers.isEmpty, "a worker needs a consumer")
         self.consumers = consumers
         self.sender = sender
         self.fingerprint = fingerprint
+        self.generation = generation
         self.credit = credit
         self.settings = settings
         self.onEvent = onEvent
@@ -128,8 +132,8 @@ public final class PoolWorker: Sendable {
     private func begin(executors: Int) {
         precondition(mailbox.begin(), "a worker runs once")
         let core = PoolWorkerCore(
-            as: sender, consumers: consumers.map(\.address), fingerprint: fingerprint, credit: credit,
-            executors: executors, settings: settings, now: .now())
+            as: sender, consumers: consumers.map(\.address), fingerprint: fingerprint, generation: generation,
+            credit: credit, executors: executors, settings: settings, now: .now())
         let runner = WorkerRunner(
             core: core, sockets: sockets, mailbox: mailbox, maxFrames: settings.limits.tensors + 2, onEvent: onEvent)
         let thread = Thread { runner.run() }
@@ -141,11 +145,13 @@ public final class PoolWorker: Sendable {
     private func work(_ execute: (Ticket, TicketContext) throws -> TicketOutput) {
         while let execution = mailbox.take() {
             let finish: PoolWorkerCore.Finish
+            let began = Instant.now()
             do {
                 finish = .output(try execute(execution.ticket, execution.context))
             } catch {
                 finish = .failed("\(error)")
             }
+            mailbox.wasBusy(Instant.now().since(began))
             mailbox.post(.finished(execution.id, finish))
         }
     }
@@ -167,6 +173,7 @@ private final class WorkerMailbox: Sendable {
         var ended = false
         var error: (any Error)?
         var statistics = PoolWorkerStatistics()
+        var busy = Duration.zero
     }
 
     let wakeup = Wakeup()
@@ -213,7 +220,15 @@ private final class WorkerMailbox: Sendable {
         }
     }
 
-    var statistics: PoolWorkerStatistics { monitor.withLock { $0.statistics } }
+    func wasBusy(_ time: Duration) { monitor.withLock { $0.busy += time } }
+
+    var statistics: PoolWorkerStatistics {
+        monitor.withLock { state in
+            var statistics = state.statistics
+            statistics.busy = state.busy
+            return statistics
+        }
+    }
 
     // MARK: The thread that owns the sockets
 

@@ -75,6 +75,7 @@ public struct PoolWorkerCore: Sendable {
     let sender: Sender
     let settings: PoolSettings
     let fingerprint: String?
+    let generation: Generation
     let credit: Int
     let executors: Int
     var links: [Link]
@@ -90,13 +91,15 @@ public struct PoolWorkerCore: Sendable {
     ///   - consumers: how many, and what to call them before they say their names.
     ///   - credit: how many tickets to hold per consumer, the executing ones included; at least 1.
     ///   - executors: how many tickets can be executed at the same time.
+    ///   - generation: whose tickets it executes.
     public init(
-        as sender: Sender, consumers: [String], fingerprint: String? = nil, credit: Int, executors: Int = 1,
-        settings: PoolSettings, now: Instant
+        as sender: Sender, consumers: [String], fingerprint: String? = nil, generation: Generation = .first,
+        credit: Int, executors: Int = 1, settings: PoolSettings, now: Instant
     ) {
         self.sender = sender
         self.settings = settings
         self.fingerprint = fingerprint
+        self.generation = generation
         self.credit = max(1, credit)
         self.executors = max(1, executors)
         guardian = FrameGuard(limit: settings.badFrameLimit, reports: settings.badFrameReports)
@@ -225,7 +228,8 @@ public struct PoolWorkerCore: Sendable {
         links[index].nextHeartbeat = now + links[index].heartbeat
         guard !links[index].draining else { return }
         let ready = PoolBody.Ready(
-            credit: credit, executing: executing(for: index), fingerprint: fingerprint, session: links[index].session)
+            credit: credit, executing: executing(for: index), fingerprint: fingerprint,
+            generation: generation == .first ? nil : generation, session: links[index].session)
         send(.ready, to: index, body: PoolConsumerCore.json(ready))
     }
 
@@ -303,6 +307,8 @@ public struct PoolWorkerStatistics: Sendable, Equatable {
     public var stale = 0
     public var duplicates = 0
     public var badFrames = 0
+    /// Time spent executing, all threads together.
+    public var busy = Duration.zero
 
     public init() {}
 }

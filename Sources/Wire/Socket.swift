@@ -1,12 +1,15 @@
 import Basics
 import CZeroMQ
 import Foundation
+import Synchronization
 
 /// A ZeroMQ context: the I/O threads behind a process's sockets.
 ///
 /// `@unchecked Sendable`: libzmq contexts are thread-safe by its documentation.
 public final class Context: @unchecked Sendable {
     let handle: UnsafeMutableRawPointer
+    /// Who this process is on TCP.
+    let roles = Mutex(Roles())
 
     public init(ioThreads: Int = 1, maxSockets: Int = 1024) {
         handle = zmq_ctx_new()
@@ -15,32 +18,10 @@ public final class Context: @unchecked Sendable {
     }
 
     /// Waits until all sockets are closed and their lingering messages sent.
-    deinit { zmq_ctx_term(handle) }
-}
-
-/// Where a socket binds or connects: `ipc://PATH` or `tcp://HOST:PORT`.
-public struct Endpoint: Codable, Hashable, Sendable, CustomStringConvertible {
-    public let address: String
-
-    /// - Throws: `WireError.endpoint` for another transport or a path beyond what a unix socket can have.
-    public init(_ address: String) throws {
-        if address.hasPrefix("ipc://") {
-            // sockaddr_un holds 108 bytes with the terminating zero.
-            guard address.utf8.count - 6 <= 107 else {
-                throw WireError.endpoint(address, reason: "a unix socket's path has at most 107 bytes")
-            }
-        } else if !address.hasPrefix("tcp://") && !address.hasPrefix("inproc://") {
-            throw WireError.endpoint(address, reason: "expected ipc://PATH or tcp://HOST:PORT")
-        }
-        self.address = address
+    deinit {
+        roles.withLock { $0.handler }?.stop()
+        zmq_ctx_term(handle)
     }
-
-    public init(from decoder: Decoder) throws { try self.init(decoder.singleValueContainer().decode(String.self)) }
-    public func encode(to encoder: Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(address)
-    }
-    public var description: String { address }
 }
 
 /// A ZeroMQ socket. It belongs to one thread at a time: nobody else uses or closes it.
@@ -60,9 +41,14 @@ public final class Socket: @unchecked Sendable {
 
     let handle: UnsafeMutableRawPointer
     /// A context waits for its sockets when it goes, so it must go after them.
-    private let context: Context
+    private let context: Context?
+    let roles: Context.Roles
     private var isOpen = true
     private var endpoint = "(unbound)"
+    /// Only where TCP peers have keys: who stands behind each routing id.
+    private var peerKeys: PeerKeys?
+    /// The key behind the message that `receive` returned last; nil for a peer on this machine.
+    public private(set) var sendersKey: CurveKey?
     private let hasLargeBuffers: Bool
 
     /// - Parameters:
@@ -72,9 +58,19 @@ public final class Socket: @unchecked Sendable {
     ///   - onlyWhileConnected: a DEALER's messages are not kept for a peer that is not there (`send` says `.full`).
     ///   - largeBuffers: asks the kernel for more room per `ipc://` connection than it gives by itself.
     /// - Throws: `WireError.socket` or, for an unusable identity, `WireError.malformed`.
-    public init(
+    public convenience init(
         _ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int = 1 << 30,
         onlyWhileConnected: Bool = false, largeBuffers: Bool = true
+    ) throws {
+        try self.init(
+            kind, context: context, identity: identity, maxMessageBytes: maxMessageBytes,
+            onlyWhileConnected: onlyWhileConnected, largeBuffers: largeBuffers, keepsContext: true)
+    }
+
+    /// - Parameter keepsContext: false where the context sees to it that the socket is closed before it goes.
+    init(
+        _ kind: Kind, context: Context, identity: String? = nil, maxMessageBytes: Int,
+        onlyWhileConnected: Bool = false, largeBuffers: Bool = true, keepsContext: Bool
     ) throws {
         if let identity, !(1...255).contains(identity.utf8.count) || identity.utf8.contains(0) {
             throw WireError.malformed("'\(identity)' cannot be a routing id: it takes 1 to 255 bytes, none of them 0")
@@ -83,7 +79,8 @@ public final class Socket: @unchecked Sendable {
             throw WireError.socket(operation: "open", endpoint: "\(kind) socket", reason: Socket.reason())
         }
         self.handle = handle
-        self.context = context
+        self.context = keepsContext ? context : nil
+        roles = context.roles.withLock { $0 }
         hasLargeBuffers = largeBuffers
         // Flow is by credit, so a DEALER's queue has no high-water mark. A ROUTER's has one that no honest peer comes to
         // (twice the largest credit): who asks and asks and never reads must not fill the memory; it counts as gone.
@@ -120,7 +117,14 @@ public final class Socket: @unchecked Sendable {
         withUnsafeBytes(of: value) { _ = zmq_setsockopt(handle, option, $0.baseAddress, $0.count) }
     }
 
-    private func set(_ option: Int32, _ value: Int) { set(option, Int32(value)) }
+    func set(_ option: Int32, _ value: Int) { set(option, Int32(value)) }
+
+    /// - Throws: `WireError.socket` where libzmq does not take it: security must not fail unseen.
+    func secure(_ option: Int32, _ text: String) throws {
+        guard text.withCString({ zmq_setsockopt(handle, option, $0, strlen($0)) }) == 0 else {
+            throw WireError.socket(operation: "secure", endpoint: endpoint, reason: Socket.reason())
+        }
+    }
 
     /// How long unsent messages may hold up closing, milliseconds; -1 is for ever, 0 drops them.
     public var linger: Int = 1000 { didSet { set(ZMQ_LINGER, linger) } }
@@ -133,16 +137,23 @@ public final class Socket: @unchecked Sendable {
         set(ZMQ_RCVBUF, 1 << 20)
     }
 
+    /// - Precondition: of a socket with keys, TCP addresses are bound last: libzmq cannot take security off again.
+    /// - Throws: `WireError.endpoint` for TCP that others can reach where the context has no keys, `WireError.socket`.
     public func bind(_ endpoint: Endpoint) throws {
+        precondition(endpoint.isTCP || peerKeys == nil, "\(endpoint) is bound after TCP")
         self.endpoint = endpoint.address
+        try prepareBinding(endpoint)
+        if endpoint.isTCP, roles.server != nil, peerKeys == nil { peerKeys = PeerKeys() }
         prepareBuffers(for: endpoint)
         guard zmq_bind(handle, endpoint.address) == 0 else {
             throw WireError.socket(operation: "bind", endpoint: endpoint.address, reason: Socket.reason())
         }
     }
 
+    /// - Throws: `WireError.endpoint` for TCP beyond this machine where the context has no keys, `WireError.socket`.
     public func connect(_ endpoint: Endpoint) throws {
         self.endpoint = endpoint.address
+        try prepareConnecting(endpoint)
         prepareBuffers(for: endpoint)
         guard zmq_connect(handle, endpoint.address) == 0 else {
             throw WireError.socket(operation: "connect to", endpoint: endpoint.address, reason: Socket.reason())
@@ -171,6 +182,11 @@ public final class Socket: @unchecked Sendable {
     /// stays alive until libzmq has sent it.
     @discardableResult
     public func send(_ frames: [SharedBytes]) throws -> SendOutcome {
+        if let peerKeys, let server = roles.server, let peer = frames.first,
+            !peerKeys.mayAnswer(peer.data, allowed: server.allowed)
+        {
+            return .unreachable
+        }
         for (index, frame) in frames.enumerated() {
             let more = index + 1 < frames.count ? ZMQ_SNDMORE : 0
             var message = Socket.message(frame)
@@ -193,6 +209,31 @@ public final class Socket: @unchecked Sendable {
     /// - Parameter maxFrames: of a message with more, the rest is thrown away and one frame more than `maxFrames` is
     ///   returned, so that it can be told from a good one.
     public func receive(maxFrames: Int = 128) throws -> [SharedBytes]? {
+        var key: CurveKey?
+        // What must not be heard is as if it had not come.
+        while let frames = try receiveUnchecked(maxFrames, &key) {
+            guard peerKeys != nil else { return frames }
+            guard isHeard(frames[0].data, key) else { continue }
+            sendersKey = key
+            return frames
+        }
+        return nil
+    }
+
+    /// Whether a message under a routing id is for us to use; says why not.
+    private func isHeard(_ peer: Data, _ key: CurveKey?) -> Bool {
+        guard let server = roles.server else { return true }
+        switch peerKeys?.hear(peer, key: key, allowed: server.allowed) {
+        case .admitted, nil: return true
+        case .revoked: server.note("dropped a message of the revoked key \(key?.text ?? "")")
+        case .taken:
+            server.note("dropped a message under another's routing id" + (key.map { " by the key \($0)" } ?? ""))
+        }
+        return false
+    }
+
+    /// - Parameter key: set to the sender's, nil for one without.
+    private func receiveUnchecked(_ maxFrames: Int, _ key: inout CurveKey?) throws -> [SharedBytes]? {
         var frames: [SharedBytes] = []
         while true {
             let message = UnsafeMutablePointer<zmq_msg_t>.allocate(capacity: 1)
@@ -206,6 +247,10 @@ public final class Socket: @unchecked Sendable {
                 throw WireError.socket(operation: "receive on", endpoint: endpoint, reason: Socket.reason(error))
             }
             let more = zmq_msg_more(message) != 0
+            // What stands with the frame behind the routing id; libzmq leaves the routing id's own frame without.
+            if peerKeys != nil, frames.count == 1 {
+                key = zmq_msg_gets(message, "User-Id").map { CurveKey(trusted: String(cString: $0)) }
+            }
             let holder = MessageHolder(message)
             let frame = SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close()
             }

@@ -10,6 +10,8 @@ public enum WireError: Error, Equatable, CustomStringConvertible, Sendable {
     case missingTensor(String, message: String)
     case socket(operation: String, endpoint: String, reason: String)
     case endpoint(String, reason: String)
+    /// What should be a key is none, or cannot be made.
+    case key(String)
 
     public var description: String {
         switch self {
@@ -23,6 +25,7 @@ public enum WireError: Error, Equatable, CustomStringConvertible, Sendable {
         case .missingTensor(let name, let message): "message '\(message)' lacks tensor '\(name)'"
         case .socket(let operation, let endpoint, let reason): "cannot \(operation) \(endpoint): \(reason)"
         case .endpoint(let text, let reason): "endpoint '\(text)': \(reason)"
+        case .key(let why): why
         }
     }
 }

@@ -9,10 +9,16 @@ struct WorkerTable: Sendable {
     private var workers: [Worker?] = []
     /// Places without a worker.
     private var free: [Int] = []
-    private var queue = WorkerQueue()
+    /// Those that may get a ticket, by generation; most pools have one. What is empty stays.
+    private var queues: [(generation: Generation, queue: WorkerQueue)] = []
+    /// In which of `queues` each place stands.
+    private var lines: [Int?] = []
 
-    /// The open worker with free credit that holds fewest tickets.
-    var leastLoaded: PeerID? { queue.first.flatMap { workers[$0]?.peer } }
+    /// The open worker of a generation, with free credit, that holds fewest tickets.
+    func leastLoaded(of generation: Generation) -> PeerID? {
+        guard let line = queues.firstIndex(where: { $0.generation == generation }) else { return nil }
+        return queues[line].queue.first.flatMap { workers[$0]?.peer }
+    }
 
     subscript(peer: PeerID) -> Worker? {
         _read {
@@ -33,19 +39,39 @@ struct WorkerTable: Sendable {
 
     private mutating func takePlace(for peer: PeerID) -> Int {
         let place = free.popLast() ?? workers.count
-        if place == workers.count { workers.append(nil) }
+        if place == workers.count {
+            workers.append(nil)
+            lines.append(nil)
+        }
         places[peer] = place
         return place
     }
 
     private mutating func settle(_ place: Int, _ peer: PeerID) {
         // Looked at in place: this runs with every message, and a copy of a worker counts references.
-        guard workers[place] != nil else {
+        guard let generation = workers[place]?.generation else {
             places[peer] = nil
             free.append(place)
-            return queue.set(place, load: nil)
+            return enter(place, nil, load: nil)
         }
         let held = workers[place]!.held.count
-        queue.set(place, load: workers[place]!.isOpen && held < workers[place]!.credit ? held : nil)
+        enter(place, generation, load: workers[place]!.isOpen && held < workers[place]!.credit ? held : nil)
+    }
+
+    private mutating func enter(_ place: Int, _ generation: Generation?, load: Int?) {
+        if let line = lines[place], queues[line].generation != generation {
+            queues[line].queue.set(place, load: nil)
+            lines[place] = nil
+        }
+        guard let generation else { return }
+        let line: Int
+        if let known = lines[place] ?? queues.firstIndex(where: { $0.generation == generation }) {
+            line = known
+        } else {
+            line = queues.count
+            queues.append((generation, WorkerQueue()))
+        }
+        lines[place] = line
+        queues[line].queue.set(place, load: load)
     }
 }

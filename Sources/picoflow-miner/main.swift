@@ -1,4 +1,4 @@
 import MinerStage
 import StageKit
 
-StageMain.run(.miner, fingerprint: MinerStage.fingerprint, MinerStage.run)
+StageMain.run(.miner, fingerprint: { try MinerStage.fingerprint() }, { try MinerStage.run($0) })

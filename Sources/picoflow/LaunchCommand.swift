@@ -14,6 +14,7 @@ struct LaunchCommand: ParsableCommand {
             picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml
             picoflow launch --resume runs/quick-pico-1
 
+            Processes that die are started again; --resume takes over the stages of a launch that was killed.
             Ctrl-C stops after the step in hand, with a checkpoint; a second Ctrl-C stops at once.
             The exit code is 0 for a run that finished or was stopped, and 1 for one that failed.
             """)
@@ -41,6 +42,10 @@ struct LaunchCommand: ParsableCommand {
     @Flag(help: "Let a resumed run compute with another number of threads, which changes the last bits of the weights.")
     var allowDifferentThreads = false
 
+    @Flag(
+        help: "Let a resumed run compute with another number of replicas, which changes the last bits of the weights.")
+    var allowDifferentRanks = false
+
     @Flag(help: "Print warnings, errors and the result only.")
     var quiet = false
 
@@ -48,7 +53,7 @@ struct LaunchCommand: ParsableCommand {
         if resume != nil {
             guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
                 throw ValidationError(
-                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet and --allow-different-threads only."
+                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet, --allow-different-threads and --allow-different-ranks only."
                 )
             }
         } else {
@@ -64,7 +69,10 @@ struct LaunchCommand: ParsableCommand {
         let display = self.display()
         display.log(
             .info,
-            "run \(launch.directory.path)" + (launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
+            "run \(launch.directory.path)"
+                + (launch.takesOver
+                    ? ", its stages live and are taken over"
+                    : launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
         switch outcome {
@@ -89,7 +97,8 @@ struct LaunchCommand: ParsableCommand {
 
     /// Reads and checks everything before anything is written or started.
     private func prepare(_ environment: SupervisorRunner.Environment) throws -> (Launch, DatasetSummary) {
-        let options = Launch.Options(allowsDifferentThreads: allowDifferentThreads)
+        let options = Launch.Options(
+            allowsDifferentThreads: allowDifferentThreads, allowsDifferentRanks: allowDifferentRanks)
         if let resume {
             let launch = try Launch.resume(resume, replicas: stage.replicas, options: options, environment: environment)
             return (launch, try DatasetSummary(opening: launch.recipe.dataset))
@@ -98,7 +107,8 @@ struct LaunchCommand: ParsableCommand {
             throw UserError("give a topology and --recipe")
         }
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
-        let topology = try Topology.resolve(path: topologyPath, replicas: stage.replicas, recipe: recipe)
+        let topology = try Topology.resolve(
+            path: topologyPath, replicas: stage.replicas, recipe: recipe, programs: .ofThisProcess())
         let dataset = try DatasetSummary(opening: recipe.dataset)
         let directory =
             directory ?? "runs/"

@@ -37,8 +37,10 @@ struct TopologyOptions: ParsableArguments {
 
     @OptionGroup var stage: StageOptions
 
-    /// - Parameter recipe: what will be trained, so that stages it needs are missed before anything starts.
-    func resolve(for recipe: Recipe?) throws -> Topology {
-        try Topology.resolve(path: path, replicas: stage.replicas, recipe: recipe)
+    /// - Parameters:
+    ///   - recipe: what will be trained, so that stages it needs are missed before anything starts.
+    ///   - programs: where third-party programs are looked up; nil looks up none.
+    func resolve(for recipe: Recipe?, programs: ThirdPartyPrograms? = .ofThisProcess()) throws -> Topology {
+        try Topology.resolve(path: path, replicas: stage.replicas, recipe: recipe, programs: programs)
     }
 }

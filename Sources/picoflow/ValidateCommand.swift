@@ -1,20 +1,33 @@
 import ArgumentParser
 import Configuration
 
-/// `picoflow validate TOPOLOGY --recipe RECIPE`: would this launch? Checks both files and prints what they come to.
+/// `picoflow validate TOPOLOGY [--recipe RECIPE]`: would this launch? Checks the files and prints what they come to.
 struct ValidateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "validate",
-        abstract: "Check a topology and a recipe without starting anything.")
+        abstract: "Check a topology and a recipe without starting anything.",
+        discussion: """
+            What is wrong is said with file and line: keys, values, who is wired to whom, and the programs of third-party
+            stages, which are looked up from here. Without --recipe the topology alone is checked.
+            """)
 
     @OptionGroup var topology: TopologyOptions
-    @OptionGroup var recipe: RecipeOptions
+
+    @Option(
+        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+    var recipe: String?
+
+    @OptionGroup var set: OverrideOptions
+
+    func validate() throws {
+        guard recipe != nil || set.overrides.isEmpty else { throw ValidationError("--set goes with --recipe.") }
+    }
 
     func run() throws {
-        let recipe = try recipe.resolve()
+        let recipe = try recipe.map { try Recipe.resolve(path: $0, overrides: set.overrides) }
         let topology = try topology.resolve(for: recipe)
         print(try topology.yaml(), terminator: "")
-        let started = topology.stages(for: recipe).map { "\($0.replicas) \($0.name)" }
+        let started = (recipe.map(topology.stages(for:)) ?? topology.stages).map { "\($0.replicas) \($0.name)" }
         print("# valid; starts \(started.joined(separator: ", "))")
     }
 }

@@ -2,6 +2,9 @@ import Testing
 
 @testable import Configuration
 
+/// As an error lists them.
+private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(separator: ", ")
+
 @Suite struct RecipeErrorTests {
     @Test func unknownKeysNameFileLineAndNearestKey() {
         #expect(
@@ -48,12 +51,41 @@ import Testing
         ("dataset.root", "[a, b]", "text, not [a, b]"),
         ("contrast.pixelQueue", "long", "an integer, or null, not 'long'"),
         ("sampler.strategy", "hardst", "one of random, hardest, semi-hard, not 'hardst'; did you mean 'hardest'?"),
-        ("model.backbone", "vgg", "one of mobilenetv2, not 'vgg'"),
+        ("model.backbone", "vgg", "one of \(backbones), not 'vgg'"),
         ("schedule", "5", "a mapping of keys to values, not '5'"),
         ("schedule", "", "a mapping of keys to values, not nothing"),
     ])
     func illTypedValues(key: String, value: String, expected: String) {
         #expect(recipeMessage(minimal, "\(key)=\(value)") == "--set \(key)=\(value): '\(key)' must be \(expected)")
+    }
+
+    @Test func transformersNameTheBackbonesThatTheyStandOn() {
+        #expect(
+            recipeMessage(minimal, "model.head=segmenter")
+                == "--set model.head=segmenter: 'model.backbone' must be vitt16 or vits16 or vitb16 or vitl16 under "
+                + "'model.head' segmenter, not 'mobilenetv2'")
+        #expect(
+            recipeMessage(minimal, "model={head: segformer, backbone: vitt16}").contains(
+                "'model.backbone' must be mitb0 or mitb1 or "))
+        #expect(recipeMessage(minimal, "model={head: segformer, backbone: mitb5, width: 0.5}").isEmpty)
+    }
+
+    @Test func headsNameTheBackbonesThatTheyStandOn() {
+        #expect(
+            recipeMessage(minimal, "model.head=ocrnet")
+                == "--set model.head=ocrnet: 'model.backbone' must be hrnetv2w18 or hrnetv2w48 under 'model.head' ocrnet, "
+                + "not 'mobilenetv2'")
+        #expect(
+            recipeMessage(minimal, "model.backbone=hrnetv2w48").hasPrefix(
+                "--set model.backbone=hrnetv2w48: 'model.backbone' must be mobilenetv1 or mobilenetv2 or "))
+        #expect(
+            recipeMessage(minimal, "model.auxiliary=true")
+                == "--set model.auxiliary=true: 'model.auxiliary' must be false here: it is for 'model.head' deeplabv3 on "
+                + "mobilenetv3 or resnet18 or resnet34 or resnet50 or resnet101")
+        #expect(
+            recipeMessage(minimal, "model={head: ocrnet, backbone: hrnetv2w18, auxiliary: true}").hasSuffix("its own"))
+        #expect(recipeMessage(minimal, "model={head: hrnet, backbone: hrnetv2w18, width: 0.5}").isEmpty)
+        #expect(recipeMessage(minimal, "model={backbone: resnet18, auxiliary: true}").isEmpty)
     }
 
     @Test(arguments: [

@@ -10,7 +10,9 @@ private let otherValues: [String: String] = [
     "augmentation.crop": "[240, 320]", "augmentation.scale": "[0.75, 1.25]", "augmentation.flip": "0",
     "augmentation.brightness": "0.25", "augmentation.contrast": "1", "augmentation.saturation": "0.125",
     "augmentation.hue": "0.5",
+    "model.backbone": "resnet50", "model.width": "0.5", "model.auxiliary": "true",
     "model.outputStride": "8", "model.atrousRates": "[6, 12, 18]", "model.embedding": "64", "model.dropout": "0.1",
+    "model.dropPath": "0.2",
     "model.pretrained": "weights/m.safetensors",
     "contrast.enabled": "false", "contrast.lambda": "0", "contrast.temperature": "0.07", "contrast.anchors": "100",
     "contrast.hardAnchors": "0", "contrast.pixelsPerImage": "5", "contrast.pixelQueue": "10000",
@@ -26,11 +28,11 @@ private let otherValues: [String: String] = [
     "determinism": "relaxed",
 ]
 
-/// Keys that have one value only so far.
-private let onlyValues = ["model.backbone": "mobilenetv2", "model.head": "deeplabv3"]
+/// Keys whose other values need another one to change too; tests of combinations have them.
+private let onlyValues = ["model.head": "deeplabv3"]
 
 /// What a setting needs beside it to make a valid recipe.
-private let companions = ["dataset.kind": "dataset.description=d.yaml"]
+private let companions = ["dataset.kind": "dataset.description=d.yaml", "model.auxiliary": "model.backbone=resnet50"]
 
 @Suite struct RecipeKeysTests {
     @Test func defaultsAreThePapers() {

@@ -149,10 +149,16 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.augmentation.contrast = unit()
     recipe.augmentation.saturation = unit()
     recipe.augmentation.hue = unit() / 2
+    recipe.model.head = any(ModelSettings.Head.self)
+    recipe.model.backbone = recipe.model.head.backbones[random.below(recipe.model.head.backbones.count)]
+    recipe.model.width = unit() + 0.05
+    recipe.model.auxiliary = random.below(2) == 0
+    if recipe.model.auxiliaryMismatch != nil { recipe.model.auxiliary = false }
     recipe.model.outputStride = [8, 16][random.below(2)]
     recipe.model.atrousRates = (0...random.below(5)).map { _ in 1 + random.below(1024) }
     recipe.model.embedding = count()
-    recipe.model.dropout = unit()
+    recipe.model.dropout = optional(unit())
+    recipe.model.dropPath = optional(unit())
     recipe.model.pretrained = optional(text())
     recipe.contrast.enabled = random.below(2) == 0
     recipe.contrast.lambda = unit() * 1e10

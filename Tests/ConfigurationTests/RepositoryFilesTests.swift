@@ -35,6 +35,33 @@ import Testing
         #expect(texts.contains { $0.contains("../\(tail)\n") })
     }
 
+    @Test func thereAreTopologiesForEachPlace() {
+        let names = yamlFiles(below: "Pipelines").map { String($0.dropFirst((repositoryRoot + "/Pipelines/").count)) }
+        #expect(
+            names == [
+                "cluster.yaml", "laptop.yaml", "local.yaml", "multi-gpu.yaml", "third-party-miner.yaml",
+                "two-hosts.yaml",
+                "with-cutout.yaml",
+            ])
+    }
+
+    /// Somebody in the repository's folder can launch them as their comments say: third-party programs are there too.
+    @Test(arguments: yamlFiles(below: "Pipelines"))
+    func topologyIsCommentedAndItsProgramsAreThere(path: String) throws {
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(text.hasPrefix("# "))
+        #expect(text.split(separator: "\n").filter { $0.contains("#") }.count >= 5)
+        let path = (path as NSString).standardizingPath
+        let programs = ThirdPartyPrograms(
+            folder: repositoryRoot, searchPath: ProcessInfo.processInfo.environment["PATH"] ?? "")
+        let topology = try Topology.resolve(path: path, programs: programs)
+        for stage in topology.stages {
+            for word in stage.exec ?? [] where word.hasSuffix(".py") {
+                #expect(word.hasPrefix(repositoryRoot + "/tools"))
+            }
+        }
+    }
+
     @Test func localTopologyHasTwoLoaders() throws {
         let topology = try Topology.resolve(path: repositoryRoot + "/Pipelines/local.yaml")
         #expect(

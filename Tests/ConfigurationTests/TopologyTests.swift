@@ -55,7 +55,10 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "--stage laoder=3: t.yaml has no stage 'laoder'; did you mean 'loader'?")
         #expect(message { try resolve(local, "loader") } == "--stage loader: NAME=COUNT was expected")
         #expect(message { try resolve(local, "loader=many") } == "--stage loader=many: NAME=COUNT was expected")
-        #expect(message { try resolve(local, "loader=0") } == "--stage loader=0: a stage needs at least one replica")
+        #expect(
+            message { try resolve(local, "loader=0") }
+                == "--stage loader=0: stage 'loader' needs at least one replica, or 'supervisor.listen' so that others can join"
+        )
         #expect(
             message { try resolve(local, "bank=2") }
                 == "--stage bank=2: stage 'bank' is of kind bank and runs once, not 2 times")
@@ -120,7 +123,8 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "t.yaml:2: unknown key 'stages.loader.replica'; did you mean 'stages.loader.replicas'?")
         #expect(
             trouble("replicas: 2", "replicas: 0")
-                == "t.yaml:2: 'stages.loader.replicas' must be between 1 and 65535, not '0'")
+                == "t.yaml:2: stage 'loader' needs at least one replica, or 'supervisor.listen' so that others can join"
+        )
         #expect(
             trouble("replicas: 2", "device: gpu")
                 == "t.yaml:2: 'stages.loader.device' must be 'cpu', 'cuda:N' or a list of these, one per replica, not 'gpu'"
@@ -131,6 +135,38 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         #expect(
             trouble("bank:", "bank: {replicas: 2}")
                 == "t.yaml:4: stage 'bank' is of kind bank and runs once, not 2 times")
+    }
+
+    @Test func computeMayBeSeveralRanksThatShareABatchEvenly() throws {
+        var recipe = Recipe()
+        recipe.schedule.batch = 6
+        let ranks = local.replacingOccurrences(of: "memory: bank}\n  bank", with: "memory: bank, replicas: 3}\n  bank")
+        let topology = try resolve(ranks, recipe: recipe)
+        #expect(topology.stage(of: .compute)?.replicas == 3)
+        #expect(topology.withThreads(processors: 8).stage(of: .compute)?.threads == 2, "they share one machine")
+        #expect(
+            message { try resolve(ranks, "compute=4", recipe: recipe) }
+                == "--stage compute=4: stage 'compute' has 4 replicas, among which the recipe's schedule.batch 6 cannot be shared out evenly; 1, 2, 3, 6 would do"
+        )
+    }
+
+    @Test func ranksOnSeveralHostsMeetAtAnAddress() throws {
+        func compute(_ place: String) throws -> Topology {
+            try resolve(
+                local.replacingOccurrences(
+                    of: "memory: bank}\n  bank", with: "memory: bank, replicas: 2, rendezvous: \(place)}\n  bank"))
+        }
+        let topology = try compute("'tcp://node1:29500'")
+        #expect(topology.stage(of: .compute)?.rendezvous == "tcp://node1:29500")
+        #expect(topology.withThreads(processors: 8).stage(of: .compute)?.threads == 8, "each has its own machine")
+        #expect(try resolve(topology.yaml()) == topology)
+        for bad in ["node1", "'tcp://node1'", "'tcp://:1'", "'tcp://a:0'", "'tcp://a:b'"] {
+            let told = message { _ = try compute(bad) }
+            #expect(told.contains("'stages.compute.rendezvous' must be tcp://HOST:PORT"), "\(told)")
+        }
+        #expect(
+            trouble("bank:", "bank: {rendezvous: 'tcp://a:1'}")
+                == "t.yaml:4: stage 'bank' is of kind bank and has no 'rendezvous'; compute's ranks meet there")
     }
 
     @Test func settingsAreChecked() {
@@ -190,5 +226,22 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         let yaml = try topology.yaml()
         #expect(try resolve(yaml) == topology, "\(yaml)")
         #expect(try JSONDecoder().decode(Topology.self, from: JSONEncoder().encode(topology)) == topology)
+    }
+
+    @Test func aRunThatListensMayWaitForOthersToBringItsWorkers() throws {
+        let text = local.replacingOccurrences(of: "loader: {replicas: 2}", with: "loader: {replicas: 0}")
+        let listening = text + "\nsupervisor: {listen: \"tcp://*:5810\", keys: /keys}\n"
+        let topology = try Topology.resolve(yaml: listening, path: "t.yaml")
+        #expect(topology.stage(named: "loader")?.replicas == 0)
+        #expect(topology.supervisor.listen == "tcp://*:5810" && topology.supervisor.keys == "/keys")
+        #expect(try Topology.resolve(yaml: topology.yaml(), path: "again") == topology)
+        #expect(
+            message { try resolve(listening, "evaluator=0") }
+                == "--stage evaluator=0: stage 'evaluator' needs at least one replica")
+        for bad in ["5810", "tcp://:5810", "tcp://*:0", "tcp://*:65001", "tcp://*", "ipc:///x:1"] {
+            #expect(
+                message { try resolve(text + "\nsupervisor: {listen: \"\(bad)\"}\n") }.contains(
+                    "'supervisor.listen' must be tcp://HOST:PORT with a port from 1 to 65000"), "\(bad)")
+        }
     }
 }

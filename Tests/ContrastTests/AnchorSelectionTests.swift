@@ -126,6 +126,8 @@ import Testing
                     firstImage: images.lowerBound)
             }
             #expect(AnchorSelection.merge(ranks, settings: small) == whole)
+            #expect(
+                try ranks.map { try AnchorSelection.Candidates.decode(AnchorSelection.Candidates.encode($0)) } == ranks)
             ranks.reverse()
             #expect(AnchorSelection.merge(ranks, settings: small) == whole)
         }
@@ -162,6 +164,23 @@ import Testing
         // 10 of 30 remaining, of which 10 are mispredicted: hypergeometric, mean 10/3, variance 10 * 1/3 * 2/3 * 20/29.
         let deviation = (Double(rounds) * 10 * 2 / 9 * 20 / 29).squareRoot()
         #expect(abs(Double(extraHard) - Double(rounds) * 10 / 3) < 5 * deviation, "seed \(seed)")
+    }
+
+    @Test func anotherRanksCandidatesAreCheckedWhenRead() throws {
+        let found = try AnchorSelection.candidates(
+            labels: LabelGrid(images: 1, height: 2, width: 2, values: [0, 1, 1, 2]), predictions: [0, 0, 1, 1],
+            settings: settings(3, 2), seed: 1, step: 1)
+        let words = AnchorSelection.Candidates.encode(found)
+        #expect(try AnchorSelection.Candidates.decode(words) == found)
+        #expect(try AnchorSelection.Candidates.decode([]).isEmpty)
+        for count in [1, 3, 4, words.count - 1] {
+            #expect(throws: ContrastError.self) { try AnchorSelection.Candidates.decode(Array(words.prefix(count))) }
+        }
+        for (place, value) in [(0, 256), (0, -1), (3, -1), (3, 1 << 40)] as [(Int, Int64)] {
+            var changed = words
+            changed[place] = value
+            #expect(throws: ContrastError.self) { try AnchorSelection.Candidates.decode(changed) }
+        }
     }
 
     @Test func predictionsOfAnotherSizeAreRefused() throws {

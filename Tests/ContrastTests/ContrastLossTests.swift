@@ -63,7 +63,7 @@ private enum ParityKit {
     static let folder =
         ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"]
         ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/parity").path
+        .appendingPathComponent("ModelsTests/Parity").path
     static let file = folder + "/contrast_loss.json"
     static var isThere: Bool { FileManager.default.fileExists(atPath: file) }
 

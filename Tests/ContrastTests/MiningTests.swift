@@ -219,6 +219,34 @@ private func expectMatches(_ output: MiningOutput, _ reference: ReferenceMining.
         }
     }
 
+    /// Ranks send the anchors of their own images each; whoever is in a ticket with it, an anchor's samples are the same.
+    @Test(arguments: strategies) func anAnchorsSamplesDoNotDependOnItsTicket(strategy: SamplerSettings.Strategy) throws
+    {
+        let memory = try signMemory([(30, 8), (40, 5), (20, 9)], dimension: 16, seed: 3)
+        let anchors = signRows(6, dimension: 16, flips: 0.4, seed: 3, index: 999)
+        let keys = [3, 17, 18, 40, 41, 90]
+        func mine(_ chosen: [Int]) throws -> MiningOutput {
+            var ticket = input(
+                1, anchors: chosen.flatMap { anchors[$0 * 16..<($0 + 1) * 16] }, dimension: 16,
+                sampler: samplerSettings(strategy, positives: 5, negatives: 7, pool: 0.4),
+                synthesis: synthesisSettings(true, hardest: 6, pairs: 5, anchorMixes: 4))
+            ticket.keys = chosen.map { keys[$0] }
+            return try Miner().mine(ticket, memory: memory)
+        }
+        let whole = try mine([0, 1, 2, 3, 4, 5])
+        let parts = try [[0, 3], [1], [2, 4, 5]].map { (rows: $0, output: try mine($0)) }
+        // Similarities of signs are exact, whatever they are computed with.
+        for (rows, output) in parts {
+            for (place, row) in rows.enumerated() {
+                #expect(output.gradient[place * 16..<(place + 1) * 16] == whole.gradient[row * 16..<(row + 1) * 16])
+            }
+        }
+        #expect(abs(parts.reduce(0) { $0 + $1.output.lossSum } - whole.lossSum) < 1e-9)
+        var wrong = input(1, anchors: anchors, dimension: 16, sampler: samplerSettings(strategy))
+        wrong.keys = [1]
+        #expect(throws: ContrastError.shape("1 keys for 6 anchors")) { try Miner().mine(wrong, memory: memory) }
+    }
+
     /// dL/d(anchor) as a free vector, by central differences of the loss over the very samples that were drawn.
     @Test(arguments: [false, true]) func gradientEqualsFiniteDifferences(synthesis: Bool) throws {
         let memory = try clusteredMemory([(30, 5), (40, 5), (20, 5)], dimension: 12, seed: 7, spread: 2)

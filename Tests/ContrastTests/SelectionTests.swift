@@ -99,7 +99,7 @@ import Testing
             let stride = Similarities.stride(entries)
             var result = [Float](repeating: .nan, count: 16 * stride)
             withExtendedLifetime(memory) {
-                Similarities.compute(
+                BLASProduct().compute(
                     anchors: anchors, count: 16, dimension: dimension, candidates: candidates, into: &result, threads: 1
                 )
             }

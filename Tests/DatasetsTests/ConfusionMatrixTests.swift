@@ -85,7 +85,9 @@ import Testing
     }
 
     private static let path =
-        (ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"] ?? shared("parity")) + "/miou.json"
+        (ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"]
+            ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("ModelsTests/Parity").path) + "/miou.json"
 
     @Test(
         .enabled(

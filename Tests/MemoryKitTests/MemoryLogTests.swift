@@ -34,6 +34,29 @@ import Wire
             regionImages: (0..<regions).map { _ in Int32(random.below(6)) }, rows: rows)
     }
 
+    /// Ranks have stretches of a mini-batch's images, so a record's pixels and regions are stretches too.
+    @Test func ranksPartsJoinToTheRecordOfTheWholeMiniBatch() throws {
+        for step in 1...20 as ClosedRange<UInt64> {
+            let whole = record(step)
+            let (pixels, regions) = (whole.pixelClasses.count, whole.regionClasses.count)
+            let parts = (0..<3).map { rank -> MemoryRecord in
+                let p = pixels * rank / 3..<pixels * (rank + 1) / 3
+                let r = regions * rank / 3..<regions * (rank + 1) / 3
+                return MemoryRecord(
+                    step: step, images: rank == 1 ? whole.images : [], dimension: 4,
+                    pixelClasses: Array(whole.pixelClasses[p]), regionClasses: Array(whole.regionClasses[r]),
+                    regionImages: Array(whole.regionImages[r]),
+                    rows: Array(whole.rows[p.lowerBound * 4..<p.upperBound * 4])
+                        + Array(whole.rows[(pixels + r.lowerBound) * 4..<(pixels + r.upperBound) * 4]))
+            }
+            let joined = try MemoryReducer(shape: shape).join(
+                parts.map { try $0.encode() }, at: SequenceNumber(step))
+            #expect(try joined.digest() == whole.encode().digest(), "step \(step)")
+        }
+        let other = try [record(1), record(2)].map { try $0.encode() }
+        #expect(throws: WireError.self) { try MemoryReducer(shape: shape).join(other, at: SequenceNumber(1)) }
+    }
+
     private func contents(_ memory: Memory) -> [[Float]] {
         var all: [[Float]] = []
         for c in 0..<3 {

@@ -4,6 +4,9 @@ import Foundation
 struct ParityCase: Decodable {
     struct Reference: Decodable {
         var package: String?
+        /// Where it is no package: a repository and its branch.
+        var project: String?
+        var branch: String?
         var entry: String?
     }
     struct Input: Decodable {
@@ -62,10 +65,16 @@ struct ParityCase: Decodable {
     var arguments: [String: JSONValue]
     var input: Input
     var state: [StateEntry]
+    /// Buffers that keep what the network computes for them.
+    var keptBuffers: [String]?
+    /// How many norms there are by kind and constants, as "BatchNorm eps=1e-05 momentum=0.1".
+    var normLayers: [String: Int]?
     var outputs: [String: Summary]
     var taps: [String: Summary]?
     var train: Training?
     var trainFrozen: Training?
+    /// Of the outputs, for networks that classify masks.
+    var loss: MaskLoss?
 }
 
 /// A value of a case's `arguments`, whatever its type.
@@ -107,15 +116,26 @@ enum JSONValue: Decodable, Equatable {
     var string: String? {
         if case .string(let text) = self { text } else { nil }
     }
+
+    var bool: Bool? {
+        if case .bool(let flag) = self { flag } else { nil }
+    }
+
+    var number: Double? {
+        if case .number(let number) = self { number } else { nil }
+    }
+
+    var object: [String: JSONValue]? {
+        if case .object(let object) = self { object } else { nil }
+    }
 }
 
 /// The folder with the cases, and what is in it.
 enum ParityFolder {
-    /// `PICOFLOW_PARITY_DIR`, or `shared/parity` beside the package's folder.
+    /// `PICOFLOW_PARITY_DIR`, or the copy of the kit beside this file.
     static var path: String {
-        if let given = ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"] { return given }
-        return URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/parity").path
+        ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"]
+            ?? URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Parity").path
     }
 
     /// Names of the cases, sorted; nil where the folder is missing.

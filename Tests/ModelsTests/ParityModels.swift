@@ -19,17 +19,14 @@ struct ParityModel {
 /// another network.
 enum ParityModels {
     /// The kit's advice: 1e-4 for everything with MobileNetV2, whose ReLU6 and linear bottlenecks amplify rounding.
-    private static let mobileNetV2Tolerance = 1e-4
+    static let mobileNetV2Tolerance = 1e-4
+    /// The kit's advice for all others.
+    static let tolerance = 2e-5
 
     static func make(_ parity: ParityCase) throws -> ParityModel? {
         let arguments = Arguments(parity.arguments)
         let model: ParityModel?
         switch (parity.reference.package, parity.reference.entry) {
-        case ("timm", "mobilenetv2_100"):
-            model = try mobileNetV2(
-                arguments, classes: "num_classes", names: [],
-                taps: ["conv_stem": .stem, "blocks": .stage(6)].merging(
-                    (0..<7).map { ("blocks.\($0)", .stage($0)) }, uniquingKeysWith: { $1 }))
         case ("torchvision", "models.mobilenet_v2"):
             model = try mobileNetV2(
                 arguments, classes: "num_classes", names: MobileNetV2.torchvisionNames,
@@ -37,26 +34,30 @@ enum ParityModels {
                     "features.1": .stage(0), "features.3": .stage(1), "features.6": .stage(2), "features.10": .stage(3),
                     "features.13": .stage(4), "features.16": .stage(5), "features.17": .stage(6), "features.18": .head,
                 ])
-        case ("timm", "mobilenetv2_100 (features_only) + torchvision DeepLabHead"):
-            model = try deepLabV3(arguments, training: parity.train != nil)
         default:
-            return nil
+            model = try transformers(parity, arguments) ?? convolutional(parity, arguments)
         }
         return arguments.allUsed ? model : nil
     }
 
-    private enum MobileNetTap {
+    static let timmMobileNetV2Taps: [String: MobileNetTap] =
+        ["conv_stem": .stem, "blocks": .stage(6)].merging(
+            (0..<7).map { ("blocks.\($0)", .stage($0)) }, uniquingKeysWith: { $1 })
+
+    enum MobileNetTap {
         case stem, head
         case stage(Int)
     }
 
-    private static func mobileNetV2(
-        _ arguments: Arguments, classes: String, names: [(ours: String, theirs: String)], taps: [String: MobileNetTap]
+    static func mobileNetV2(
+        _ arguments: Arguments, width: Double = 1, classes: String, names: [(ours: String, theirs: String)],
+        taps: [String: MobileNetTap]
     ) throws -> ParityModel? {
         guard arguments.isFalsy("pretrained"), arguments.isFalsy("weights"), let classes = arguments.int(classes) else {
             return nil
         }
-        let network = try MobileNetV2(outputStride: arguments.int("output_stride") ?? 32, classes: classes)
+        let network = try MobileNetV2(
+            width: width, outputStride: arguments.int("output_stride") ?? 32, classes: classes)
         return ParityModel(
             module: network,
             publishedName: { name in
@@ -80,32 +81,10 @@ enum ParityModels {
                 return tapped
             })
     }
-
-    private static func deepLabV3(_ arguments: Arguments, training: Bool) throws -> ParityModel? {
-        guard arguments.string("backbone") == "mobilenetv2_100", let stride = arguments.int("output_stride"),
-            let classes = arguments.int("num_classes"), let rates = arguments.ints("atrous_rates")
-        else { return nil }
-        let network = try DeepLabV3(
-            backbone: MobileNetV2(outputStride: stride), classes: classes, rates: rates,
-            dropout: training ? 0 : 0.5)
-        return ParityModel(
-            module: network, publishedName: { $0 }, tolerance: mobileNetV2Tolerance,
-            run: { x, tapping in
-                let features = try network.features(x)
-                let scores = try network.scores(features).main
-                var found = ["out": try network.resized(scores, to: Size2D(x.size(2), x.size(3)))]
-                if tapping {
-                    found["backbone[0]"] = features[0]
-                    found["classifier.0"] = try network.classifier.pyramid(features[0])
-                    found["classifier"] = scores
-                }
-                return found
-            })
-    }
 }
 
 /// Reads a case's arguments and remembers which were read.
-private final class Arguments {
+final class Arguments {
     private let values: [String: JSONValue]
     private var used: Set<String> = []
 
@@ -116,6 +95,9 @@ private final class Arguments {
     func int(_ key: String) -> Int? { take(key)?.int }
     func ints(_ key: String) -> [Int]? { take(key)?.ints }
     func string(_ key: String) -> String? { take(key)?.string }
+    func number(_ key: String) -> Double? { take(key)?.number }
+    func bool(_ key: String) -> Bool? { take(key)?.bool }
+    func object(_ key: String) -> [String: JSONValue]? { take(key)?.object }
     /// Missing, null or false: a switch for weights that nobody has here.
     func isFalsy(_ key: String) -> Bool { [nil, .null, .bool(false)].contains(take(key)) }
 

@@ -14,6 +14,7 @@ import Testing
         let data = try ParityFolder.data(name)
         if name == "fill" { return try checkFill(data) }
         if let suite = Self.elsewhere[name] { return print("parity \(name): not a network; see \(suite)") }
+        if name == "maskformer_loss" { return try checkMaskFormerLoss(data) }
         guard try ParityFolder.decode(Kind.self, from: data).state != nil else {
             return print("parity \(name): not a network; no implementation yet")
         }

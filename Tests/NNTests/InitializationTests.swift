@@ -75,3 +75,20 @@ private func moments(_ tensor: Tensor) throws -> (mean: Double, deviation: Doubl
     // A standard normal cut at ±1 has deviation 0.5396.
     #expect(abs(mean) < 0.06 && abs(deviation - 2 * 0.5396) < 0.03)
 }
+
+@Test func convolutionRulesLeaveAllElseToPyTorch() throws {
+    for (rule, expected) in [
+        (InitializationRule.fanOutConvolutions, (2.0 / 576).squareRoot()),
+        (.normalConvolutions(deviation: 0.001), 0.001),
+    ] {
+        let net = Sequential(try Conv2d(16, 64, kernel: 3), try Linear(144, 200), try BatchNorm2d(8))
+        try net.initialize(seed: 3, rule)
+        let weight = try moments(net.stateDict()["0.weight"]!)
+        #expect(abs(weight.deviation / expected - 1) < 0.05 && weight.largest > 3 * expected)
+        let bias = try moments(net.stateDict()["0.bias"]!).largest
+        #expect(bias <= 1.0 / 12 && bias > 0.8 / 12)
+        let linear = try moments(net.stateDict()["1.weight"]!).largest
+        #expect(linear <= 1.0 / 12 && linear > 0.98 / 12)
+        #expect(try net.stateDict()["2.weight"]!.eq(1).all())
+    }
+}

@@ -130,3 +130,42 @@ private func image() throws -> Tensor {
 @Test func convolutionRefusesGroupsThatDoNotDivide() throws {
     #expect(throws: TensorError.self) { try Conv2d(6, 4, kernel: 1, groups: 4) }
 }
+
+/// A part whose names a published file keeps at the top, and one whose layers it numbers there.
+private final class Flat: Module {
+    @Child("") var stem: Stem
+    @Child("") var layers: [Module & Layer]
+    @Child var head: Linear
+
+    final class Stem: Module {
+        @Child("conv1") var conv: Conv2d
+        @Parameter("scale") var scale: Tensor
+        override init() {
+            super.init()
+            do {
+                conv = try Conv2d(1, 1, kernel: 1, bias: false)
+                scale = try Tensor.ones([1])
+            } catch { preconditionFailure("\(error)") }
+        }
+    }
+
+    override init() {
+        super.init()
+        do {
+            stem = Stem()
+            layers = [try Linear(1, 1, bias: false), try Sequential(Linear(1, 1, bias: false))]
+            head = try Linear(1, 1, bias: false)
+        } catch { preconditionFailure("\(error)") }
+    }
+}
+
+@Test func emptyKeysAddNoLevelToTheNames() throws {
+    let network = Flat()
+    let names = ["scale", "conv1.weight", "0.weight", "1.0.weight", "head.weight"]
+    #expect(network.stateDict().names == names)
+    // The same one level below.
+    #expect(Sequential(named: []).children().isEmpty)
+    final class Outer: Module { @Child var inner = Flat() }
+    #expect(Outer().stateDict().names == names.map { "inner.\($0)" })
+    #expect(network.eval().namedModules().allSatisfy { !$0.module.isTraining })
+}

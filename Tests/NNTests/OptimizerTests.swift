@@ -28,7 +28,7 @@ private struct OptimCase: Decodable {
 /// The kit's file, or nil where the kit is not at hand.
 private let optimCase: OptimCase? = {
     let here = URL(fileURLWithPath: #filePath)
-    let beside = here.appendingPathComponent("../../../../shared/parity").standardized.path
+    let beside = here.appendingPathComponent("../../ModelsTests/Parity").standardized.path
     let folder = ProcessInfo.processInfo.environment["PICOFLOW_PARITY_DIR"] ?? beside
     guard let data = FileManager.default.contents(atPath: folder + "/optim.json") else { return nil }
     return try? JSONDecoder().decode(OptimCase.self, from: data)

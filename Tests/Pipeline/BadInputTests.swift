@@ -34,8 +34,9 @@ extension Pipeline {
                 "schedule.batch=1",
                 "'schedule.batch' must be between 2 and 65536 (batch normalisation cannot learn from one image), not '1'"
             ),
-            ("model.backbone=mobilnetv2", "must be one of mobilenetv2, not 'mobilnetv2'; did you mean 'mobilenetv2'?"),
-            ("model.head=deeplabv2", "must be one of deeplabv3, not 'deeplabv2'; did you mean 'deeplabv3'?"),
+            ("model.backbone=mobilnetv2", "not 'mobilnetv2'; did you mean 'mobilenetv2'?"),
+            ("model.head=deeplabv2", "not 'deeplabv2'; did you mean 'deeplabv3'?"),
+            ("model.head=ocrnet", "'model.backbone' must be hrnetv2w18 or hrnetv2w48 under 'model.head' ocrnet"),
             ("model.outputStride=7", "'model.outputStride' must be 8 or 16, not '7'"),
             ("augmentation.crop=[-48, 64]", "'augmentation.crop' must be two numbers"),
             ("sampler.strategy=semihard", "did you mean 'semi-hard'?"),
@@ -69,7 +70,7 @@ extension Pipeline {
 
         @Test(arguments: [
             ("laoder=2", "topology.yaml has no stage 'laoder'; did you mean 'loader'?"),
-            ("loader=0", "a stage needs at least one replica"),
+            ("loader=0", "stage 'loader' needs at least one replica"),
             ("loader=-1", "NAME=COUNT was expected"),
             ("loader", "NAME=COUNT was expected"),
             ("compute=2", "stage 'compute' is of kind compute and runs once, not 2 times"),

@@ -1,4 +1,6 @@
+import Basics
 import Foundation
+import StageKit
 import TestSupport
 import Testing
 
@@ -100,7 +102,14 @@ extension Pipeline {
             let disk = try SmallDisk(at: play.folder("disk"), mebibytes: 64)
             let run = disk.path + "/run"
             let full = try play.launch(run: run).wait()
-            expectFailure(full, "failed first: ", "No space left on device")
+            // Training goes on without those in between; the last one it cannot do without.
+            for step in [48, 72] {
+                #expect(
+                    full.errors.contains("warning: compute-1: no checkpoint of step \(step): cannot write \(run)/"),
+                    "\(full)")
+            }
+            expectFailure(full, "compute-1 failed first: ", "step-000080", "No space left on device")
+            #expect(play.metrics(run: run).count == Playground.iterations)
             #expect(play.stages().isEmpty)
             #expect(play.names(run + "/checkpoints") == ["step-000024"])
 
@@ -109,6 +118,27 @@ extension Pipeline {
             #expect(resumed.code == 0, "\(resumed)")
             #expect(resumed.errors.contains("going on from step 24"), "\(resumed)")
             #expect(try play.weights(run: run) == Reference.weights())
+        }
+
+        @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))
+        func metricsThatFindNoRoomAreWrittenLater() throws {
+            let folder = try TemporaryFolder("metrics")
+            let disk = try SmallDisk(at: folder("disk"), mebibytes: 1)
+            let path = disk.path + "/metrics.jsonl"
+            let metrics = try MetricsFile(path: path, continuingAfter: 0)
+            try metrics.append(StepMetrics(step: 1, lr: 1, ce: 1))
+            let filler = open(disk.path + "/filler", O_WRONLY | O_CREAT, 0o600)
+            defer { close(filler) }
+            let page = [UInt8](repeating: 1, count: 4096)
+            while write(filler, page, page.count) > 0 {}
+            #expect(errno == ENOSPC)
+            // More than what is left of the file's own page.
+            for step in 2...100 as ClosedRange<UInt64> { try metrics.append(StepMetrics(step: step, lr: 1, ce: 1)) }
+            #expect(throws: UserError.self) { try metrics.flush() }
+            #expect(try MetricsFile.read(path: path).count < 100)
+            ftruncate(filler, 0)
+            try metrics.append(StepMetrics(step: 101, lr: 1, ce: 1))
+            #expect(try MetricsFile.read(path: path).map(\.step) == Array(1...101))
         }
     }
 }

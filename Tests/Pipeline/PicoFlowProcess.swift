@@ -102,7 +102,7 @@ final class PicoFlowProcess {
     }
 
     /// Where the executables are: `PICOFLOW_BIN`, or beside the test bundle.
-    private static func executables() throws -> String {
+    static func executables() throws -> String {
         var candidates = [ProcessInfo.processInfo.environment["PICOFLOW_BIN"]].compactMap { $0 }
         candidates += CommandLine.arguments.map { ($0 as NSString).deletingLastPathComponent }
         candidates.append(Bundle.main.bundlePath)

@@ -103,8 +103,11 @@ final class Playground {
             func value(_ option: String) -> String? {
                 words.firstIndex(of: option).flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
             }
-            guard let control = value("--control"), control.hasPrefix("ipc://\(sockets)/"),
-                let stage = value("--stage"),
+            // Those of a host that joined are known by their key's file.
+            let isOurs =
+                value("--control")?.hasPrefix("ipc://\(sockets)/") == true
+                || value("--key")?.hasPrefix(folder.path + "/") == true
+            guard isOurs, let stage = value("--stage"),
                 let id = value("--id")
             else { continue }
             found["\(stage)-\(id)"] = pid

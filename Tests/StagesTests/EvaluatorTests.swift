@@ -18,7 +18,7 @@ import Wire
         let inputNormalization = InputNormalization(mean: [0, 0, 0], std: [1, 1, 1])
         let alignCorners = false
         let classes = 3
-        let embeddingFeature = (index: 0, channels: 3)
+        let pixelChannels = 3
         var projection: ProjectionHead?
         /// How far scores are shifted to the right, as only a network that sees a mirrored image differently does it.
         var shift = 0
@@ -28,7 +28,9 @@ import Wire
             sizes.append(Array(images.shape[2...]))
             return [try images.roll([shift], dims: [3])]
         }
-        func scores(_ features: [Tensor]) throws -> Scores { Scores(main: try features[0] * 4.0) }
+        func decode(_ features: [Tensor]) throws -> Decoded {
+            Decoded(scores: Scores(main: try features[0] * 4.0), pixels: features[0])
+        }
         func initializeWeights(seed: UInt64) throws {}
         func loadBackbone(_ weights: NamedTensors) throws {}
     }

@@ -45,38 +45,100 @@ import Wire
         return try Batch(samples, height: 32, width: 48)
     }
 
-    @Test func cutAtTheFeaturesChangesNoGradient() throws {
+    /// One leaf, two of which both losses read one each, and one that both heads and an auxiliary loss share.
+    static let models: [ModelSettings] = [
+        model(.mobilenetv2, .deeplabv3, 1), model(.resnet18, .deeplabv3, 0.25), model(.hrnetv2w18, .ocrnet, 0.25),
+    ]
+
+    static func model(_ backbone: ModelSettings.Backbone, _ head: ModelSettings.Head, _ width: Float) -> ModelSettings {
+        var model = recipe().model
+        (model.backbone, model.head, model.width) = (backbone, head, width)
+        model.auxiliary = backbone == .resnet18
+        return model
+    }
+
+    @Test(arguments: models) func cutAtTheFeaturesChangesNoGradient(_ model: ModelSettings) throws {
+        var recipe = Self.recipe()
+        recipe.model = model
         let batch = try Self.batch()
         let anchors = [0, 3, 4]
         let gradient = (0..<3 * 16).map { Float($0 % 5) / 10 - 0.2 }
 
-        let cut = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        let cut = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        try Torch.seed(1)  // the auxiliary heads' dropout
         let pass = try cut.forward(batch, learnsEmbedding: true)
         let loss = try cut.backwardFromScores(pass, batch: batch)
         try cut.backwardFromAnchors(pass, at: anchors, gradient)
         try cut.backwardThroughBackbone(pass)
 
-        let whole = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
+        let whole = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        try Torch.seed(1)
         let features = try whole.network.features(batch.input(whole.network.inputNormalization, device: .cpu))
-        let scores = try whole.network.scores(features).main
+        let scores = try whole.network.scores(features)
         let targets = try batch.targets(device: .cpu)
-        let ce = try whole.network.resized(scores, to: Size2D(32, 48)).crossEntropy(targets, ignoring: 255)
+        func crossEntropy(_ scores: Tensor) throws -> Tensor {
+            try whole.network.resized(scores, to: Size2D(32, 48)).crossEntropy(targets, ignoring: 255)
+        }
+        let ce = try crossEntropy(scores.main)
+        let auxiliary = try scores.auxiliary.map { try crossEntropy($0.scores) * 0.4 }
+        #expect(auxiliary.count == (model.backbone == .mobilenetv2 ? 0 : 1))
         let rows = try whole.network.embedding(features).permute([0, 2, 3, 1]).reshape([-1, 16])
         let picked = try rows.indexSelect(dim: 0, Tensor(anchors.map(Int64.init)))
         let pull = try (picked * Tensor(gradient, shape: [3, 16])).sum() * 0.5
-        try (ce + pull).backward()
+        try auxiliary.reduce(ce + pull) { try $0 + $1 }.backward()
 
         #expect(abs(loss - (try ce.item())) < 1e-5)
         // Rounding is judged against the whole gradient: some of its parts cancel to almost nothing.
         var difference = 0.0
         var total = 0.0
+        let parameters = cut.network.namedParameters()
         for (name, parameter) in whole.network.namedParameters() {
             let expected: [Float] = try #require(try parameter.grad).array()
-            let found: [Float] = try #require(try cut.network.namedParameters()[name]?.grad).array()
+            let found: [Float] = try #require(try parameters[name]?.grad).array()
             difference += zip(expected, found).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
             total += expected.reduce(0) { $0 + Double($1 * $1) }
         }
         #expect((difference / total).squareRoot() < 1e-5)
+    }
+
+    /// Heads that make the embedding's input themselves, and backbones that several tensors leave.
+    static let transformers: [(ModelSettings.Backbone, ModelSettings.Head)] = [
+        (.mitb0, .segformer), (.vitt16, .segmenter), (.swint, .maskformer), (.resnet50, .maskformer),
+    ]
+
+    @Test(arguments: transformers)
+    func cutAndOneBackwardPassAgree(_ backbone: ModelSettings.Backbone, _ head: ModelSettings.Head) throws {
+        var recipe = Self.recipe()
+        (recipe.model.backbone, recipe.model.head) = (backbone, head)
+        (recipe.model.width, recipe.model.dropPath) = (0.25, 0)
+        let batch = try Self.batch()
+        let anchors = [0, 3, 4]
+        let gradient = (0..<3 * 16).map { Float($0 % 5) / 10 - 0.2 }
+
+        let cut = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        let pass = try cut.forward(batch, learnsEmbedding: true)
+        let loss = try cut.backwardFromScores(pass, batch: batch)
+        try cut.backwardFromAnchors(pass, at: anchors, gradient)
+        try cut.backwardThroughBackbone(pass)
+
+        let whole = try Trainer(recipe: recipe, classes: 4, device: .cpu).network
+        let decoded = try whole.decode(whole.features(batch.input(whole.inputNormalization, device: .cpu)))
+        let targets = SegmentationTargets(labels: try batch.targets(device: .cpu), labelled: batch.labelled)
+        let expected = try whole.loss(decoded, targets)
+        let rows = try whole.embedding(of: decoded).permute([0, 2, 3, 1]).reshape([-1, 16])
+        let picked = try rows.indexSelect(dim: 0, Tensor(anchors.map(Int64.init)))
+        try (expected.total + (picked * Tensor(gradient, shape: [3, 16])).sum() * 0.5).backward()
+
+        #expect(abs(loss - (try expected.main.item())) < 1e-5 * loss)
+        var difference = 0.0
+        var total = 0.0
+        for (name, parameter) in whole.namedParameters() {
+            guard let gradient = try parameter.grad else { continue }
+            let found = try #require(try cut.network.namedParameters()[name]?.grad, "\(name)")
+            difference += try (found - gradient).square().sum().item()
+            total += try gradient.square().sum().item()
+        }
+        #expect(total > 0 && (difference / total).squareRoot() < 1e-5)
     }
 
     @Test func warmUpLeavesTheProjectionHeadAlone() throws {

@@ -86,6 +86,59 @@ import Wire
         #expect(words.suffix(2) == [.event(StageEvent(.note, "last words")), .bye(Bye(.stopped))])
     }
 
+    @Test func ordersOfASwapWaitForWhoeverListens() throws {
+        let (server, endpoint) = try server()
+        let link = link(endpoint)
+        let hello = try #require(try next(server))
+        let configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
+        try server.send(.configuration(configuration), to: hello.peer)
+        let proposal = SwapProposal(
+            generation: Generation(1), stage: "miner", atStep: 3, mining: MiningSettings(Recipe()), exec: ["m"],
+            change: "exec=m")
+        let orders: [SwapOrder] = [.prepare(proposal), .commit(Generation(1), step: 4), .cancel(Generation(2))]
+        try server.send(.command(Command(orders[0])), to: hello.peer)
+        try server.send(.command(Command(.expectLoss, worker: "x")), to: hello.peer)
+        let heard = Mutex<[SwapOrder]>([])
+        _ = try link.awaitConfiguration()
+        link.onSwap { order in heard.withLock { $0.append(order) } }
+        for order in orders.dropFirst() { try server.send(.command(Command(order)), to: hello.peer) }
+        #expect(waitUntil { heard.withLock { $0.count } == 3 })
+        #expect(heard.withLock { $0 } == orders)
+        link.end()
+    }
+
+    @Test func anotherSupervisorHearsHelloAndWhatTheOneBeforeMayHaveTakenWithIt() throws {
+        var (first, endpoint): (ControlServer?, Endpoint) = try server()
+        let link = link(endpoint)
+        let hello = try #require(try next(first!))
+        let configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
+        try first?.send(.configuration(configuration), to: hello.peer)
+        _ = try link.awaitConfiguration()
+        let newest = StageEvent(.checkpoint, "of step 2", step: 2, path: "/c2")
+        for event in [StageEvent(.checkpoint, "of step 1", step: 1, path: "/c1"), newest, StageEvent(.note, "so far")] {
+            link.send(.event, event)
+        }
+        #expect(try waitUntil { try first?.receive()?.message == .event(StageEvent(.note, "so far")) })
+        first = nil
+
+        let (second, _) = try server()
+        var heard: [ControlInbound] = []
+        _ = try waitUntil {
+            guard let received = try second.receive() else { return false }
+            if case .heartbeat = received.message {
+                try second.send(.heartbeat, to: received.peer)
+            } else {
+                heard.append(received.message)
+            }
+            return heard.count == 2
+        }
+        guard case .hello(let said)? = heard.first else { return #expect(Bool(false), "\(heard)") }
+        #expect(said.epoch == configuration.epoch && said.replica == .loader(1))
+        #expect(heard.dropFirst() == [.event(newest)])
+        link.send(.bye, Bye(.stopped))
+        link.end()
+    }
+
     @Test func refusedStageIsToldWhy() throws {
         let (server, endpoint) = try server()
         let link = link(endpoint)

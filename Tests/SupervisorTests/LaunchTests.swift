@@ -249,6 +249,21 @@ import Wire
             folder("run"), options: Launch.Options(allowsDifferentThreads: true), environment: environment())
     }
 
+    @Test func resumeWithOtherRanksIsRefusedUnlessAllowed() throws {
+        try makeRun()
+        let batch = try Recipe.resolve(path: folder("run") + "/recipe.yaml").schedule.batch
+        try #require(batch % 2 == 0)
+        #expect {
+            _ = try Launch.resume(folder("run"), replicas: ["compute=2"], environment: environment())
+        } throws: {
+            "\($0)".contains("compute has 2 replicas, but the run was trained with 1")
+                && "\($0)".contains("--allow-different-ranks")
+        }
+        _ = try Launch.resume(
+            folder("run"), replicas: ["compute=2"], options: Launch.Options(allowsDifferentRanks: true),
+            environment: environment())
+    }
+
     @Test func finishedRunIsOnlyEvaluatedAgain() throws {
         try makeRun(checkpoint: 10)
         let launch = try Launch.resume(folder("run"), environment: environment())

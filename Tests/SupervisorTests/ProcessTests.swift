@@ -84,6 +84,70 @@ import Wire
         #expect(waitUntil { !other.ends.isEmpty })
     }
 
+    @Test func processesOfADeadSupervisorAreWatchedAndSignalled() throws {
+        let exits = Exits()
+        let (parent, pid) = try spawn("sleep 100", exits)
+        let entry = try #require(parent.entries.first)
+        let adopted = Exits()
+        let table = ProcessTable { adopted.add($0) }
+        #expect(try table.adopt(entry))
+        #expect(table.entries == [entry])
+        table.signal(.loader(1), SIGKILL)
+        #expect(waitUntil { !adopted.ends.isEmpty })
+        #expect(adopted.ends == [.unknown], "how it ended only its parent is told")
+        #expect(table.entries.isEmpty)
+        #expect(waitUntil { exits.ends == [.signal(SIGKILL)] })
+        #expect(try !table.adopt(entry), "process \(pid) is gone")
+    }
+
+    @Test func anotherProcessWithTheSameIdIsNotTakenOver() throws {
+        let exits = Exits()
+        let (parent, _) = try spawn("sleep 100", exits)
+        var entry = try #require(parent.entries.first)
+        entry.started -= 1
+        let table = ProcessTable { _ in }
+        #expect(try !table.adopt(entry))
+        table.signal(.loader(1), SIGKILL)
+        #expect(exits.ends.isEmpty)
+        parent.signal(.loader(1), SIGKILL)
+        #expect(waitUntil { !exits.ends.isEmpty })
+    }
+
+    @Test func onlyTheSameProgramsOnTheSameRecipeAreTakenOver() throws {
+        let exits = Exits()
+        let (table, _) = try spawn("exec sleep 100", exits)
+        let control = try Endpoint("ipc:///tmp/x")
+        let here = ProcessInfo.processInfo.hostName
+        var record = ProcessRecord(
+            host: here, supervisor: 1, control: control.address, processes: table.entries, recipe: "abc")
+        var topology = FakeRun.topology(loaders: 1)
+        func canBe(_ record: ProcessRecord, recipe: String = "abc", _ control: Endpoint? = nil) throws -> Bool {
+            try record.canBeTakenOver(
+                recipe: recipe, topology: topology, control: control ?? Endpoint("ipc:///tmp/x"),
+                executables: folder.path)
+        }
+        #expect(
+            waitUntil {
+                (try? FileManager.default.destinationOfSymbolicLink(
+                    atPath: "/proc/\(table.entries[0].pid)/exe"))?.hasSuffix("sleep") == true
+            })
+        #expect(try !canBe(record), "no such program here")
+        try FileManager.default.createSymbolicLink(
+            atPath: folder("picoflow-loader"), withDestinationPath: "/proc/\(table.entries[0].pid)/exe")
+        #expect(try canBe(record))
+        #expect(try !canBe(record, recipe: "other"))
+        #expect(try !canBe(record, Endpoint("ipc:///tmp/y")))
+        try FileManager.default.removeItem(atPath: folder("picoflow-loader"))
+        topology.stages[0].exec = ["python3", "loader.py"]
+        #expect(try canBe(record), "what a command runs is the user's")
+        record.host = "elsewhere"
+        #expect(try !canBe(record))
+        table.signal(.loader(1), SIGKILL)
+        #expect(waitUntil { !exits.ends.isEmpty })
+        record.host = here
+        #expect(try !canBe(record), "nobody lives")
+    }
+
     @Test func leftoversOfAnotherHostAreAnError() {
         let record = ProcessRecord(host: "elsewhere", supervisor: 1, control: "", processes: [])
         #expect { _ = try record.killLeftovers() } throws: { "\($0)".contains("elsewhere") }

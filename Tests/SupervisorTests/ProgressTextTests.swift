@@ -1,5 +1,7 @@
+import Configuration
 import StageKit
 import Testing
+import Wire
 
 @testable import Supervisor
 
@@ -32,6 +34,21 @@ import Testing
         #expect(
             ProgressText.line(report(phase: .starting, metrics: nil), evaluated: nil)
                 == "starting: compute: waits for samples · 2 loader: running · miner: waits for records")
+    }
+
+    @Test func blockNamesTheLastSwapAndWhetherItIsAhead() {
+        var report = report(metrics: metrics)
+        let proposal = SwapProposal(
+            generation: Generation(2), stage: "miner", mining: MiningSettings(Recipe()),
+            change: "sampler.strategy=hardest")
+        report.swaps = [Swap(proposal, step: 121)]
+        #expect(
+            ProgressText.block(report, evaluated: nil).contains(
+                "  miner since step 121: swap 2, sampler.strategy=hardest"))
+        report.swaps = [Swap(proposal, step: 122)]
+        #expect(
+            ProgressText.block(report, evaluated: nil).contains(
+                "  miner from step 122: swap 2, sampler.strategy=hardest"))
     }
 
     @Test func divergedLossShows() {

@@ -125,7 +125,7 @@ import Wire
 
     @Test func entriesComeBackInOrder() throws {
         let entries = [
-            start(1), .fingerprint(kind: .loader, Fingerprint(versions: ["a": "1"], hash: "h")),
+            start(1), .fingerprint(stage: "loader", Fingerprint(versions: ["a": "1"], hash: "h")),
             .sampleSkipped("x.jpg", step: 3), .sampleSkipped("y.jpg", step: nil), .ended("stopped"), start(2),
         ]
         let journal = try Journal(path: folder("j"))
@@ -134,7 +134,35 @@ import Wire
         let again = try Journal(path: folder("j"))
         #expect(again.entries == entries)
         #expect(again.nextEpoch == Epoch(3))
-        #expect(again.fingerprints[.loader]?.hash == "h")
+        #expect(again.fingerprints["loader"]?.hash == "h")
+    }
+
+    @Test func journalsThatNamedTheKindAreStillRead() throws {
+        try folder.write(
+            #"{"entry":"fingerprint","fingerprint":{"hash":"h","versions":{}},"kind":"loader"}"# + "\n", to: "j")
+        #expect(try Journal(path: folder("j")).fingerprints == ["loader": Fingerprint(versions: [:], hash: "h")])
+    }
+
+    @Test func swapsAndScalingsComeBackAndSwapsCountOnce() throws {
+        func proposal(_ generation: Int, exec: [String]? = nil) -> SwapProposal {
+            SwapProposal(
+                generation: Generation(generation), stage: "miner", atStep: 7, mining: MiningSettings(Recipe()),
+                exec: exec, change: "x")
+        }
+        let swap = Swap(proposal(2, exec: ["python3", "m.py"]), step: 9)
+        let fingerprint = Fingerprint(versions: ["numpy": "2"], hash: "h")
+        let entries: [JournalEntry] = [
+            .scaled(stage: "loader", from: 1, to: 3, reason: "asked"), .swapAsked(proposal(1)),
+            .swapAsked(proposal(2, exec: ["python3", "m.py"])), .programFingerprint(Generation(2), fingerprint),
+            .swap(swap), .swap(swap), .swapAsked(proposal(3)),
+        ]
+        let journal = try Journal(path: folder("j"))
+        for entry in entries { try journal.append(entry) }
+        let again = try Journal(path: folder("j"))
+        #expect(again.entries == entries)
+        #expect(again.swaps.swaps == [swap])
+        #expect(again.swaps.last == Generation(3), "what was only asked for uses up its number")
+        #expect(again.swaps.fingerprints == [Generation(2): fingerprint])
     }
 
     @Test func tornLastLineIsCutOffAtEveryByte() throws {

@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import Wire
@@ -69,7 +70,8 @@ import Wire
     @Test mutating func commandsBecomeActions() {
         for (command, action) in [
             (Command(.stop), StageControl.Action.stop(.stop)), (Command(.drain), .stop(.drain)),
-            (Command(.checkpoint), .checkpoint),
+            (Command(.checkpoint), .checkpoint), (Command(.abandon), .stop(.abandon)),
+            (Command(.reloadKeys), .reloadKeys),
             (Command(.expectLoss, worker: "loader-1"), .loss(worker: "loader-1", expected: true)),
             (Command(.workerLost, worker: "loader-1"), .loss(worker: "loader-1", expected: false)),
         ] {
@@ -95,6 +97,24 @@ import Wire
         ] {
             #expect { _ = try StageLink.Arguments(bad, kind: .loader) } throws: { "\($0)".contains(message) }
         }
+    }
+
+    @Test func aStageFromAfarUsesTheHostThatItDialled() throws {
+        var configuration = try #require(try FakeRun.plan().configuration(for: .loader(1)))
+        configuration.endpoints = ["samples": [try Endpoint("tcp://*:5812")]]
+        let dialled = try configuration.dialled(at: Endpoint("tcp://head.example.org:5810"))
+        #expect(dialled.endpoints == ["samples": [try Endpoint("tcp://head.example.org:5812")]])
+        #expect(try configuration.dialled(at: Endpoint("ipc:///tmp/control")) == configuration)
+    }
+
+    @Test func aDatasetElsewhereKeepsWhatIsInsideItsRoot() {
+        var settings = DatasetSettings()
+        settings.root = "/data/camvid"
+        settings.description = "/data/camvid/dataset.yaml"
+        let moved = settings.moved(to: "/scratch/c/")
+        #expect(moved.root == "/scratch/c" && moved.description == "/scratch/c/dataset.yaml")
+        settings.description = "/data/camvid2/dataset.yaml"
+        #expect(settings.moved(to: "/scratch/c").description == "/data/camvid2/dataset.yaml")
     }
 
     @Test func divergedLossIsWrittenAsNullAndReadBack() throws {
@@ -131,6 +151,19 @@ import Wire
         let late = Wakeup()
         token.wake(late)
         #expect(Poller.wait([], wakeup: late, milliseconds: 0).woken)
+    }
+
+    @Test func abandonmentComesOnTopOfAStop() {
+        let token = StopToken()
+        let told = Mutex(0)
+        token.onAbandon { told.withLock { $0 += 1 } }
+        token.request(.stop)
+        #expect(!token.isAbandoned && told.withLock { $0 } == 0)
+        token.request(.abandon)
+        token.request(.abandon)
+        #expect(token.reason == .stop && token.isAbandoned && told.withLock { $0 } == 1)
+        token.onAbandon { told.withLock { $0 += 1 } }
+        #expect(told.withLock { $0 } == 2)
     }
 
     @Test func fingerprintsExplainTheirDifference() {

@@ -60,17 +60,42 @@ import Wire
 
     // MARK: Fingerprints
 
-    @Test func firstFingerprintOfAKindIsJournalled() throws {
+    @Test func firstFingerprintOfAStageIsJournalled() throws {
         let run = try FakeRun()
         run.handle(.start)
         let journalled = run.actions.compactMap {
-            if case .journal(.fingerprint(let kind, _)) = $0 { kind } else { nil }
+            if case .journal(.fingerprint(let stage, _)) = $0 { stage } else { nil }
         }
-        #expect(journalled == [.bank, .compute, .loader, .miner])
+        #expect(journalled == ["bank", "compute", "loader", "miner"])
+    }
+
+    @Test func stagesOfOneKindMayComputeByDifferentPrograms() throws {
+        let run = try FakeRun()
+        run.insertCutout()
+        run.handle(.start, answering: false)
+        run.hello(.loader(1))
+        let other = Fingerprint(versions: ["numpy": "1.24"], hash: "other")
+        let answer = run.hello(.cutout, kind: .loader, fingerprint: other)
+        #expect(answer.contains { if case .send(.configuration, to: run.peer(.cutout)) = $0 { true } else { false } })
+        #expect(answer.contains(.journal(.fingerprint(stage: "cutout", other))))
+    }
+
+    @Test func lossIsToldToWhoeverTakesTheStagesWork() throws {
+        let run = try FakeRun()
+        run.insertCutout()
+        run.handle(.start, answering: false)
+        for replica in [Replica.bank, .compute, .loader(1), .loader(2), .miner] { run.hello(replica) }
+        run.hello(.cutout, kind: .loader)
+        let loader = run.exit(.loader(1), .signal(9))
+        #expect(loader.commands(to: run.peer(.cutout)) == [Command(.workerLost, worker: "loader-1")])
+        #expect(loader.commands(to: run.peer(.compute)) == [])
+        let computes = run.peer(.compute)
+        let cutout = run.exit(.cutout, .signal(9))
+        #expect(cutout.commands(to: computes) == [Command(.workerLost, worker: "cutout-1")])
     }
 
     @Test func differentFingerprintIsRefusedAndEndsTheRun() throws {
-        let run = try FakeRun(fingerprints: [.loader: Fingerprint(versions: ["libjpeg": "2.0"], hash: "same")])
+        let run = try FakeRun(fingerprints: ["loader": Fingerprint(versions: ["libjpeg": "2.0"], hash: "same")])
         run.handle(.start, answering: false)
         let answer = run.hello(.loader(1), fingerprint: Fingerprint(versions: ["libjpeg": "2.1"], hash: "same"))
         #expect(answer.contains { if case .send(.refused, to: run.peer(.loader(1))) = $0 { true } else { false } })
@@ -79,14 +104,15 @@ import Wire
     }
 
     @Test func differentFingerprintOfAnotherKindDoesNotMatter() throws {
-        let run = try FakeRun(fingerprints: [.compute: Fingerprint(versions: [:], hash: "other")])
+        let run = try FakeRun(fingerprints: ["compute": Fingerprint(versions: [:], hash: "other")])
         run.handle(.start, answering: false)
         let answer = run.hello(.loader(1))
         #expect(answer.contains { if case .send(.configuration, _) = $0 { true } else { false } })
     }
 
     @Test func relaxedRunTakesADifferentFingerprint() throws {
-        let run = try FakeRun(determinism: .relaxed, fingerprints: [.loader: Fingerprint(versions: [:], hash: "other")])
+        let run = try FakeRun(
+            determinism: .relaxed, fingerprints: ["loader": Fingerprint(versions: [:], hash: "other")])
         run.handle(.start, answering: false)
         let answer = run.hello(.loader(1))
         #expect(answer.contains { if case .send(.configuration, _) = $0 { true } else { false } })
@@ -159,7 +185,7 @@ import Wire
         #expect(run.core.phase == .training)
     }
 
-    @Test func deathOfComputeEndsTheRunAndNamesItFirst() throws {
+    @Test func failureOfComputeEndsTheRunAndNamesItFirst() throws {
         let run = try FakeRun()
         run.handle(.start)
         run.say(.event(StageEvent(.failed, "out of memory in conv2d")), as: .compute)
@@ -170,24 +196,6 @@ import Wire
         run.exit(.bank, .signal(11))
         for replica in [Replica.loader(1), .loader(2), .miner] { run.exit(replica, .signal(15)) }
         #expect(run.actions.failure == "compute-1 failed first: out of memory in conv2d")
-    }
-
-    @Test func deathOfTheBankStopsComputeBeforeTheOthers() throws {
-        let run = try FakeRun()
-        run.handle(.start)
-        let actions = run.exit(.bank, .signal(9), line: "last words")
-        #expect(actions.commands(to: run.peer(.compute)).map(\.name) == [.stop])
-        #expect(actions.commands(to: run.peer(.miner)).isEmpty)
-        run.say(.bye(Bye(.stopped)), as: .compute)
-        let then = run.exit(.compute, .code(0))
-        #expect(then.commands(to: run.peer(.miner)).map(\.name) == [.stop])
-        for replica in [Replica.loader(1), .loader(2), .miner] {
-            run.say(.bye(Bye(.stopped)), as: replica)
-            run.exit(replica, .code(0))
-        }
-        let message = try #require(run.actions.failure)
-        #expect(message.hasPrefix("bank-1 failed first: it was killed by signal 9"))
-        #expect(message.contains("last words") && message.contains("/runs/fake/logs/bank-1.log"))
     }
 
     @Test func computeThatEndsEarlyWithoutAWordIsAFailure() throws {
@@ -241,7 +249,7 @@ import Wire
         #expect(run.pass(29, silent: [.compute]).signals.isEmpty)
         #expect(run.pass(1, silent: [.compute]).signals == ["compute-1 9"])
         run.exit(.compute, .signal(9))
-        #expect(run.actions.logged.contains("compute-1 failed first: it was silent for 30.0 seconds"))
+        #expect(run.actions.logged.contains("compute-1: it was silent for 30.0 seconds and was killed"))
     }
 
     @Test func nothingIsDueAtOnceWhileAKilledProcessEnds() throws {
@@ -267,8 +275,7 @@ import Wire
         let actions = run.pass(120)
         #expect(actions.signals == ["compute-1 9"])
         run.exit(.compute, .signal(9))
-        #expect(
-            run.actions.logged.contains("compute-1 failed first: it said nothing for 120.0 seconds after its start"))
+        #expect(run.actions.logged.contains("compute-1: it said nothing for 120.0 seconds after its start"))
         #expect(run.actions.logged.contains("/runs/fake/logs/compute-1.log"))
     }
 

@@ -83,3 +83,38 @@ import Testing
         #expect(abs((above - below) / (2 * step) - plain[index]) < 1e-5)
     }
 }
+
+@Test func severalRootsGoBackInOnePassThroughWhatTheyShare() throws {
+    func tree() throws -> (weight: Tensor, roots: [Tensor]) {
+        let weight = try Tensor([3, -1] as [Float]).requiresGrad(true)
+        let shared = try (weight * weight).exp()  // keeps its result, which one pass frees
+        return (weight, [try shared * 2, try shared.sum(), try weight * 5])
+    }
+    let gradients = [try Tensor([1, 0.5] as [Float]), try Tensor.scalar(0.25), try Tensor([-2, 1] as [Float])]
+
+    let (weight, roots) = try tree()
+    try Tensor.backward(zip(roots, gradients).map { (tensor: $0, gradient: $1) })
+    // Plain autograd: one loss that weighs the same values.
+    let (expected, whole) = try tree()
+    try zip(whole, gradients).map { try ($0 * $1).sum() }.reduce(Tensor.scalar(0.0)) { try $0 + $1 }.backward()
+    #expect(try weight.grad!.array(of: Float.self) == expected.grad!.array(of: Float.self))
+    // The record is gone, as after any pass; one that was kept serves again.
+    #expect(throws: TensorError.self) { try Tensor.backward([(tensor: roots[0], gradient: gradients[0])]) }
+    let (again, kept) = try tree()
+    for retained in [true, false] {
+        try Tensor.backward(zip(kept, gradients).map { (tensor: $0, gradient: $1) }, retainGraph: retained)
+    }
+    #expect(try again.grad!.isEqual(to: expected.grad! * 2))
+}
+
+@Test func rootsThatCannotGoBackAreNamed() throws {
+    try Tensor.backward([])
+    let weight = try Tensor([3, -1] as [Float]).requiresGrad(true)
+    let error = #expect(throws: TensorError.self) {
+        try Tensor.backward([(tensor: weight * 2, gradient: Tensor([1, 2, 3] as [Float]))])
+    }
+    #expect(error.map { "\($0)".contains("[2] float32") && "\($0)".contains("[3] float32") } == true)
+    #expect(throws: TensorError.self) {
+        try Tensor.backward([(tensor: Tensor.zeros([2]), gradient: Tensor.zeros([2]))])
+    }
+}

@@ -111,15 +111,19 @@ import Testing
         let weight = try Tensor.ones([16, 8, 3, 3]).requiresGrad(true)
         let x = try Tensor.ones([2, 8, 48, 48])
         for _ in 0..<100 { try step(weight, x) }
-        let handles = Tensor.liveHandles
-        let resident = try residentBytes()
-        // 13 calls of the shim that make a tensor per step, and those that autograd makes.
-        for _ in 0..<800 { try step(weight, x) }
-        let grown = try residentBytes() - resident
-        // Other tests of this process run beside this one and hold a few tensors of their own.
-        #expect(abs(Tensor.liveHandles - handles) < 100, "handles: \(handles) before, \(Tensor.liveHandles) after")
-        // One step's tensors are 2 MB: a leak of one activation per step would be over 100 MB.
-        #expect(grown < 32 << 20, "grew by \(grown) bytes")
+        var rounds: [(handles: Int, bytes: Int)] = []
+        // Other tests of this process run beside this one and hold tensors of their own, whole networks some of them. A
+        // leak shows in every round, what others do does not.
+        while rounds.count < 5 {
+            let handles = Tensor.liveHandles
+            let resident = try residentBytes()
+            // 13 calls of the shim that make a tensor per step, and those that autograd makes.
+            for _ in 0..<800 { try step(weight, x) }
+            rounds.append((Tensor.liveHandles - handles, try residentBytes() - resident))
+            // One step's tensors are 2 MB: a leak of one activation per step would be over 100 MB.
+            if abs(rounds[rounds.count - 1].handles) < 100 && rounds[rounds.count - 1].bytes < 32 << 20 { return }
+        }
+        Issue.record("every round of 800 steps grew: \(rounds)")
     }
 
     @Test func freedBlocksAreReusedWithinTheirBound() throws {

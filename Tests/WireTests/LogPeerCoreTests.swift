@@ -98,7 +98,7 @@ import Testing
 
     @Test func bankStoresBeforeItAcknowledges() throws {
         var core = LogServerCore(
-            reducer: Ring(), epoch: Epoch(0), writer: nil, position: SequenceNumber(0), hash: .empty, entries: [],
+            reducer: Ring(), epoch: Epoch(0), writers: [], position: SequenceNumber(0), hash: .empty, entries: [],
             snapshots: [], settings: LogSettings())
         let peer = LogPeer(id: [1])
         let compute = Sender(run: "r", name: "compute-1")
@@ -171,6 +171,46 @@ import Testing
         #expect(core.position == SequenceNumber(1))
         #expect(applied(core.handle(.advance(goal(3)), now: start)) == [2, 3])
         #expect(core.position == SequenceNumber(3))
+    }
+
+    @Test func followerCatchesUpToWhereTheBankIsLessTheLag() throws {
+        var core = LogFollowerCore(settings: LogSettings())
+        let asked = core.handle(.catchUp(Epoch(1), lag: 1), now: start)
+        #expect(sent(asked) == [.follow])
+        // At the snapshot it asks where the bank is, again where the answer is lost, and applies nothing meanwhile.
+        #expect(sent(core.handle(.received(try message(.snapshot, emptySnapshot(1))), now: start)) == [.ping])
+        #expect(sent(core.handle(.tick, now: start + .seconds(1))) == [.ping])
+        let pong = LogPong(ping: 2, request: 1, parked: false, next: nil, sequence: SequenceNumber(3))
+        let told = core.handle(.received(try message(.pong, pong)), now: start + .seconds(1))
+        #expect(sent(told) == [.records])
+        #expect(applied(core.handle(.received(try record(1, request: 2)), now: start + .seconds(1))) == [1])
+        let last = core.handle(.received(try record(2, request: 2)), now: start + .seconds(1))
+        #expect(applied(last) == [2])
+        #expect(last.contains { if case .reached = $0 { true } else { false } })
+        // The next record may be newer than what a ticket names.
+        #expect(applied(core.handle(.received(try record(3, request: 2)), now: start + .seconds(1))).isEmpty)
+        #expect(core.position == SequenceNumber(2))
+    }
+
+    @Test func followerThatWaitsForRecordsCatchesUpAllTheSame() throws {
+        var core = try follower(at: 1)
+        #expect(sent(core.handle(.catchUp(Epoch(1), lag: 1), now: start)) == [.ping])
+        #expect(applied(core.handle(.received(try record(1, request: 2)), now: start)).isEmpty)
+        let pong = LogPong(ping: 1, request: 2, parked: false, next: nil, sequence: SequenceNumber(2))
+        #expect(sent(core.handle(.received(try message(.pong, pong)), now: start)) == [.records])
+        #expect(applied(core.handle(.received(try record(1, request: 3)), now: start)) == [1])
+    }
+
+    @Test func followerThatCatchesUpGivesWayToANewEpoch() throws {
+        var core = LogFollowerCore(settings: LogSettings())
+        _ = core.handle(.catchUp(Epoch(1), lag: 1), now: start)
+        let news = LogPong(ping: 9, request: 0, parked: false, next: nil, sequence: SequenceNumber(0))
+        let actions = core.handle(.received(try message(.pong, epoch: 2, news)), now: start)
+        guard case .failed(.staleEpoch)? = actions.last else {
+            Issue.record("nobody was told of the new epoch")
+            return
+        }
+        #expect(sent(core.handle(.catchUp(Epoch(2), lag: 1), now: start)) == [.follow])
     }
 
     @Test func followerStartsAnewWhereTheHashDoesNotContinue() throws {

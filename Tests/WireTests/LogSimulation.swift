@@ -7,7 +7,7 @@ import Testing
 /// A whole log in one thread: the real cores and files, a network and a clock made of seeded randomness.
 ///
 /// Each connection keeps its order. Messages take random times, arrive twice now and then, and are lost when their
-/// connection breaks; the bank and the followers crash and come back, compute starts new epochs.
+/// connection breaks; the bank and the followers crash and come back, compute, of one rank or several, starts new epochs.
 final class LogSimulation {
     private struct Delivery {
         var time: Duration
@@ -53,13 +53,29 @@ final class LogSimulation {
     private var engine: LogServerEngine<Ring>?
     private var bankSender = Sender(run: "r", name: "bank-1")
 
+    /// A rank of compute.
+    private final class Writer {
+        let rank: Int
+        var core: LogWriterCore
+        let sender: Sender
+        let peer: LogPeer
+        var isOpen = false
+        var appended: SequenceNumber
+        var acknowledged: SequenceNumber
+
+        init(rank: Int, of ranks: Int, epoch: UInt64, at position: SequenceNumber, settings: LogSettings) {
+            self.rank = rank
+            core = LogWriterCore(settings: settings, rank: rank, ranks: ranks)
+            sender = Sender(run: "r", name: "compute-\(rank + 1)")
+            peer = LogPeer(id: [1, UInt8(epoch % 250), UInt8(rank)])
+            appended = position
+            acknowledged = position
+        }
+    }
+
     private var epoch: UInt64 = 0
-    private var writer: LogWriterCore
-    private var writerSender = Sender(run: "r", name: "compute-1")
-    private var writerPeer = LogPeer(id: [1, 0])
-    private var isOpen = false
-    private var appended = SequenceNumber(0)
-    private var acknowledged = SequenceNumber(0)
+    private let ranks: Int
+    private var writers: [Writer] = []
     private var nextAppend = Duration.zero
     private var tokens: UInt64 = 0
     private var checkpoints: [UInt64: SequenceNumber] = [:]
@@ -70,12 +86,12 @@ final class LogSimulation {
     private(set) var backwards = 0
     private(set) var restarts = 0
 
-    init(seed: UInt64, total: UInt64) throws {
+    init(seed: UInt64, total: UInt64, ranks: Int = 1) throws {
         self.seed = seed
+        self.ranks = ranks
         self.total = total
         random = KeyedRandom(seed: seed, purpose: "log-simulation")
         model = try Ring.model(total)
-        writer = LogWriterCore(settings: settings)
         followers = [
             Follower("miner-1", id: 11, pause: .milliseconds(1), startsAt: .zero, settings: settings),
             // Joins late.
@@ -151,47 +167,48 @@ final class LogSimulation {
 
     private func openEpoch() throws {
         epoch += 1
-        isOpen = false
         checkpointing = false
         checkpoints = [:]
-        writer = LogWriterCore(settings: settings)
-        writerSender = Sender(run: "r", name: "compute-1")
-        writerPeer = LogPeer(id: [1, UInt8(epoch % 250)])
         // Where a checkpoint of the run would be; here always the bank's own position.
         let position = engine!.position.sequence
-        appended = position
-        acknowledged = position
+        writers = (0..<ranks).map {
+            Writer(rank: $0, of: ranks, epoch: epoch, at: position, settings: settings)
+        }
         nextAppend = now
-        try writerActs(writer.handle(.open(Epoch(epoch), position), now: now))
+        let opening = epoch
+        for writer in writers where epoch == opening {
+            try writerActs(writer, writer.core.handle(.open(Epoch(epoch), position), now: now))
+        }
     }
 
-    private func writerActs(_ actions: [LogWriterCore.Action]) throws {
+    private func writerActs(_ writer: Writer, _ actions: [LogWriterCore.Action]) throws {
         for action in actions {
             switch action {
             case .send(let type, let body, let tensors):
                 order += 1
                 try post(
-                    writerPeer, toBank: true,
+                    writer.peer, toBank: true,
                     Message(
-                        type.rawValue, from: writerSender, epoch: writer.epoch, sequence: UInt64(order), body: body,
-                        tensors: tensors))
-            case .opened: isOpen = true
+                        type.rawValue, from: writer.sender, epoch: writer.core.epoch, sequence: UInt64(order),
+                        body: body, tensors: tensors))
+            case .opened: writer.isOpen = true
             case .acknowledged(let sequence, let hash):
                 #expect(hash == model[Int(sequence.rawValue)].hash, "seed \(seed): acknowledged \(sequence)")
-                #expect(sequence == acknowledged.next, "seed \(seed)")
-                acknowledged = sequence
+                #expect(sequence == writer.acknowledged.next, "seed \(seed)")
+                writer.acknowledged = sequence
             case .finished(let token, let checkpoint):
                 if let checkpoint {
                     checkpointing = false
                     #expect(checkpoint.sequence == checkpoints[token], "seed \(seed)")
                     #expect(checkpoint.hash == model[Int(checkpoint.sequence.rawValue)].hash, "seed \(seed)")
                     tokens += 1
-                    try writerActs(writer.handle(.control(.retain(checkpoint.sequence), token: tokens), now: now))
+                    try writerActs(
+                        writer, writer.core.handle(.control(.retain(checkpoint.sequence), token: tokens), now: now))
                 }
             case .controlRefused(_, let error), .failed(let error):
                 // An open that raced with records of the epoch before; anything else is wrong.
-                guard case .refused(.sequence, _) = error, !isOpen else {
-                    Issue.record("seed \(seed): the writer failed: \(error)")
+                guard case .refused(.sequence, _) = error, !writer.isOpen else {
+                    Issue.record("seed \(seed): rank \(writer.rank) failed: \(error)")
                     return
                 }
                 return try openEpoch()
@@ -200,23 +217,35 @@ final class LogSimulation {
         }
     }
 
+    private var isOpen: Bool { writers.allSatisfy(\.isOpen) }
+    /// Of the slowest rank.
+    private var acknowledged: SequenceNumber { writers.map(\.acknowledged).min()! }
+
+    /// One of the ranks takes its next step.
     private func computeActs() throws {
         nextAppend = now + delay(20, 120)
-        guard isOpen, appended < SequenceNumber(total), !checkpointing else { return }
+        let writer = ranks == 1 ? writers[0] : writers[random.below(ranks)]
+        guard isOpen, writer.appended < SequenceNumber(total), writer.rank > 0 || !checkpointing else { return }
         // Compute may run one step ahead of what is durable, and no further than the slowest miner's 8.
         let slowest = followers.filter { $0.startsAt <= now }.map { $0.reached ?? SequenceNumber(0) }.min()
-        guard appended.rawValue < acknowledged.rawValue + 3, appended.rawValue < (slowest?.rawValue ?? 0) + 8 else {
-            return
-        }
-        appended = appended.next
-        try writerActs(writer.handle(.append(appended, Ring.logical(appended.rawValue)), now: now))
-        if random.below(6) == 0 {
+        guard writer.appended.rawValue < acknowledged.rawValue + 3,
+            writer.appended.rawValue < (slowest?.rawValue ?? 0) + 8
+        else { return }
+        writer.appended = writer.appended.next
+        let next = writer.appended
+        let record =
+            try ranks == 1
+            ? Ring.logical(next.rawValue) : Ring.logical(next.rawValue, rank: writer.rank, of: ranks)
+        try writerActs(writer, writer.core.handle(.append(next, record), now: now))
+        // Rank 0 waits for its checkpoint, so the log cannot go beyond that step.
+        if writer.rank == 0, random.below(6) == 0 {
             checkpointing = true
             tokens += 1
-            checkpoints[tokens] = appended
+            checkpoints[tokens] = next
             let target = folder.file("checkpoint")
             try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
-            try writerActs(writer.handle(.control(.checkpoint(appended, folder: target), token: tokens), now: now))
+            try writerActs(
+                writer, writer.core.handle(.control(.checkpoint(next, folder: target), token: tokens), now: now))
         }
     }
 
@@ -303,7 +332,7 @@ final class LogSimulation {
             }
             if random.below(150) == 0 { try disturb() }
             var due = nextAppend
-            if let deadline = writer.nextDeadline { due = min(due, deadline) }
+            for writer in writers { if let deadline = writer.core.nextDeadline { due = min(due, deadline) } }
             for follower in followers {
                 if let deadline = follower.core.nextDeadline { due = min(due, deadline) }
                 if follower.asked == nil { due = min(due, follower.nextAsk) }
@@ -315,7 +344,7 @@ final class LogSimulation {
             }
             now = max(now, due)
             if now >= nextAppend { try computeActs() }
-            try writerActs(writer.handle(.tick, now: now))
+            for writer in writers { try writerActs(writer, writer.core.handle(.tick, now: now)) }
             for follower in followers where now >= follower.startsAt {
                 try followerActs(follower, follower.core.handle(.tick, now: now))
                 if follower.asked == nil, now >= follower.nextAsk { try ask(follower) }
@@ -329,15 +358,16 @@ final class LogSimulation {
         if delivery.toBank {
             wires[delivery.peer]!.toBank.removeFirst()
             try engine!.handle(.received(delivery.peer, delivery.message), now: now) { peer, message in
-                guard peer == writerPeer || followers.contains(where: { $0.peer == peer }) else { return false }
+                guard writers.contains(where: { $0.peer == peer }) || followers.contains(where: { $0.peer == peer })
+                else { return false }
                 try post(peer, toBank: false, message)
                 return true
             }
             return
         }
         wires[delivery.peer]!.toPeer.removeFirst()
-        if delivery.peer == writerPeer {
-            try writerActs(writer.handle(.received(delivery.message), now: now))
+        if let writer = writers.first(where: { $0.peer == delivery.peer }) {
+            try writerActs(writer, writer.core.handle(.received(delivery.message), now: now))
         } else if let follower = followers.first(where: { $0.peer == delivery.peer }) {
             try followerActs(follower, follower.core.handle(.received(delivery.message), now: now))
         }
@@ -359,6 +389,13 @@ final class LogSimulation {
         let simulation = try LogSimulation(seed: UInt64(seed), total: 40)
         try simulation.run()
         #expect(simulation.comparisons >= 3, "seed \(seed)")
+    }
+
+    /// The same with a log that two or three ranks write together.
+    @Test(arguments: 0..<40) func everyReplicaEqualsAPlainArrayWithSeveralRanks(seed: Int) throws {
+        let simulation = try LogSimulation(seed: UInt64(1000 + seed), total: 40, ranks: 2 + seed % 2)
+        try simulation.run()
+        #expect(simulation.comparisons >= 3, "seed \(1000 + seed)")
     }
 
     @Test func theSimulationDoesWhatItClaims() throws {

@@ -86,6 +86,25 @@ import Testing
         try stop(server)
     }
 
+    @Test func whoCaughtUpNeedsTheBankNoMoreForTheNextTicket() throws {
+        let model = try Ring.model(12)
+        let server = try server()
+        let writer = try writer()
+        let follower = try follower()
+        #expect(throws: LogError.self) {
+            // No epoch is open yet.
+            try follower.catchUp(lag: 1, epoch: Epoch(1), timeout: .milliseconds(200))
+        }
+        _ = try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: patience)
+        try follower.catchUp(lag: 1, epoch: Epoch(1), timeout: patience)
+        #expect(try slots(follower, at: 0) == model[0].slots, "less the lag is never below 0")
+        for step in 1...12 { try writer.append(SequenceNumber(UInt64(step)), Ring.logical(UInt64(step))) }
+        _ = try writer.waitAcknowledged(SequenceNumber(12), timeout: patience)
+        try follower.catchUp(lag: 1, epoch: Epoch(1), timeout: patience)
+        try stop(server)
+        #expect(try slots(follower, at: 11) == model[11].slots)
+    }
+
     @Test func writerAndFollowerGoOnWithARestartedBank() throws {
         let model = try Ring.model(10)
         let first = try server()
@@ -103,6 +122,39 @@ import Testing
         #expect(try slots(follower, at: 10) == model[10].slots)
         #expect(second.position.hash == model[10].hash)
         try stop(second)
+    }
+
+    @Test func writerThatIsFarAheadWaitsForTheBankUntilItIsCancelled() throws {
+        var settings = quick
+        settings.maxUnacknowledged = 3
+        let first = try server()
+        let writer = try LogWriter(
+            connect: folder.endpoint("s"), as: Sender(run: "r", name: "compute-1"), context: context,
+            settings: settings)
+        _ = try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: nil)
+        try stop(first)
+        for step in 1...3 {
+            try writer.waitForRoom()
+            try writer.append(SequenceNumber(UInt64(step)), Ring.logical(UInt64(step)))
+        }
+        #expect(throws: LogError.backlog(3)) { try writer.append(SequenceNumber(4), Ring.logical(4)) }
+        let second = try server()
+        try writer.waitForRoom()
+        try writer.append(SequenceNumber(4), Ring.logical(4))
+        #expect(try writer.waitAcknowledged(SequenceNumber(4), timeout: patience) == Ring.model(4)[4].hash)
+        try stop(second)
+
+        // Nobody will come any more, and somebody says so while the writer waits.
+        for step in 5...7 { try writer.append(SequenceNumber(UInt64(step)), Ring.logical(UInt64(step))) }
+        Thread { writer.cancel() }.start()
+        #expect(throws: LogError.cancelled) { try writer.waitForRoom() }
+        #expect(throws: LogError.cancelled) {
+            _ = try writer.checkpoint(SequenceNumber(7), into: folder.path, timeout: nil)
+        }
+        #expect(throws: LogError.cancelled) {
+            _ = try writer.open(epoch: Epoch(2), at: SequenceNumber(0), timeout: nil)
+        }
+        writer.close()
     }
 
     @Test func aLogResumedFromItsCheckpointContinuesTheHash() throws {

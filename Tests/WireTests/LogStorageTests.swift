@@ -22,6 +22,47 @@ import Testing
         return (last, [UInt8](try #require(FileManager.default.contents(atPath: last))))
     }
 
+    /// A checkpoint fails between its snapshot and the file for the records after it, as on a full disk: the log goes on,
+    /// and its files are sound for the next start.
+    @Test func checkpointThatFailsHalfwayDamagesNothing() throws {
+        let next = folder.file("records-000000000005")
+        do {
+            _ = try written()
+            let bench = try LogBench(folder.path)
+            try bench.ask(writer, compute, .open, epoch: 7, LogOpen(request: 1, sequence: SequenceNumber(5)))
+            try FileManager.default.createDirectory(atPath: next, withIntermediateDirectories: false)
+            let request = LogCheckpointRequest(request: 2, sequence: SequenceNumber(5), folder: folder.path)
+            let refused = try bench.ask(writer, compute, .checkpoint, epoch: 7, request)
+            #expect(try refused.first?.decodeBody(LogRefusal.self).code == .storage)
+            #expect(!FileManager.default.fileExists(atPath: folder.file("snapshot-000000000005")))
+            try FileManager.default.removeItem(atPath: next)
+            try bench.append(writer, compute, 7, 6)
+        }
+        let bench = try LogBench(folder.path)
+        #expect(bench.engine.position.sequence == SequenceNumber(6))
+    }
+
+    @Test func bankGoesOnInTheEpochThatItsLogWasOpenedInAndInNoOther() throws {
+        #expect(LogStart.within(Epoch(7), folder: folder.path, fresh: .empty) == .empty)
+        _ = try written()
+        #expect(LogStart.within(Epoch(7), folder: folder.path, fresh: .empty) == .existing)
+        #expect(LogStart.within(Epoch(8), folder: folder.path, fresh: .snapshot("s")) == .snapshot("s"))
+        // A start of epoch 8 that died before compute opened it has acknowledged nothing.
+        _ = try LogBench(folder.path, start: .empty, knownEpoch: Epoch(7))
+        #expect(LogStart.within(Epoch(7), folder: folder.path, fresh: .empty) == .empty)
+        #expect(LogStart.within(Epoch(8), folder: folder.path, fresh: .empty) == .empty)
+    }
+
+    @Test func newStartDoesNotNeedWhatADamagedOneLeft() throws {
+        _ = try written()
+        try overwrite(folder.file("log.json"), Array("{".utf8))
+        #expect(throws: LogError.self) { _ = try LogBench(folder.path) }
+        #expect(LogStart.within(Epoch(7), folder: folder.path, fresh: .empty) == .empty)
+        let bench = try LogBench(folder.path, start: .empty, knownEpoch: Epoch(7))
+        try bench.fill(writer, compute, epoch: 8, through: 2)
+        #expect(bench.engine.position.epoch == Epoch(8))
+    }
+
     private func overwrite(_ path: String, _ bytes: [UInt8]) throws {
         try bytes.withUnsafeBytes { try DurableFile.write($0, to: path) }
     }

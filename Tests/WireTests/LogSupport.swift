@@ -31,6 +31,15 @@ struct Ring: LogReducer, Sendable, Equatable {
         return physical
     }
 
+    func join(_ parts: [LogPayload], at sequence: SequenceNumber) throws -> LogPayload {
+        let values = try parts.flatMap { try $0.tensor("values").bytes.array(of: Int32.self) }
+        return LogPayload(
+            body: parts[0].body,
+            tensors: [
+                try WireTensor(name: "values", dtype: .int32, shape: [values.count], bytes: SharedBytes(values))
+            ])
+    }
+
     mutating func apply(_ physical: LogPayload, at sequence: SequenceNumber) throws {
         guard sequence == self.sequence.next else { throw UserError("\(sequence) after \(self.sequence)") }
         let writes = try physical.tensor("writes").bytes.array(of: Int32.self)
@@ -74,6 +83,18 @@ struct Ring: LogReducer, Sendable, Equatable {
             body: Data("{\"step\":\(sequence)}".utf8),
             tensors: [
                 try WireTensor(name: "values", dtype: .int32, shape: [values.count], bytes: SharedBytes(values))
+            ])
+    }
+
+    /// A rank's part of it: a stretch of the values, as ranks have stretches of a mini-batch.
+    static func logical(_ sequence: UInt64, rank: Int, of ranks: Int) throws -> LogPayload {
+        let whole = try logical(sequence)
+        let values = try whole.tensor("values").bytes.array(of: Int32.self)
+        let part = Array(values[values.count * rank / ranks..<values.count * (rank + 1) / ranks])
+        return LogPayload(
+            body: whole.body,
+            tensors: [
+                try WireTensor(name: "values", dtype: .int32, shape: [part.count], bytes: SharedBytes(part))
             ])
     }
 

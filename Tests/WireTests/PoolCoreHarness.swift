@@ -35,8 +35,11 @@ struct ConsumerHarness {
         }
     }
 
-    mutating func issue(_ ids: ClosedRange<UInt64>) throws {
-        for id in ids { handle(.issue(try .init(Ticket(id: TicketID(id)), limits: MessageLimits()))) }
+    mutating func issue(_ ids: ClosedRange<UInt64>, generation: Int = 0) throws {
+        for id in ids {
+            let ticket = Ticket(id: TicketID(id), generation: Generation(generation))
+            handle(.issue(try .init(ticket, limits: MessageLimits())))
+        }
     }
 
     /// Lets time pass, the workers named saying heartbeats every half second meanwhile.
@@ -92,11 +95,15 @@ final class ScriptedWorker {
         return .received(from: peer, frames: try! message.frames())
     }
 
-    func ready(credit: Int, fingerprint: String? = nil, sameSession: Bool = false) -> PoolConsumerCore.Event {
+    func ready(credit: Int, fingerprint: String? = nil, sameSession: Bool = false, generation: Int? = nil)
+        -> PoolConsumerCore.Event
+    {
         if !sameSession { session += 1 }
         return message(
             "ready",
-            body: PoolBody.Ready(credit: credit, executing: executing, fingerprint: fingerprint, session: session))
+            body: PoolBody.Ready(
+                credit: credit, executing: executing, fingerprint: fingerprint,
+                generation: generation.map { Generation($0) }, session: session))
     }
 
     func start(_ id: UInt64) -> PoolConsumerCore.Event {

@@ -38,6 +38,31 @@ import Testing
         #expect(run(2000..<2100, plan).allSatisfy { $0.isDone })
     }
 
+    @Test func everyTicketIsExecutedByItsGenerationAndResultsStayInOrder() {
+        var swap = Simulation.Plan()
+        swap.workers = 4
+        swap.swapAt = 15
+        #expect(run(7000..<7100, swap).allSatisfy { $0.isDone })
+        var mixed = Simulation.Plan()
+        mixed.workers = 4
+        mixed.mixesGenerations = true
+        mixed.killsAreExpected = false
+        #expect(run(7100..<7200, mixed).allSatisfy { $0.isDone })
+    }
+
+    @Test func aTicketThatKillsIsFoundAmongItsGeneration() {
+        var plan = Simulation.Plan()
+        plan.workers = 4
+        plan.epochs = 1
+        plan.stops = false
+        plan.poison = 13
+        plan.swapAt = 10
+        for simulation in run(7200..<7250, plan) {
+            #expect(simulation.failure?.ticket == 13)
+            #expect(simulation.delivered.count == 12)
+        }
+    }
+
     @Test func aSingleWorkerIsEnough() {
         var plan = Simulation.Plan()
         plan.workers = 1

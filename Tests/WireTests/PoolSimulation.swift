@@ -27,6 +27,21 @@ struct Simulation {
         var skipFailed = false
         /// Whether the consumer itself is replaced at an epoch's end, instead of a reset.
         var restartsConsumer = false
+        /// Every other worker is of generation 1, and so are the tickets from this one on.
+        var swapAt: UInt64?
+        /// Every other worker is of generation 1, and so is every third ticket.
+        var mixesGenerations = false
+
+        var hasGenerations: Bool { swapAt != nil || mixesGenerations }
+
+        func generation(ofTicket id: UInt64) -> Generation {
+            if let swapAt { return id >= swapAt ? Generation(1) : .first }
+            return mixesGenerations && id % 3 == 0 ? Generation(1) : .first
+        }
+
+        func generation(ofWorker index: Int) -> Generation {
+            hasGenerations && index % 2 == 1 ? Generation(1) : .first
+        }
     }
 
     enum Happening {
@@ -110,10 +125,11 @@ struct Simulation {
             tensors: [try! WireTensor(name: "y", shape: [1], floats: [Float(ticket.id.rawValue)])])
     }
 
-    static func ticket(_ epoch: Epoch, _ id: UInt64) -> Ticket {
+    static func ticket(_ epoch: Epoch, _ id: UInt64, _ generation: Generation = .first) -> Ticket {
         Ticket(
             id: TicketID(id), body: Data("{\"epoch\":\(epoch),\"seed\":\(id &* 77)}".utf8),
-            tensors: [try! WireTensor(name: "x", shape: [2], floats: [Float(id), Float(epoch.rawValue)])])
+            tensors: [try! WireTensor(name: "x", shape: [2], floats: [Float(id), Float(epoch.rawValue)])],
+            generation: generation)
     }
 
     // MARK: Running
@@ -228,7 +244,8 @@ struct Simulation {
         nodes[index].stoppedUntil = now
         nodes[index].core = PoolWorkerCore(
             as: Sender(run: "sim", name: nodes[index].name, incarnation: nodes[index].incarnation), consumers: ["c"],
-            credit: 1 + random.below(4), executors: 1, settings: settings, now: now)
+            generation: plan.generation(ofWorker: index), credit: 1 + random.below(4), executors: 1, settings: settings,
+            now: now)
         schedule(.workerTick(index, life: nodes[index].life), at: now)
     }
 
@@ -250,6 +267,9 @@ struct Simulation {
                 }
             case .execute(let id, let ticket, _, _):
                 executions += 1
+                if plan.generation(ofTicket: ticket.id.rawValue) != plan.generation(ofWorker: index) {
+                    problem = "\(nodes[index].name) got ticket \(ticket.id), which is of another generation"
+                }
                 if ticket.id.rawValue == plan.poison {
                     schedule(.killed(index, life: nodes[index].life), at: now + delay(50, 100))
                 } else {
@@ -318,7 +338,8 @@ struct Simulation {
             }
         }
         while nextIssued <= plan.tickets, Int(nextIssued) <= delivered.count + plan.window {
-            let ticket = try! PoolConsumerCore.IssuedTicket(Self.ticket(epoch, nextIssued), limits: settings.limits)
+            let ticket = try! PoolConsumerCore.IssuedTicket(
+                Self.ticket(epoch, nextIssued, plan.generation(ofTicket: nextIssued)), limits: settings.limits)
             nextIssued += 1
             perform(consumer.handle(.issue(ticket), now: now))
             if problem != nil || failure != nil { return }

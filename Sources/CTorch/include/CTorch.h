@@ -20,7 +20,7 @@ extern "C" {
 typedef struct ct_tensor ct_tensor;
 
 typedef int32_t ct_status;
-enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2 };
+enum { CT_OK = 0, CT_FAILED = 1, CT_OUT_OF_MEMORY = 2, CT_LOST_RANKS = 3 };
 
 /// The first line of what went wrong in this thread's last failed call.
 const char *ct_error(void);
@@ -101,6 +101,8 @@ ct_status ct_data(const ct_tensor *tensor, void **out);
 // --- autograd --------------------------------------------------------------------------------------------------
 
 ct_status ct_backward(ct_tensor *tensor, ct_tensor *gradient, bool retain_graph);
+/// One pass from several roots; a gradient may be NULL where its root has a single element.
+ct_status ct_backward_many(ct_tensor *const *roots, ct_tensor *const *gradients, int32_t count, bool retain_graph);
 bool ct_requires_grad(const ct_tensor *tensor);
 ct_status ct_set_requires_grad(ct_tensor *tensor, bool requires_grad);
 bool ct_is_leaf(const ct_tensor *tensor);
@@ -113,6 +115,31 @@ ct_status ct_set_data(ct_tensor *tensor, ct_tensor *data);
 /// Whether this thread records operations for differentiation.
 bool ct_grad_mode(void);
 void ct_set_grad_mode(bool enabled);
+
+// --- several ranks -----------------------------------------------------------------------------------------------
+
+/// Processes that train one network together; every operation must be called by all of them in the same order.
+typedef struct ct_group ct_group;
+
+/// Whether this build has the backend "gloo" or "nccl".
+bool ct_group_has(const char *backend);
+/// Waits until all `size` ranks are there. They meet in the file `path`, which nobody used before, or where that is NULL
+/// at rank 0's `host` and `port`, under `prefix`. A peer that says nothing for the timeout counts as lost. The caller
+/// frees the group; gradients recorded through it keep what they need of it.
+ct_status ct_group_create(const char *backend, const char *path, const char *host, int32_t port, const char *prefix,
+                          int32_t rank, int32_t size, int64_t timeout_milliseconds, ct_group **out);
+void ct_group_free(ct_group *group);
+/// Sums a contiguous tensor over the ranks, in place.
+ct_status ct_all_reduce(ct_group *group, ct_tensor *tensor);
+/// Every rank's tensor, of the same shape on all, written to the `size` places of `out`.
+ct_status ct_all_gather(ct_group *group, ct_tensor *tensor, ct_tensor **out);
+/// Overwrites a contiguous tensor with that of `root`.
+ct_status ct_broadcast(ct_group *group, ct_tensor *tensor, int32_t root);
+ct_status ct_barrier(ct_group *group);
+/// Batch normalisation in training over the batch of all ranks; differentiable, and so is a collective operation in the
+/// backward pass too. The gradients of weight and bias are this rank's shares. Updates the running statistics.
+ct_status ct_sync_batch_norm(ct_group *group, ct_tensor *x, ct_tensor *weight, ct_tensor *bias, ct_tensor *running_mean,
+                             ct_tensor *running_variance, double momentum, double eps, ct_tensor **out);
 
 // --- runtime ---------------------------------------------------------------------------------------------------
 

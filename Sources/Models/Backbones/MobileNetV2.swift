@@ -5,8 +5,7 @@ import Tensors
 /// MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018), as timm's
 /// `mobilenetv2_100` has it, whose state keys it carries.
 ///
-/// Where a stage's stride would pass the output stride, it runs at stride 1 and its depthwise kernels are dilated
-/// instead: the first block of that stage still with the dilation before it, the following ones with the new one.
+/// Where a stage's stride would pass the output stride, its depthwise kernels are dilated instead (`StridePlan`).
 public final class MobileNetV2: Module, Backbone {
     /// What the paper's table 2 says of one row: blocks with the same expansion and width, the first one strided.
     struct Stage {
@@ -42,10 +41,8 @@ public final class MobileNetV2: Module, Backbone {
     ///   - classes: of the image classifier; nil for the feature extractor alone.
     /// - Throws: `UserError` for another output stride or a width that is not positive.
     public init(width: Double = 1, outputStride: Int = 32, classes: Int? = nil) throws {
-        guard [8, 16, 32].contains(outputStride) else {
-            throw UserError("MobileNetV2 has output stride 8, 16 or 32, not \(outputStride)")
-        }
-        guard width.isFinite, width > 0 else { throw UserError("MobileNetV2 of width \(width): must be above 0") }
+        var plan = try StridePlan(after: 2, outputStride: outputStride, network: "MobileNetV2")
+        try checkWidth(width, "MobileNetV2")
         let channels = Self.stages.map { roundedChannels(Double($0.channels) * width) }
         featureChannels = [channels[channels.count - 1]]
         super.init()
@@ -54,20 +51,11 @@ public final class MobileNetV2: Module, Backbone {
         stem = try Conv2d(3, incoming, kernel: 3, stride: 2, padding: 1, bias: false)
         stemNorm = try BatchNorm2d(incoming)
 
-        var stride = 2
-        var dilation = 1
         blocks = try zip(Self.stages, channels).map { stage, outgoing in
-            var firstStride = stage.stride
-            var nextDilation = dilation
-            if stride * stage.stride > outputStride {
-                firstStride = 1
-                nextDilation = dilation * stage.stride
-            } else {
-                stride *= stage.stride
-            }
+            let run = plan.stage(stride: stage.stride)
             let row = try (0..<stage.blocks).map { index -> Module & Layer in
-                let blockStride = index == 0 ? firstStride : 1
-                let blockDilation = index == 0 ? dilation : nextDilation
+                let blockStride = index == 0 ? run.stride : 1
+                let blockDilation = index == 0 ? run.firstDilation : run.dilation
                 defer { incoming = outgoing }
                 if stage.expansion == 1 {
                     return try DepthwiseSeparable(incoming, outgoing, stride: blockStride, dilation: blockDilation)
@@ -75,7 +63,6 @@ public final class MobileNetV2: Module, Backbone {
                 return try InvertedResidual(
                     incoming, outgoing, expansion: stage.expansion, stride: blockStride, dilation: blockDilation)
             }
-            dilation = nextDilation
             return Sequential(row)
         }
 
@@ -106,17 +93,20 @@ public final class MobileNetV2: Module, Backbone {
     }
 }
 
-/// A depthwise 3x3 and a linear pointwise convolution: the block without expansion.
+/// A depthwise 3x3 and a pointwise convolution: MobileNetV2's block without expansion, linear and residual where shapes
+/// allow it, and MobileNetV1's block, which ends in a nonlinearity and is never residual.
 final class DepthwiseSeparable: Module, Layer {
     @Child("conv_dw") var depthwise: Conv2d
     @Child("bn1") var depthwiseNorm: BatchNorm2d
     @Child("conv_pw") var projection: Conv2d
     @Child("bn2") var projectionNorm: BatchNorm2d
 
+    private let isLinear: Bool
     private let isResidual: Bool
 
-    init(_ incoming: Int, _ outgoing: Int, stride: Int, dilation: Int) throws {
-        isResidual = stride == 1 && incoming == outgoing
+    init(_ incoming: Int, _ outgoing: Int, stride: Int, dilation: Int, isLinear: Bool = true) throws {
+        self.isLinear = isLinear
+        isResidual = isLinear && stride == 1 && incoming == outgoing
         super.init()
         depthwise = try .depthwise3x3(incoming, stride: stride, dilation: dilation)
         depthwiseNorm = try BatchNorm2d(incoming)
@@ -127,6 +117,7 @@ final class DepthwiseSeparable: Module, Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let filtered = try depthwiseNorm(depthwise(x)).relu6_()
         let y = try projectionNorm(projection(filtered))
+        guard isLinear else { return try y.relu6_() }
         return isResidual ? try y.add_(x) : y
     }
 }

@@ -35,7 +35,7 @@ final class AtrousPyramid: Module, Layer {
     static let width = 256
 
     @Child("convs") var branches: [Module & Layer]
-    @Child("project") var projection: ConvNormReLU
+    @Child("project") var projection: ConvNormActivation
     private let dropout: Double
 
     init(_ incoming: Int, _ outgoing: Int, rates: [Int], dropout: Double) throws {
@@ -46,32 +46,16 @@ final class AtrousPyramid: Module, Layer {
         self.dropout = dropout
         super.init()
         branches =
-            try [ConvNormReLU(incoming, outgoing, kernel: 1)]
-            + rates.map { try ConvNormReLU(incoming, outgoing, kernel: 3, dilation: $0) }
+            try [ConvNormActivation(incoming, outgoing, kernel: 1)]
+            + rates.map { try ConvNormActivation(incoming, outgoing, kernel: 3, dilation: $0) }
             + [PooledBranch(incoming, outgoing)]
-        projection = try ConvNormReLU(outgoing * branches.count, outgoing, kernel: 1)
+        projection = try ConvNormActivation(outgoing * branches.count, outgoing, kernel: 1)
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         let joined = try Tensor.cat(branches.map { try $0(x) }, dim: 1)  // [B, 256 (rates + 2), h, w]
         return try projection(joined).dropout(dropout, training: isTraining)
     }
-}
-
-/// A convolution that keeps the size, batch normalisation and ReLU.
-final class ConvNormReLU: Module, Layer {
-    @Child("0") var conv: Conv2d
-    @Child("1") var norm: BatchNorm2d
-
-    init(_ incoming: Int, _ outgoing: Int, kernel: Int, dilation: Int = 1) throws {
-        super.init()
-        conv = try Conv2d(
-            incoming, outgoing, kernel: Size2D(kernel), padding: Size2D(dilation * (kernel / 2)),
-            dilation: Size2D(dilation), bias: false)
-        norm = try BatchNorm2d(outgoing)
-    }
-
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try norm(conv(x)).relu_() }
 }
 
 /// The mean over the whole map, a 1x1 convolution, and the result at every pixel.
@@ -86,7 +70,7 @@ final class PooledBranch: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        guard x.size(0) > 1 || !norm.isTraining else {
+        guard x.size(0) > 1 || !norm.isTraining || (norm.group?.size ?? 1) > 1 else {
             throw TensorError(
                 operation: "DeepLabV3's pooled branch", arguments: [x.description],
                 reason: "batch statistics of one value per channel; train with batches of at least 2 images")

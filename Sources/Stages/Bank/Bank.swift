@@ -8,6 +8,8 @@ import Wire
 public struct BankConfiguration: Sendable {
     /// Where compute and miners connect to.
     public var endpoint: Endpoint
+    /// Where followers on other hosts connect to.
+    public var otherEndpoints: [Endpoint]
     public var sender: Sender
     /// The bank's own storage: records and snapshots; nobody else writes there.
     public var folder: String
@@ -18,10 +20,12 @@ public struct BankConfiguration: Sendable {
     public var settings: LogSettings
 
     public init(
-        endpoint: Endpoint, sender: Sender, folder: String, start: LogStart, knownEpoch: Epoch = Epoch(0),
+        endpoint: Endpoint, otherEndpoints: [Endpoint] = [], sender: Sender, folder: String, start: LogStart,
+        knownEpoch: Epoch = Epoch(0),
         shape: MemoryShape, settings: LogSettings = LogSettings()
     ) {
         self.endpoint = endpoint
+        self.otherEndpoints = otherEndpoints
         self.sender = sender
         self.folder = folder
         self.start = start
@@ -40,7 +44,8 @@ public enum BankStage {
         _ configuration: BankConfiguration, context: Context, onNote: @escaping @Sendable (String) -> Void = { _ in }
     ) throws -> LogServer {
         try LogServer(
-            bind: configuration.endpoint, as: configuration.sender, context: context, folder: configuration.folder,
+            bind: configuration.endpoint, alsoAt: configuration.otherEndpoints, as: configuration.sender,
+            context: context, folder: configuration.folder,
             reducer: MemoryReducer(shape: configuration.shape), start: configuration.start,
             knownEpoch: configuration.knownEpoch, settings: configuration.settings, onNote: onNote)
     }

@@ -1,26 +1,47 @@
+import Basics
 import MemoryKit
 import StageKit
 import Wire
 
 extension BankStage {
     /// What `picoflow-bank` does: serves the memory of one epoch until the supervisor says stop.
+    ///
+    /// Started again within an epoch it goes on with its log as it is; in a new epoch it starts from the checkpoint.
+    ///
+    /// - Throws: `RecoverableFailure` where its storage is damaged (the remedy is a rollback), or where it cannot be
+    ///   written (another start).
     public static func run(_ runtime: StageRuntime) throws {
         let configuration = runtime.configuration
+        let folder = configuration.runDirectory + "/bank"
+        let lock = try FileLock(
+            path: configuration.runDirectory + "/bank.lock", use: "another bank still writes to \(folder)")
+        defer { withExtendedLifetime(lock) {} }
         let bank = BankConfiguration(
-            endpoint: try configuration.endpoint(.memory), sender: runtime.sender,
-            folder: configuration.runDirectory + "/bank",
-            start: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty,
+            endpoint: try configuration.endpoint(.memory), otherEndpoints: configuration.otherEndpoints(.memory),
+            sender: runtime.sender, folder: folder,
+            start: .within(
+                configuration.epoch, folder: folder,
+                fresh: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty),
             // Compute opens this epoch itself; all before it are over.
             knownEpoch: Epoch(configuration.epoch.rawValue - 1), shape: try configuration.memoryShape())
-        try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) {
-            server in
-            runtime.stop.onStop { _ in server.stop() }
-            runtime.setMetrics {
-                let position = server.position
-                return server.statistics.frames.metrics("memory")
-                    .merging(["sequence": Double(position.sequence.rawValue)]) { $1 }
+        var isServing = false
+        do {
+            try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) {
+                server in
+                isServing = true
+                runtime.stop.onStop { _ in server.stop() }
+                runtime.setMetrics {
+                    let position = server.position
+                    return server.statistics.frames.metrics("memory")
+                        .merging(["sequence": Double(position.sequence.rawValue)]) { $1 }
+                }
+                runtime.report(.running)
             }
-            runtime.report(.running)
+        } catch let error where isServing {
+            // Nothing that was not stored has been acknowledged: another start goes on where this one ends.
+            throw RecoverableFailure(StageMain.oneLine(error), remedy: .restart)
+        } catch let error where bank.start == .existing {
+            throw RecoverableFailure("its log cannot be opened again: \(StageMain.oneLine(error))", remedy: .rollback)
         }
     }
 

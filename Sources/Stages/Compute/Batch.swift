@@ -13,8 +13,9 @@ struct Batch {
     let pixels: SharedBytes
     /// `[B, H, W]`, 255 = ignore.
     let labels: LabelGrid
-    /// Pixels with a class, over the whole batch: the cross-entropy's normaliser.
-    let labelled: Int
+    /// Pixels with a class, over the mini-batch of all ranks: the cross-entropy's normaliser. At first those of this
+    /// part alone.
+    var labelled: Int
 
     /// Puts samples together.
     ///

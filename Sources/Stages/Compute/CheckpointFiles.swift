@@ -15,8 +15,8 @@ import Wire
 /// | `bank.snapshot` | the bank's snapshot of exactly this step; not in a finished run's last checkpoint |
 /// | `manifest.json` | step, sizes and SHA-256 of the others, the bank's hash; written last |
 ///
-/// It is written aside as `step-NNNNNN.partial`, synced and renamed, so a folder without `.partial` is whole, and no
-/// file holds a time or a path: the same run gives the same bytes.
+/// It is written aside as `step-NNNNNN.partial`, synced and renamed, and a folder that is removed gets such a name first,
+/// so a folder without `.partial` is whole. No file holds a time or a path: the same run gives the same bytes.
 struct CheckpointFiles {
     struct Manifest: Codable, Equatable {
         struct File: Codable, Equatable {
@@ -51,6 +51,7 @@ struct CheckpointFiles {
     ) throws -> String {
         let final = folder(runDirectory, step: step)
         let aside = final + ".partial"
+        let old = final + ".old.partial"
         let files = FileManager.default
         try? files.removeItem(atPath: aside)
         do {
@@ -64,10 +65,14 @@ struct CheckpointFiles {
                 step: step, files: try names.map { try describe($0, in: aside) }, memory: bank?.hash,
                 model: trainer.recipe.model, classes: trainer.classes)
             try DurableFile.write(manifest.prettyJSON(), to: aside + "/" + Checkpoint.manifest)
-            // A step may be written again after a resume from an older one; the same step has the same bytes.
-            try? files.removeItem(atPath: final)
+            // What is there already is incomplete, or training had gone on from it.
+            try? files.removeItem(atPath: old)
+            if rename(final, old) != 0, errno != ENOENT {
+                throw DurableFile.systemError("cannot rename \(final) to", old)
+            }
             guard rename(aside, final) == 0 else { throw DurableFile.systemError("cannot rename \(aside) to", final) }
             try DurableFile.syncFolder(of: final)
+            try? files.removeItem(atPath: old)
         } catch {
             try? files.removeItem(atPath: aside)
             throw error
@@ -114,14 +119,17 @@ struct CheckpointFiles {
         }
     }
 
-    /// Removes all but the newest checkpoints, and what was left half-written.
+    /// Removes all complete checkpoints but the newest `keep`, and what was left half-written or half-removed. A folder
+    /// without a manifest neither counts nor goes: it is nothing that this run left.
     static func prune(_ runDirectory: String, keep: Int) {
         let folder = runDirectory + "/checkpoints"
-        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
-        let whole = names.filter { $0.hasPrefix("step-") && !$0.hasSuffix(".partial") }
-            .sorted { (UInt64($0.dropFirst(5)) ?? 0) < (UInt64($1.dropFirst(5)) ?? 0) }
-        for name in whole.dropLast(max(1, keep)) + names.filter({ $0.hasSuffix(".partial") }) {
-            try? FileManager.default.removeItem(atPath: folder + "/" + name)
+        let files = FileManager.default
+        for checkpoint in Checkpoint.list(in: folder).dropLast(max(1, keep)) {
+            // Renamed first: half of its files, with the manifest among them, would pass for a checkpoint.
+            rename(checkpoint.path, checkpoint.path + ".partial")
+        }
+        for name in (try? files.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(".partial") {
+            try? files.removeItem(atPath: folder + "/" + name)
         }
     }
 
@@ -129,7 +137,9 @@ struct CheckpointFiles {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw UserError("cannot create \(path): \((error as NSError).localizedDescription)")
+            // Foundation's words hide the reason; the system says it.
+            guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
+            throw DurableFile.systemError("cannot make folder", path)
         }
     }
 

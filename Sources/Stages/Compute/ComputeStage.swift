@@ -15,11 +15,20 @@ public enum ComputeStage {
         try Torch.setThreads(configuration.threads)
         runtime.report(.preparing)
 
+        let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(
-            recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device)
+            recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,
+            group: ranks.group)
         var done: UInt64 = 0
         if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }
-        try TrainingLoop(runtime: runtime, trainer: trainer, after: done).run()
+        do {
+            try TrainingLoop(runtime: runtime, ranks: ranks, trainer: trainer, after: done).run()
+        } catch let error where runtime.stop.isAbandoned {
+            // A step in hand is lost and no half of it may become a checkpoint: a resume takes the newest one there is.
+            runtime.logger.warning("ended without a checkpoint: \(StageMain.oneLine(error))")
+        } catch let error as LogError where error.isLossOfState {
+            throw RecoverableFailure("\(error)", remedy: .rollback)
+        }
     }
 
     /// libtorch's version; kernels that differ show in the hash of a small convolution and its exponentials.

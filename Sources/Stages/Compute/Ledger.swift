@@ -1,9 +1,12 @@
 import Basics
 import Configuration
 import Foundation
+import StageKit
 import Wire
 
 /// What one training step was made of: a line of the run's `ledger.jsonl`. Equal lines mean equal steps.
+///
+/// Where compute is several ranks, a digest here is SHA-256 of the ranks' own digests, one per line, in their order.
 struct LedgerLine: Codable, Equatable {
     /// From 1.
     var step: UInt64
@@ -44,6 +47,14 @@ struct LedgerLine: Codable, Equatable {
             ("arithmetic", arithmetic, other.arithmetic),
         ]
         return parts.first { $0.1 != $0.2 }.map { (part: $0.0, here: $0.1, there: $0.2) }
+    }
+}
+
+extension LedgerLine.Mining {
+    init(_ settings: SwapSchedule.Settings) {
+        self.init(
+            generation: settings.generation.rawValue, temperature: settings.mining.temperature,
+            sampler: settings.mining.sampler, synthesis: settings.mining.synthesis)
     }
 }
 

@@ -4,20 +4,31 @@ import Contrast
 import StageKit
 import Wire
 
-/// Sends a step's anchors to the miners, a ticket per class, and adds up what they answer.
+/// Sends this rank's anchors of a step to the miners, a ticket per class, and adds up what they answer.
 ///
 /// Classes are the units of work and are added in ascending order, so the sum does not depend on who mined them.
 struct MiningClient {
     /// What the miners said of one step.
     struct Outcome {
-        /// L_NCE: the mean of L_i over the contributing anchors; 0 where there were none.
+        /// The sum of L_i over the contributing anchors.
         var loss = 0.0
         var contributing = 0
         var skipped = 0
-        /// dL_NCE / d(anchors), `[anchors, D]`, in the order of `pixels`.
+        /// d(loss) / d(anchors), `[anchors, D]`, in the order of `pixels`.
         var gradient: [Float] = []
-        /// The anchors' places in the embedding grid.
+        /// The anchors' places in this rank's embedding grid.
         var pixels: [Int] = []
+
+        /// Turns sums into means over the contributing anchors of all ranks: L_NCE and its gradient, 0 where there are
+        /// none.
+        mutating func average(over ranks: Ranks) throws {
+            let sums = try ranks.sum([loss, Double(contributing), Double(skipped)])
+            (loss, contributing, skipped) = (sums[0], Int(sums[1]), Int(sums[2]))
+            guard contributing > 0 else { return }
+            loss /= Double(contributing)
+            let scale = 1 / Float(contributing)
+            for index in gradient.indices { gradient[index] *= scale }
+        }
 
         /// SHA-256 of the gradient.
         var digest: String {
@@ -38,7 +49,15 @@ struct MiningClient {
 
     /// Sends one ticket per class. The miners mine in the memory as it was `lag` steps ago, whatever has reached
     /// them since.
-    mutating func send(_ anchors: [ClassAnchors], of grid: EmbeddingGrid, step: UInt64) throws {
+    ///
+    /// - Parameters:
+    ///   - anchors: numbered over the mini-batch of all ranks, which keys the miners' draws; all within this grid.
+    ///   - firstPixel: the number of the grid's first pixel.
+    ///   - settings: what holds at this step, for all of its tickets.
+    mutating func send(
+        _ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64,
+        settings: SwapSchedule.Settings
+    ) throws {
         let lag = UInt64(recipe.contrast.lag)
         for group in anchors {
             ticket += 1
@@ -46,17 +65,27 @@ struct MiningClient {
                 step: step, class: group.classID.index, memory: SequenceNumber(step > lag ? step - lag : 0),
                 seed: KeyedRandom.seed(
                     recipe.seed, purpose: "mine", step: step, index: UInt64(group.classID.rawValue)),
-                temperature: recipe.contrast.temperature, sampler: recipe.sampler, synthesis: recipe.synthesis)
-            let rows = grid.rows(at: group.pixels)
+                temperature: settings.mining.temperature, sampler: settings.mining.sampler,
+                synthesis: settings.mining.synthesis, generation: settings.generation)
+            let rows = grid.rows(at: group.pixels.map { $0 - firstPixel })
             try pool.issue(
                 Ticket(
                     id: TicketID(ticket), body: try body.wireJSON(),
-                    tensors: [WireTensor(name: "anchors", shape: [group.pixels.count, grid.dimension], floats: rows)]))
+                    tensors: [
+                        WireTensor(name: "anchors", shape: [group.pixels.count, grid.dimension], floats: rows),
+                        WireTensor(
+                            name: "pixels", dtype: .int64, shape: [group.pixels.count],
+                            bytes: SharedBytes(group.pixels.map(Int64.init))),
+                    ], generation: settings.workers))
         }
     }
 
     /// Collects the answers to `send`'s tickets; waits for them.
-    func collect(_ anchors: [ClassAnchors], dimension: Int, check: () throws -> Void) throws -> Outcome {
+    ///
+    /// - Parameter check: called while waiting, to give up.
+    func collect(
+        _ anchors: [ClassAnchors], dimension: Int, firstPixel: Int, check: () throws -> Void
+    ) throws -> Outcome {
         var outcome = Outcome()
         for group in anchors {
             var answer: TicketResult?
@@ -71,12 +100,8 @@ struct MiningClient {
             outcome.contributing += report.contributing
             outcome.skipped += report.skipped
             outcome.gradient += gradient.array(of: Float.self)
-            outcome.pixels += group.pixels
+            outcome.pixels += group.pixels.map { $0 - firstPixel }
         }
-        guard outcome.contributing > 0 else { return outcome }
-        outcome.loss /= Double(outcome.contributing)
-        let scale = 1 / Float(outcome.contributing)
-        for index in outcome.gradient.indices { outcome.gradient[index] *= scale }
         return outcome
     }
 }

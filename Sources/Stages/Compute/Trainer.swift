@@ -16,6 +16,9 @@ final class Trainer {
     let classes: Int
     let device: Tensors.Device
     let network: any SegmentationNetwork
+    private let dtype: DType
+    private let group: ProcessGroup?
+    private let gradientSum: GradientSum?
     private let optimizer: any Optimizer
     private let schedule: PolySchedule
 
@@ -24,23 +27,39 @@ final class Trainer {
         /// What left the backbone, and the leaves that stand in for it behind the cut.
         let features: [Tensor]
         let leaves: [Tensor]
-        let scores: Scores
+        let decoded: Decoded
         /// `[B, D, h, w]`, unit length along D.
         let embedding: Tensor?
+
+        var scores: Scores { decoded.scores }
+
+        /// Whether the embedding was made inside the head, so that its gradients go back through what the scores' went.
+        var sharesHead: Bool {
+            embedding?.requiresGrad == true && !leaves.contains { $0.isSame(as: decoded.pixels) }
+        }
     }
 
-    init(recipe: Recipe, classes: Int, device: Tensors.Device) throws {
+    /// - Parameters:
+    ///   - group: the ranks among which the mini-batch is dealt; nil for one that has it whole.
+    ///   - dtype: of parameters and activations; float64 is for comparing calculations, not for training.
+    init(
+        recipe: Recipe, classes: Int, device: Tensors.Device, group: ProcessGroup? = nil, dtype: DType = .float32
+    ) throws {
         self.recipe = recipe
         self.classes = classes
         self.device = device
+        self.dtype = dtype
+        self.group = group
         network = try Network.initial(
             recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled)
-        try network.to(device).train().requiresGrad(true)
+        try network.to(device).to(dtype).train().requiresGrad(true)
+        network.synchronizeBatchNorm(over: group)
 
         let settings = recipe.schedule
         schedule = PolySchedule(
             base: settings.lr, total: settings.iterations, power: settings.power, ramp: settings.lrWarmup)
         let parameters = network.namedParameters()
+        gradientSum = group.map { GradientSum(parameters, over: $0) }
         let projection = parameters.renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil }
         var groups = [ParameterGroup("network", parameters.withoutProjection, weightDecay: settings.weightDecay)]
         if !projection.isEmpty {
@@ -65,41 +84,36 @@ final class Trainer {
     /// - Parameter learnsEmbedding: whether the projection head gets a gradient in this step. While the schedule warms
     ///   up it does not; its running statistics follow the features all the same.
     func forward(_ batch: Batch, learnsEmbedding: Bool) throws -> Pass {
-        let features = try network.features(batch.input(network.inputNormalization, device: device))
+        let features = try network.features(batch.input(network.inputNormalization, device: device).to(dtype))
         let leaves = try features.map { try $0.detach().requiresGrad(true) }
+        let decoded = try network.decode(leaves)
         var embedding: Tensor?
         if network.projection != nil {
             embedding =
                 learnsEmbedding
-                ? try network.embedding(leaves) : try withoutGradient { try network.embedding(leaves) }
+                ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
         }
-        return Pass(features: features, leaves: leaves, scores: try network.scores(leaves), embedding: embedding)
+        return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
     }
 
-    /// Cross-entropy at the labels' resolution, mean over the labelled pixels, and its gradients down to the leaves.
+    /// The network's own loss against the labels, mostly cross-entropy, and its gradients down to the leaves.
     ///
-    /// - Returns: the loss; 0 for a batch without a labelled pixel.
+    /// - Returns: the loss, of several ranks this one's share of it; 0 for a batch without a labelled pixel.
     func backwardFromScores(_ pass: Pass, batch: Batch) throws -> Double {
         guard batch.labelled > 0 else { return 0 }
-        let targets = try batch.targets(device: device)
-        let size = Size2D(batch.labels.height, batch.labels.width)
-        func loss(_ scores: Tensor) throws -> Tensor {
-            // A sum over a count rather than the operator's mean, which is 0/0 without labelled pixels and whose
-            // normaliser could not be shared between ranks.
-            try network.resized(scores, to: size).crossEntropy(targets, ignoring: 255, reduction: .sum)
-                / Double(batch.labelled)
-        }
-        var total = try loss(pass.scores.main)
-        let value = try total.item()
-        for auxiliary in pass.scores.auxiliary { total = try total + loss(auxiliary.scores) * auxiliary.weight }
-        try total.backward()
+        var targets = SegmentationTargets(labels: try batch.targets(device: device), labelled: batch.labelled)
+        if let group { targets.sum = { try group.sum([$0])[0] } }
+        let loss = try network.loss(pass.decoded, targets)
+        let value = try loss.main.item()
+        try loss.total.backward(retainGraph: pass.sharesHead)
         return value
     }
 
     /// The contrastive loss's gradients, from the anchors down to the projection head and the leaves.
     ///
     /// - Parameters:
-    ///   - pixels: the anchors' places in `[B·h·w]`.
+    ///   - pixels: the anchors' places in `[B·h·w]`. Of several ranks all must call this if one does, also those without
+    ///     anchors: the projection head's batch normalisation is a joint operation.
     ///   - gradient: dL_NCE / d(anchors), `[anchors, D]`.
     func backwardFromAnchors(_ pass: Pass, at pixels: [Int], _ gradient: [Float]) throws {
         let embedding = pass.embedding!
@@ -107,18 +121,22 @@ final class Trainer {
         let rows = try embedding.permute([0, 2, 3, 1]).reshape([-1, dimension])  // [B·h·w, D]
         let anchors = try rows.indexSelect(dim: 0, Tensor(pixels.map(Int64.init), device: device))
         let weighted = try Tensor(gradient, shape: [pixels.count, dimension], device: device)
-            .mul_(Double(recipe.contrast.lambda))
+            .mul_(Double(recipe.contrast.lambda)).to(dtype)
         try anchors.backward(gradient: weighted)
     }
 
     /// The one pass through the backbone, from the gradients collected on the leaves.
     func backwardThroughBackbone(_ pass: Pass) throws {
-        for (feature, leaf) in zip(pass.features, pass.leaves) {
-            guard let gradient = try leaf.grad else { continue }
-            // Feature maps of one backbone share its history.
-            try feature.backward(gradient: gradient, retainGraph: pass.features.count > 1)
+        // Feature maps of one backbone share its history, so they go back together. Those that no loss has read have no
+        // gradient and are left out.
+        let roots = try zip(pass.features, pass.leaves).compactMap { feature, leaf in
+            try leaf.grad.map { (tensor: feature, gradient: $0) }
         }
+        try Tensor.backward(roots)
     }
+
+    /// Adds up the ranks' gradients, so that each has the whole mini-batch's.
+    func sumGradients() throws { try gradientSum?() }
 
     /// Steps the optimiser and drops the gradients.
     ///

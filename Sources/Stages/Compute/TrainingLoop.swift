@@ -7,34 +7,72 @@ import Tensors
 import Wire
 
 /// The steps of a run, one after another: batch, forward, anchors to the miners, keys to the bank, cross-entropy's
-/// backward pass while they work, the backbone's backward pass, update.
+/// backward pass while they work, the backbone's backward pass, update. Of several ranks each does so with its part of
+/// the mini-batch; the first one writes what the run keeps.
 final class TrainingLoop {
     private let runtime: StageRuntime
     private let recipe: Recipe
+    private let ranks: Ranks
+    /// This rank's images within a mini-batch.
+    private let share: Range<Int>
     private let trainer: Trainer
     private var feed: SampleFeed
     private var miners: MiningClient?
     private let log: LogWriter?
-    private let metrics: MetricsFile
-    private let ledger: Ledger
+    /// Nil on ranks beyond the first, like `ledger` and `events`.
+    private let metrics: MetricsFile?
+    private let ledger: Ledger?
+    private let events: EventFile?
+    /// What decides the last bits of this run's sums.
+    private let arithmetic: String
     private let pools: [PoolConsumer]
+    private let swaps: SwapGate
+    private let waits = WaitTotals()
     private var step: UInt64
+    /// The newest checkpoint: one of the present step is not written again.
+    private var saved: (step: UInt64, folder: String)?
     /// Images per second, smoothed over about the last 20 steps.
     private var rate: Double?
+    /// Whether one of the ranks was asked for a checkpoint out of turn.
+    private var checkpointAsked = false
 
     /// - Parameter done: steps that the trainer's state already holds.
-    init(runtime: StageRuntime, trainer: Trainer, after done: UInt64) throws {
+    init(runtime: StageRuntime, ranks: Ranks, trainer: Trainer, after done: UInt64) throws {
         let configuration = runtime.configuration
         self.runtime = runtime
+        self.ranks = ranks
         self.trainer = trainer
         let recipe = configuration.recipe
         self.recipe = recipe
+        let share = ranks.share(of: recipe.schedule.batch)
+        self.share = share
         step = done
-        let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
+        saved = configuration.resume.map { (done, $0) }
+        arithmetic =
+            "libtorch \(Torch.version), \(configuration.threads) threads"
+            + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
+        // Only a CPU's sums have a fixed order.
+        ledger =
+            ranks.isFirst
+            ? try Ledger(
+                path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done, arithmetic: arithmetic,
+                isEnforced: recipe.determinism == .strict && trainer.device == .cpu) : nil
+        let gate = SwapGate(
+            SwapPlanner(
+                schedule: SwapSchedule(recipe, swaps: configuration.swaps ?? []), after: done,
+                held: ledger?.newest ?? done,
+                last: UInt64(recipe.schedule.iterations)),
+            send: { [runtime] in runtime.send($0) })
+        swaps = gate
+        let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] event in
+            logger.info("\(event)")
+            if case .joined(_, _, let generation) = event { gate.handle(.joined(generation)) }
+        }
         func pool(_ link: LinkName) throws -> PoolConsumer {
             try PoolConsumer(
-                endpoint: configuration.endpoint(link), as: runtime.sender, epoch: configuration.epoch,
-                context: runtime.context, settings: configuration.poolSettings,
+                endpoint: configuration.endpoint(link), alsoAt: configuration.otherEndpoints(link),
+                as: runtime.sender, epoch: configuration.epoch, context: runtime.context,
+                settings: configuration.poolSettings,
                 strictFingerprint: recipe.determinism == .strict, onEvent: events)
         }
         let samples = try pool(.samples)
@@ -44,48 +82,56 @@ final class TrainingLoop {
             pools.append(mining)
             miners = MiningClient(pool: mining, recipe: recipe)
             let writer = try LogWriter(
-                connect: configuration.endpoint(.memory), as: runtime.sender, context: runtime.context,
-                onNote: { [logger = runtime.logger] in logger.info("\($0)") })
-            // The bank may still be reading its snapshot.
-            _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: .seconds(120))
+                connect: configuration.endpoint(.memory), as: runtime.sender, rank: ranks.rank, of: ranks.count,
+                context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
+            // Here and wherever else compute waits for the bank: it may be reading its snapshot, or be started again. How
+            // long that may take the supervisor knows; when it gives the bank up, it abandons this run.
+            runtime.stop.onAbandon { writer.cancel() }
+            _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: nil)
             log = writer
         } else {
             log = nil
         }
         self.pools = pools
-        runtime.setMetrics { [pools] in
+        runtime.setMetrics { [pools, waits] in
             let links = [LinkName.samples, .mining]
-            return zip(links, pools).reduce(into: [:]) { all, pair in
+            return zip(links, pools).reduce(into: waits.metrics) { all, pair in
                 all.merge(pair.1.statistics.frames.metrics(pair.0.rawValue)) { $1 }
             }
         }
-        metrics = try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done)
-        // Only a CPU's sums have a fixed order.
-        ledger = try Ledger(
-            path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done,
-            arithmetic: "libtorch \(Torch.version), \(configuration.threads) threads",
-            isEnforced: recipe.determinism == .strict && trainer.device == .cpu)
+        metrics =
+            ranks.isFirst
+            ? try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done) : nil
+        self.events =
+            ranks.isFirst
+            ? EventFile(
+                folder: configuration.runDirectory + "/events/\(runtime.replica)", continuingAfter: done,
+                onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") }) : nil
         feed = try SampleFeed(
-            pool: samples, recipe: recipe, images: configuration.dataset.images, padding: trainer.padding, after: done)
+            pool: samples, recipe: recipe, share: share, images: configuration.dataset.images,
+            padding: trainer.padding, after: done)
     }
 
     /// Trains until the recipe's last step or a stop; either ends with a checkpoint.
     func run() throws {
         runtime.report(.running)
+        runtime.onSwap { [swaps] in swaps.handle(.order($0)) }
         let last = UInt64(recipe.schedule.iterations)
         while step < last {
-            guard !runtime.stop.isStopped else { break }
             do {
                 try train(step + 1)
             } catch is Stopped {
                 break
             }
             step += 1
-            let due = step % UInt64(recipe.checkpoints.every) == 0 || runtime.takeCheckpointRequest()
-            if due && step < last { try checkpoint() }
+            let due = step % UInt64(recipe.checkpoints.every) == 0 || checkpointAsked
+            if due && step < last { try checkpointIfPossible() }
         }
         let folder = try checkpoint()
-        if step == last { runtime.finished(step: step, checkpoint: folder) }
+        if step == last {
+            if ranks.isFirst { runtime.finished(step: step, checkpoint: folder) } else { runtime.finished(step: step) }
+        }
+        events?.flush()
         for pool in pools { pool.close() }
         log?.close()
     }
@@ -93,57 +139,101 @@ final class TrainingLoop {
     /// A stop was asked for while the step waited for another stage: the step is not taken.
     private struct Stopped: Error {}
 
-    /// A step that waits may be given up before its update; one that does not is finished.
+    /// What the step waits for is gone for good, in the middle of it.
+    private struct Abandoned: Error, CustomStringConvertible {
+        var description = "the stages that the step in hand needs are gone"
+    }
+
+    private func giveUpIfAbandoned() throws {
+        if runtime.stop.isAbandoned { throw Abandoned() }
+    }
+
+    /// A step that waits for its samples may be given up; one that has them is finished.
     private func giveUpOnStop() throws {
         if runtime.stop.isStopped { throw Stopped() }
     }
 
+    /// This rank's part of the next mini-batch, once all ranks have theirs.
+    ///
+    /// - Parameter isStopping: whether this rank was asked to stop before it came here.
+    /// - Throws: `Stopped` on all ranks where one of them was asked to stop.
+    private func nextBatch(isStopping: Bool) throws -> Batch {
+        var own: Batch?
+        do {
+            if !isStopping { own = try feed.next(check: giveUpOnStop) }
+        } catch is Stopped {}
+        let isAsked = runtime.takeCheckpointRequest()
+        let agreed = try ranks.sum([own == nil ? 1 : 0, isAsked ? 1 : 0, Int64(own?.labelled ?? 0)])
+        checkpointAsked = agreed[1] > 0
+        guard agreed[0] == 0, var batch = own else { throw Stopped() }
+        batch.labelled = Int(agreed[2])
+        return batch
+    }
+
+    /// What a swap makes hold at a step; nil where a stop is asked for while the step is held up.
+    private func enter(_ step: UInt64) throws -> SwapSchedule.Settings? {
+        do {
+            return try swaps.enter(
+                step, check: giveUpOnStop, waiting: { runtime.report(.waiting, waitingOn: "swap \($0)") })
+        } catch is Stopped {
+            return nil
+        }
+    }
+
     private func train(_ step: UInt64) throws {
+        let entered = try enter(step)
         var watch = Stopwatch()
         runtime.report(.waiting, waitingOn: "samples")
-        let batch = try feed.next(check: giveUpOnStop)
+        let batch = try nextBatch(isStopping: entered == nil)
+        guard let settings = entered else { throw Stopped() }
         runtime.report(.running)
         watch.lap("samples")
 
-        // Dropout and all else that libtorch draws depends on the step alone.
-        try Torch.seed(KeyedRandom.seed(recipe.seed, purpose: "torch", step: step))
+        // Dropout and all else that libtorch draws depends on the step and the rank alone.
+        try Torch.seed(KeyedRandom.seed(recipe.seed, purpose: "torch", step: step, index: UInt64(ranks.rank)))
         let mines = recipe.contrast.enabled && step > UInt64(recipe.schedule.warmup)
         let pass = try trainer.forward(batch, learnsEmbedding: mines)
         watch.lap("forward")
 
         var anchors: [ClassAnchors] = []
         var grid: EmbeddingGrid?
+        var firstPixel = 0
         var recordDigest: String?
         if let embedding = pass.embedding, let log {
             let seen = try EmbeddingGrid(
                 embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
                 labels: batch.labels)
             if mines {
-                anchors = try AnchorSelection.select(
-                    labels: seen.labels, predictions: seen.predictions, settings: recipe.contrast, seed: recipe.seed,
-                    step: step)
-                try miners!.send(anchors, of: seen, step: step)
+                firstPixel = share.lowerBound * seen.labels.pixelsPerImage
+                let own = firstPixel..<firstPixel + seen.labels.values.count
+                anchors = try ranks.anchors(
+                    of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step
+                ).compactMap { $0.within(own) }
+                try miners!.send(anchors, of: seen, firstPixel: firstPixel, step: step, settings: settings)
             }
             let record = try seen.rows.withUnsafeBufferPointer {
                 try LogicalRecord(
                     embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
-                    settings: recipe.contrast, seed: recipe.seed, step: step)
+                    settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: share.lowerBound)
             }
             let payload = try MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode()
+            try log.waitForRoom()
             try log.append(SequenceNumber(step), payload)
             recordDigest = try payload.digest()
             grid = seen
         }
         watch.lap("anchors")
 
-        let ce = try trainer.backwardFromScores(pass, batch: batch)
+        var ce = try trainer.backwardFromScores(pass, batch: batch)
         watch.lap("backwardHead")
 
         var outcome: MiningClient.Outcome?
         if mines, let grid {
             runtime.report(.waiting, waitingOn: "gradients")
-            let answer = try miners!.collect(anchors, dimension: grid.dimension, check: {})
+            var answer = try miners!.collect(
+                anchors, dimension: grid.dimension, firstPixel: firstPixel, check: giveUpIfAbandoned)
             runtime.report(.running)
+            try answer.average(over: ranks)
             watch.lap("gradients")
             if answer.contributing > 0 { try trainer.backwardFromAnchors(pass, at: answer.pixels, answer.gradient) }
             outcome = answer
@@ -151,35 +241,38 @@ final class TrainingLoop {
         }
         try trainer.backwardThroughBackbone(pass)
         watch.lap("backwardBackbone")
-        try ledger.enter(
+        try trainer.sumGradients()
+        if ranks.count > 1 { watch.lap("exchange") }
+        let line = try ranks.joined(
             LedgerLine(
                 step: step, position: (step - 1) * UInt64(recipe.schedule.batch), images: batch.images.map(\.index),
                 batch: batch.digest, record: recordDigest, gradient: outcome?.digest,
-                mining: outcome.map { _ in miningSettings },
-                arithmetic: ledger.arithmetic))
+                mining: outcome.map { _ in LedgerLine.Mining(settings) },
+                arithmetic: arithmetic))
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
-        try report(step, lr: lr, ce: ce, outcome: outcome, watch: watch)
+        ce = try ranks.sum([ce])[0]
+        try report(step, lr: lr, ce: ce, outcome: outcome, settings: settings, watch: watch)
     }
 
-    /// What the mining tickets ask for.
-    private var miningSettings: LedgerLine.Mining {
-        LedgerLine.Mining(
-            generation: 0, temperature: recipe.contrast.temperature, sampler: recipe.sampler,
-            synthesis: recipe.synthesis)
-    }
-
-    private func report(_ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, watch: Stopwatch) throws
-    {
+    private func report(
+        _ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, settings: SwapSchedule.Settings,
+        watch: Stopwatch
+    ) throws {
         let total = watch.total
         let now = Double(recipe.schedule.batch) / total * 1000
         rate = rate.map { $0 + (now - $0) / 20 } ?? now
         let line = StepMetrics(
             step: step, lr: lr, ce: ce, nce: outcome?.loss, contributing: outcome?.contributing ?? 0,
             skipped: outcome?.skipped ?? 0, milliseconds: total, waitedForSamples: watch.phases["samples"] ?? 0,
-            waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases)
-        try metrics.append(line)
-        runtime.report(line)
+            waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases,
+            generation: settings.generation == .first ? nil : settings.generation)
+        waits.add(line)
+        if let metrics {
+            try metrics.append(line)
+            events?.append(line)
+            runtime.report(line)
+        }
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {
             throw UserError(
                 "the loss is no longer a number at step \(step) (cross-entropy \(ce), contrast "
@@ -187,15 +280,35 @@ final class TrainingLoop {
         }
     }
 
+    /// A checkpoint in the middle of training. One that cannot be written, most often on a full disk, costs only what a
+    /// resume would have to repeat: the run says so, and the next one that is due is tried again.
+    private func checkpointIfPossible() throws {
+        do {
+            try checkpoint()
+        } catch {
+            switch error {
+            case is UserError, LogError.refused(.storage, _):
+                let message = "no checkpoint of step \(step): \(StageMain.oneLine(error)); training goes on"
+                runtime.logger.error("\(message)")
+                runtime.send(StageEvent(.checkpointFailed, message, step: step))
+                runtime.report(.running)
+            default: throw error
+            }
+        }
+    }
+
     @discardableResult private func checkpoint() throws -> String {
-        guard step > 0 else { return "" }
+        guard step > 0, ranks.isFirst else { return "" }
+        if let saved, saved.step == step { return saved.folder }
         runtime.report(.checkpointing)
-        try ledger.sync()
+        try ledger?.sync()
+        try metrics?.flush()
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,
             memory: finished ? nil : log.map { log in { try self.snapshot(log, into: $0) } })
-        if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: .seconds(60)) }
+        saved = (step, folder)
+        if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: nil) }
         CheckpointFiles.prune(runtime.configuration.runDirectory, keep: recipe.checkpoints.keep)
         runtime.checkpointWritten(step: step, path: folder)
         runtime.report(.running)
@@ -203,7 +316,7 @@ final class TrainingLoop {
     }
 
     private func snapshot(_ log: LogWriter, into folder: String) throws -> (file: String, hash: String) {
-        let saved = try log.checkpoint(SequenceNumber(step), into: folder, timeout: .seconds(600))
+        let saved = try log.checkpoint(SequenceNumber(step), into: folder, timeout: nil)
         return (saved.file, "\(saved.hash)")
     }
 }

@@ -37,7 +37,7 @@ public struct Inference {
     /// Probabilities of the classes, `[1, classes, H, W]`, at the image's own size.
     public func probabilities(of image: Image) throws -> Tensor {
         let scores = try scores(of: image)
-        return isSinglePass ? try withoutGradient { try scores.softmax(dim: 1) } : scores
+        return isSinglePass ? try withoutGradient { try network.probabilities(scores) } : scores
     }
 
     private var isSinglePass: Bool { settings.scales.count == 1 && !settings.flip }
@@ -57,7 +57,7 @@ public struct Inference {
             for scale in settings.scales {
                 for mirrored in settings.flip ? [false, true] : [false] {
                     let seen = mirrored ? try input.flip([3]) : input
-                    var probabilities = try logits(seen, scale: scale, size: size).softmax(dim: 1)
+                    var probabilities = try network.probabilities(logits(seen, scale: scale, size: size))
                     if mirrored { probabilities = try probabilities.flip([3]) }
                     sum = try sum?.add_(probabilities) ?? probabilities
                 }
@@ -76,6 +76,7 @@ public struct Inference {
             let width = max(1, Int((Float(size.width) * scale).rounded()))
             seen = try input.interpolate(Size2D(height, width), .bilinear(alignCorners: false))
         }
-        return try network.resized(network.scores(network.features(seen)).main, to: size)
+        let scores = try network.scores(network.features(seen)).main
+        return try network.resized(scores, from: Size2D(seen.size(2), seen.size(3)), to: size)
     }
 }

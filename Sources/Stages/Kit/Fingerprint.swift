@@ -2,7 +2,7 @@ import Basics
 
 /// What decides a worker's bits beyond its tickets: library versions, and what a fixed small calculation gives here.
 ///
-/// Hosts differ in kernels and maths libraries. A stage whose fingerprint differs from the run's of the same kind is
+/// Hosts differ in kernels and maths libraries. A replica whose fingerprint differs from the run's first of its stage is
 /// refused, unless the recipe says `determinism: relaxed`.
 public struct Fingerprint: Codable, Sendable, Equatable {
     /// Library to version, for instance `openblas` to `0.3.21`; the part that a refusal can explain.

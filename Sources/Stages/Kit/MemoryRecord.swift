@@ -103,6 +103,23 @@ public struct MemoryRecord: Codable, Sendable, Equatable {
     }
 }
 
+extension MemoryRecord {
+    /// The record of a whole mini-batch from those of its ranks, in their order: what one rank with all their images
+    /// would have appended.
+    ///
+    /// - Throws: `WireError.malformed` where they are not of one step and dimension.
+    public init(joining parts: [MemoryRecord]) throws {
+        guard let first = parts.first, parts.allSatisfy({ $0.step == first.step && $0.dimension == first.dimension })
+        else { throw WireError.malformed("the ranks' records are not of one step and dimension") }
+        let pixels = parts.flatMap { $0.rows[..<($0.pixelClasses.count * $0.dimension)] }
+        let regions = parts.flatMap { $0.rows[($0.pixelClasses.count * $0.dimension)...] }
+        self.init(
+            step: first.step, images: parts.flatMap(\.images), dimension: first.dimension,
+            pixelClasses: parts.flatMap(\.pixelClasses), regionClasses: parts.flatMap(\.regionClasses),
+            regionImages: parts.flatMap(\.regionImages), rows: pixels + regions)
+    }
+}
+
 extension WireTensor {
     /// - Throws: `WireError.malformed` where type or shape are others.
     public func expect(_ dtype: WireDType, _ shape: [Int]) throws {

@@ -9,6 +9,13 @@ import Wire
 public final class MetricsFile {
     private let descriptor: Int32
     private let path: String
+    /// Where the last whole line ends.
+    private var end: Int
+    /// Lines that a full disk had no room for.
+    private var pending = Data()
+
+    /// Bytes of lines that may wait for room: some thousand steps.
+    static let maxPending = 1 << 20
 
     /// Opens the file for appending.
     ///
@@ -29,14 +36,36 @@ public final class MetricsFile {
         }
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
+        end = Int(lseek(descriptor, 0, SEEK_END))
     }
 
     deinit { close(descriptor) }
 
+    /// Appends a line. One that a full disk has no room for waits and is written before the next: a step that was taken
+    /// is not given up for the want of its line.
+    ///
+    /// - Throws: where more lines wait than should.
     public func append(_ metrics: StepMetrics) throws {
-        var line = try metrics.wireJSON()
-        line.append(UInt8(ascii: "\n"))
-        try line.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+        pending.append(try metrics.wireJSON())
+        pending.append(UInt8(ascii: "\n"))
+        do {
+            try flush()
+        } catch {
+            guard pending.count <= MetricsFile.maxPending else { throw error }
+        }
+    }
+
+    /// Writes what waits.
+    public func flush() throws {
+        do {
+            try pending.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+        } catch {
+            // Half a line would make the next one unreadable.
+            ftruncate(descriptor, off_t(end))
+            throw error
+        }
+        end += pending.count
+        pending = Data()
     }
 
     /// The steps of a metrics file, in its order; a torn last line is passed over.

@@ -4,8 +4,10 @@ import Wire
 
 /// The links between stages. Consumers of a pool and the bank bind; the others connect.
 public enum LinkName: String, Codable, CaseIterable, Sendable {
-    /// Pool: loaders serve, compute consumes and binds.
+    /// Pool: loaders serve; compute consumes and binds. A stage in between serves it and draws from `upstream`.
     case samples
+    /// Pool: what `samples` is for a stage between loaders and compute: it consumes and binds, loaders serve.
+    case upstream
     /// Pool: miners serve, compute consumes and binds.
     case mining
     /// Log: the bank binds, compute appends, miners follow.
@@ -32,12 +34,20 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var epoch: Epoch
     /// The checkpoint folder to start from; nil starts at step 0.
     public var resume: String?
+    /// Workers: whose tickets to execute. No key is the first.
+    public var generation: Generation?
+    /// Compute: the run's swaps so far, ahead or past, from its journal. No key is none.
+    public var swaps: [Swap]?
+    /// The folder of the run's keys; set where the stage binds TCP.
+    public var keys: String?
+    /// Compute with several replicas: where they meet, `file:PATH` or `tcp://HOST:PORT`, in this epoch.
+    public var rendezvous: String?
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, threads: Int, device: Device,
         pool: Configuration.PoolSettings = .init(), replicas: [String: Int],
         endpoints: [String: [Endpoint]],
-        runDirectory: String, epoch: Epoch, resume: String? = nil
+        runDirectory: String, epoch: Epoch, resume: String? = nil, keys: String? = nil, rendezvous: String? = nil
     ) {
         self.recipe = recipe
         self.dataset = dataset
@@ -49,6 +59,8 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
         self.runDirectory = runDirectory
         self.epoch = epoch
         self.resume = resume
+        self.keys = keys
+        self.rendezvous = rendezvous
     }
 
     /// The one address of a link.
@@ -60,6 +72,17 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
                 "this stage's configuration has no '\(link.rawValue)' link; check the topology's connections")
         }
         return endpoint
+    }
+
+    /// Further addresses of a link that this stage binds.
+    public func otherEndpoints(_ link: LinkName) -> [Endpoint] { Array(endpoints(link).dropFirst()) }
+
+    /// The same where `*` stands for the host that the stage dialled its supervisor at.
+    func dialled(at control: Endpoint) throws -> StageConfiguration {
+        guard let host = control.host else { return self }
+        var configuration = self
+        configuration.endpoints = try endpoints.mapValues { try $0.map { try $0.dialled(at: host) } }
+        return configuration
     }
 
     /// How this run's pools watch their peers, as the wire library takes it.

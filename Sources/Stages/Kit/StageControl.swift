@@ -32,8 +32,11 @@ struct StageControl {
         case configure(StageConfiguration)
         case stop(StopReason)
         case checkpoint
+        /// The list of keys that may connect has changed.
+        case reloadKeys
         /// A pool's worker is gone, expectedly or not.
         case loss(worker: String, expected: Bool)
+        case swap(SwapOrder)
         /// End with this message: the supervisor will not have us.
         case refuse(String)
         case supervisorLost
@@ -86,10 +89,14 @@ struct StageControl {
         case .command(let command, _):
             switch command.name {
             case .stop: actions.append(.stop(.stop))
+            case .abandon: actions.append(.stop(.abandon))
             case .drain: actions.append(.stop(.drain))
             case .checkpoint: actions.append(.checkpoint)
+            case .reloadKeys: actions.append(.reloadKeys)
             case .expectLoss: if let worker = command.worker { actions.append(.loss(worker: worker, expected: true)) }
             case .workerLost: if let worker = command.worker { actions.append(.loss(worker: worker, expected: false)) }
+            case .prepareSwap, .commitSwap, .cancelSwap:
+                if let order = command.swapOrder { actions.append(.swap(order)) }
             }
         case .refused(let message, _): actions.append(.refuse(message))
         }

@@ -18,6 +18,10 @@ final class StageLink: @unchecked Sendable {
         var grace: Duration
         /// Between two signs of life.
         var heartbeat = Duration.seconds(1)
+        /// The client key of a stage that dials another host.
+        var key: ClientKeyFile?
+        /// Where this host has the run's dataset; nil where it is at the run's own path.
+        var datasetRoot: String?
     }
 
     enum Outcome: Sendable {
@@ -35,7 +39,13 @@ final class StageLink: @unchecked Sendable {
         var outcome: Outcome?
         var checkpointAsked = false
         var onLoss: (@Sendable (String, Bool) -> Void)?
+        var onSwap: (@Sendable (SwapOrder) -> Void)?
+        /// Orders that came before anybody listened.
+        var swapOrders: [SwapOrder] = []
+        var onKeys: (@Sendable () -> Void)?
         var isEnding = false
+        /// The newest event of each kind that a supervisor must know.
+        var essentials: [(kind: StageEvent.Kind, body: Data)] = []
     }
 
     /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
@@ -88,7 +98,13 @@ final class StageLink: @unchecked Sendable {
     func send(_ type: ControlType, _ body: some Encodable) {
         // Bodies are our own types, whose numbers are finite by construction.
         guard let data = try? body.wireJSON() else { return }
-        shared.withLock { $0.outbox.append((type, data)) }
+        shared.withLock { shared in
+            shared.outbox.append((type, data))
+            if let event = body as? StageEvent, event.isEssential {
+                shared.essentials.removeAll { $0.kind == event.kind }
+                shared.essentials.append((event.kind, data))
+            }
+        }
         wakeup.signal()
     }
 
@@ -106,6 +122,25 @@ final class StageLink: @unchecked Sendable {
     }
 
     func onLoss(_ body: @escaping @Sendable (String, Bool) -> Void) { shared.withLock { $0.onLoss = body } }
+
+    func onSwap(_ body: @escaping @Sendable (SwapOrder) -> Void) {
+        let early = shared.withLock { shared in
+            shared.onSwap = body
+            defer { shared.swapOrders = [] }
+            return shared.swapOrders
+        }
+        for order in early { body(order) }
+    }
+
+    private func tell(_ order: SwapOrder) {
+        let listener = shared.withLock { shared in
+            if shared.onSwap == nil { shared.swapOrders.append(order) }
+            return shared.onSwap
+        }
+        listener?(order)
+    }
+
+    func onKeysChange(_ body: @escaping @Sendable () -> Void) { shared.withLock { $0.onKeys = body } }
 
     func takeCheckpointRequest() -> Bool {
         shared.withLock { shared in
@@ -131,6 +166,7 @@ final class StageLink: @unchecked Sendable {
         do {
             // A context of its own: closing it waits until the last message is out, whatever the stage's sockets do.
             let context = Context()
+            if let key = arguments.key { context.identify(as: try key.security) }
             let socket = try Socket(
                 .dealer, context: context, identity: "\(sender.name).\(sender.incarnation)",
                 maxMessageBytes: MessageLimits.control.bodyBytes)
@@ -176,8 +212,12 @@ final class StageLink: @unchecked Sendable {
         case .sendHello:
             let hello = Hello(
                 stage: arguments.replica.stage, id: arguments.replica.id, kind: kind, pid: getpid(),
-                host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint)
+                host: ProcessInfo.processInfo.hostName, fingerprint: fingerprint, epoch: configuredEpoch)
             try send(.hello, hello.wireJSON(), socket, &sequence)
+            // To a supervisor that took over: it may not have heard what was said to the one before.
+            for event in shared.withLock({ $0.essentials }) { try send(.event, event.body, socket, &sequence) }
+            // Who has a configuration already says it to another supervisor.
+            if case .configured? = shared.withLock({ $0.outcome }) { tell(.supervisorChanged) }
         case .sendHeartbeat:
             let (state, waitingOn, step, metrics) = shared.withLock { ($0.state, $0.waitingOn, $0.step, $0.metrics) }
             let beat = Heartbeat(state: state, waitingOn: waitingOn, metrics: metrics?() ?? [:], step: step)
@@ -187,6 +227,8 @@ final class StageLink: @unchecked Sendable {
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
         case .checkpoint: shared.withLock { $0.checkpointAsked = true }
+        case .swap(let order): tell(order)
+        case .reloadKeys: shared.withLock({ $0.onKeys })?()
         case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)
         case .refuse(let message):
             conclude(.refused(message))
@@ -210,12 +252,16 @@ final class StageLink: @unchecked Sendable {
 
     private func lose() { onLost() }
 
+    private var configuredEpoch: Epoch? {
+        shared.withLock { shared in
+            if case .configured(let configuration)? = shared.outcome { configuration.epoch } else { nil }
+        }
+    }
+
     private func send(_ type: ControlType, _ body: Data, _ socket: Socket, _ sequence: inout UInt64) throws {
         sequence += 1
-        let epoch = shared.withLock { shared in
-            if case .configured(let configuration)? = shared.outcome { configuration.epoch } else { Epoch(0) }
-        }
-        let message = Message(type.rawValue, from: sender, epoch: epoch, sequence: sequence, body: body)
+        let message = Message(
+            type.rawValue, from: sender, epoch: configuredEpoch ?? Epoch(0), sequence: sequence, body: body)
         try socket.send(message.frames())
     }
 }

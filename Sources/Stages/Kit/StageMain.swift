@@ -57,15 +57,16 @@ public enum StageMain {
         stay.stop = link.stop
         link.start()
         do {
-            let configuration = try link.awaitConfiguration()
-            try stay.configured(configuration)
+            let configuration = try link.awaitConfiguration().dialled(at: arguments.control)
+            try stay.configured(configuration, as: arguments.replica)
             logger.info(
                 "configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
-            let runtime = StageRuntime(link: link, configuration: configuration, fingerprint: computed, logger: logger)
+            let runtime = try StageRuntime(
+                link: link, configuration: configuration, fingerprint: computed, logger: logger)
             try body(runtime)
         } catch {
             logger.critical("\(oneLine(error))")
-            link.send(.event, StageEvent(.failed, oneLine(error)))
+            link.send(.event, StageEvent(.failed, oneLine(error), remedy: (error as? RecoverableFailure)?.remedy))
             link.send(.bye, Bye(.failed))
             link.end()
             end(1)
@@ -79,7 +80,7 @@ public enum StageMain {
     private static func byeReason(_ reason: StopReason?) -> Bye.Reason {
         switch reason {
         case nil: .finished
-        case .stop: .stopped
+        case .stop, .abandon: .stopped
         case .drain: .drained
         case .supervisorLost: .supervisorLost
         }
@@ -98,10 +99,11 @@ public enum StageMain {
 }
 
 extension StageLink.Arguments {
-    /// Reads `--control ENDPOINT --run NAME --stage NAME --id N [--grace MILLISECONDS] [--heartbeat MILLISECONDS]`.
+    /// Reads `--control ENDPOINT --run NAME --stage NAME --id N [--grace MILLISECONDS] [--heartbeat MILLISECONDS]
+    /// [--key FILE] [--dataset-root DIR]`; the last two are for stages on hosts that join.
     init(_ words: [String], kind: StageKind) throws {
         var values: [String: String] = [:]
-        let known = ["--control", "--run", "--stage", "--id", "--grace", "--heartbeat"]
+        let known = ["--control", "--run", "--stage", "--id", "--grace", "--heartbeat", "--key", "--dataset-root"]
         var rest = words[...]
         while let name = rest.popFirst() {
             guard known.contains(name) else {
@@ -128,6 +130,8 @@ extension StageLink.Arguments {
         }
         grace = try milliseconds("--grace") ?? .seconds(30)
         heartbeat = try milliseconds("--heartbeat") ?? .seconds(1)
+        key = try values["--key"].map { try ClientKeyFile(contentsOf: $0) }
+        datasetRoot = values["--dataset-root"]
     }
 
     private static let hint = "Stages are started by 'picoflow launch'."

@@ -18,9 +18,12 @@ public final class StageRuntime: @unchecked Sendable {
     public let logger: Logger
     /// Says when to end and why. A stage that ends its work without being asked has finished.
     public let stop: StopToken
+    /// Where this host has the run's dataset; nil where it is at the path that tickets name.
+    public var datasetRoot: String? { link.arguments.datasetRoot }
     private let link: StageLink
 
-    init(link: StageLink, configuration: StageConfiguration, fingerprint: Fingerprint, logger: Logger) {
+    /// - Throws: `UserError` for keys that cannot be read.
+    init(link: StageLink, configuration: StageConfiguration, fingerprint: Fingerprint, logger: Logger) throws {
         self.link = link
         self.configuration = configuration
         self.fingerprint = fingerprint
@@ -31,6 +34,26 @@ public final class StageRuntime: @unchecked Sendable {
         context = Context()
         // The context's closing would wait for sockets that worker threads still own.
         _ = Unmanaged.passRetained(context)
+        if let key = link.arguments.key { context.identify(as: try key.security) }
+        if let folder = configuration.keys { try secure(KeysFolder(folder)) }
+    }
+
+    /// Guards what this stage binds on TCP by the run's keys, also as they change.
+    private func secure(_ folder: KeysFolder) throws {
+        let allowed = AllowedKeys()
+        let logger = logger
+        try context.secureServers(
+            ServerSecurity(keys: folder.serverKeys(), allowed: allowed, onNote: { logger.warning("\($0)") }))
+        let load: @Sendable () throws -> Void = { allowed.replace(by: try folder.allowedKeys()) }
+        link.onKeysChange {
+            do {
+                try load()
+            } catch {
+                // Who was in stays in; the supervisor, which reads the same file, tells the user.
+                logger.error("\(StageMain.oneLine(error))")
+            }
+        }
+        try load()
     }
 
     /// What the stage does from now on; the next heartbeat says so.
@@ -57,11 +80,17 @@ public final class StageRuntime: @unchecked Sendable {
         send(StageEvent(.finished, "finished at step \(step)", step: step, path: path))
     }
 
+    /// Compute's ranks beyond the first: all iterations are done; the first one tells of the checkpoint.
+    public func finished(step: UInt64) { send(StageEvent(.finished, "finished at step \(step)", step: step)) }
+
     /// Consumers of pools: calls `body(worker, expected)`, on the control thread, when the supervisor knows that a worker is
     /// gone: expected where it killed it, which no ticket is to blame for.
     public func onWorkerLoss(_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) {
         link.onLoss(body)
     }
+
+    /// Compute: calls `body`, on the control thread, with what the supervisor says of swaps, also of those before the call.
+    public func onSwap(_ body: @escaping @Sendable (SwapOrder) -> Void) { link.onSwap(body) }
 
     /// Compute: true once after each time the supervisor asked for a checkpoint out of turn.
     public func takeCheckpointRequest() -> Bool { link.takeCheckpointRequest() }

@@ -6,8 +6,8 @@ import Synchronization
 
 /// What a stage does when its supervisor is gone for good: it ends, compute first and after a checkpoint.
 ///
-/// Compute holds a lock on `RUN/compute.lock` while it lives, so no two of them ever write into one run. The other
-/// stages, which compute still needs for its last step and checkpoint, wait until that lock is free. Whoever has not ended
+/// Compute, of several ranks the first, holds a lock on `RUN/compute.lock` while it lives, so no two of them ever write
+/// into one run. The other stages, which compute still needs for its last step and checkpoint, wait until that lock is free. Whoever has not ended
 /// `StageLink.afterGrace` later is ended.
 ///
 /// `@unchecked Sendable`: the members are set before the control thread starts or guarded by the mutex.
@@ -23,13 +23,13 @@ final class StayAlive: @unchecked Sendable {
         self.logger = logger
     }
 
-    /// Takes compute's lock.
+    /// Takes compute's lock, where this is the process that writes into the run.
     ///
     /// - Throws: `UserError` where another compute process still writes to the run.
-    func configured(_ configuration: StageConfiguration) throws {
+    func configured(_ configuration: StageConfiguration, as replica: Replica) throws {
         let path = configuration.runDirectory + "/compute.lock"
         lockPath.withLock { $0 = path }
-        guard kind == .compute else { return }
+        guard kind == .compute, replica.id == 1 else { return }
         computeLock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard computeLock >= 0 else { throw DurableFile.systemError("cannot open", path) }
         // A stage of an earlier start may be looking at the lock this very moment.

@@ -1,3 +1,5 @@
+import Wire
+
 /// One training step's numbers: a line of `metrics.jsonl`, and what compute's heartbeats carry.
 ///
 /// A number that is not finite (a diverged loss) is written as `null` and read back as NaN: JSON has no NaN.
@@ -23,11 +25,13 @@ public struct StepMetrics: Codable, Sendable, Equatable {
     public var imagesPerSecond: Double
     /// Milliseconds by phase, for instance `forward`, `backward`, `optimiser`.
     public var phases: [String: Double]
+    /// Which swap the step's mining is of; absent before the first.
+    public var generation: Generation?
 
     public init(
         step: UInt64, lr: Double, ce: Double, nce: Double? = nil, contributing: Int = 0, skipped: Int = 0,
         milliseconds: Double = 0, waitedForSamples: Double = 0, waitedForGradients: Double = 0,
-        imagesPerSecond: Double = 0, phases: [String: Double] = [:]
+        imagesPerSecond: Double = 0, phases: [String: Double] = [:], generation: Generation? = nil
     ) {
         self.step = step
         self.lr = lr
@@ -40,11 +44,12 @@ public struct StepMetrics: Codable, Sendable, Equatable {
         self.waitedForGradients = waitedForGradients
         self.imagesPerSecond = imagesPerSecond
         self.phases = phases
+        self.generation = generation
     }
 
     private enum CodingKeys: String, CodingKey {
         case step, lr, ce, nce, contributing, skipped, milliseconds, waitedForSamples, waitedForGradients
-        case imagesPerSecond, phases
+        case imagesPerSecond, phases, generation
     }
 
     public init(from decoder: Decoder) throws {
@@ -62,6 +67,7 @@ public struct StepMetrics: Codable, Sendable, Equatable {
         waitedForGradients = try number(.waitedForGradients)
         imagesPerSecond = try number(.imagesPerSecond)
         phases = try values.decode([String: Double].self, forKey: .phases)
+        generation = try values.decodeIfPresent(Generation.self, forKey: .generation)
     }
 
     public func encode(to encoder: Encoder) throws {
@@ -80,5 +86,6 @@ public struct StepMetrics: Codable, Sendable, Equatable {
         try put(waitedForGradients, .waitedForGradients)
         try put(imagesPerSecond, .imagesPerSecond)
         try values.encode(phases.filter { $0.value.isFinite }, forKey: .phases)
+        try values.encodeIfPresent(generation, forKey: .generation)
     }
 }

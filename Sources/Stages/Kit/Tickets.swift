@@ -40,8 +40,9 @@ public struct SampleReport: Codable, Sendable, Equatable {
 
 /// One class's anchors of one step, to be mined against the memory as it was at `memory`.
 ///
-/// Served by miners, consumed by compute. Ticket tensor: `anchors` float32 `[A, D]`, unit rows. Result: `gradient`
-/// float32 `[A, D]`, the gradient of the summed loss with respect to the anchors, and a `MiningReport` body.
+/// Served by miners, consumed by compute. Ticket tensors: `anchors` float32 `[A, D]`, unit rows, and `pixels` int64
+/// `[A]`, each anchor's place in the whole mini-batch, which keys its draws. Result: `gradient` float32 `[A, D]`, the
+/// gradient of the summed loss with respect to the anchors, and a `MiningReport` body.
 public struct MiningTicket: Codable, Sendable, Equatable {
     public var step: UInt64
     public var `class`: Int
@@ -51,11 +52,12 @@ public struct MiningTicket: Codable, Sendable, Equatable {
     public var temperature: Float
     public var sampler: SamplerSettings
     public var synthesis: SynthesisSettings
-    public var generation: Int
+    /// Counts the run's swaps up to this step.
+    public var generation: Generation
 
     public init(
         step: UInt64, class: Int, memory: SequenceNumber, seed: UInt64, temperature: Float, sampler: SamplerSettings,
-        synthesis: SynthesisSettings, generation: Int = 0
+        synthesis: SynthesisSettings, generation: Generation = .first
     ) {
         self.step = step
         self.class = `class`

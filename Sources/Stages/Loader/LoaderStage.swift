@@ -20,8 +20,9 @@ public enum LoaderStage {
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }
         }
+        runtime.setMetrics { worker.statistics.heartbeat }
         runtime.report(.running)
-        let datasets = DatasetCache()
+        let datasets = DatasetCache(root: runtime.datasetRoot)
         try worker.run(threads: configuration.threads) { ticket, _ in
             try sample(for: JSONDecoder().decode(SampleTicket.self, from: ticket.body), datasets: datasets)
         }
@@ -70,7 +71,11 @@ public enum LoaderStage {
 /// `@unchecked Sendable`: the lock guards the only mutable state.
 final class DatasetCache: @unchecked Sendable {
     private let lock = NSLock()
+    private let root: String?
     private var opened: [(settings: DatasetSettings, files: [SampleFiles], mapping: LabelMapping)] = []
+
+    /// - Parameter root: where this host has the dataset; nil where it is where tickets say.
+    init(root: String? = nil) { self.root = root }
 
     /// The files of one image of the settings' split.
     ///
@@ -82,7 +87,7 @@ final class DatasetCache: @unchecked Sendable {
         if let found = opened.first(where: { $0.settings == settings }) {
             known = found
         } else {
-            let index = try Dataset.open(settings)
+            let index = try Dataset.open(root.map(settings.moved) ?? settings)
             known = (settings, try index.samples(of: settings.split), index.labelMapping)
             opened.append(known)
         }

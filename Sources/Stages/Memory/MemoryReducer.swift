@@ -35,6 +35,18 @@ public struct MemoryReducer: LogReducer, Sendable {
         return try writes.encode()
     }
 
+    public func join(_ parts: [LogPayload], at sequence: SequenceNumber) throws -> LogPayload {
+        let records = try parts.enumerated().map { rank, part in
+            do {
+                return try MemoryRecord(
+                    part, classes: shape.classes, dimension: shape.dimension, imageCount: shape.images)
+            } catch {
+                throw WireError.malformed("rank \(rank): \(error)")
+            }
+        }
+        return try MemoryRecord(joining: records).encode()
+    }
+
     public mutating func apply(_ physical: LogPayload, at sequence: SequenceNumber) throws {
         let record = try MemoryWrites(physical, at: sequence, dimension: shape.dimension)
         var planned = ledger

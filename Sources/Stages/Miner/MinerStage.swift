@@ -4,12 +4,15 @@ import Contrast
 import Foundation
 import MemoryKit
 import StageKit
+import Synchronization
 import Wire
 
 /// What `picoflow-miner` does: follows the bank's log and serves mining tickets, one class's anchors each.
 public enum MinerStage {
     /// Serves until the supervisor says stop, or until every consumer drains it.
-    public static func run(_ runtime: StageRuntime) throws {
+    ///
+    /// - Parameter product: computes the similarities; a miner on another kind of processor brings its own.
+    public static func run(_ runtime: StageRuntime, product: any SimilarityProduct = BLASProduct()) throws {
         let configuration = runtime.configuration
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         let follower = try LogFollower(
@@ -18,17 +21,46 @@ public enum MinerStage {
             context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
+            generation: configuration.generation ?? .first,
             // One class in work and the next at hand.
             credit: 2, context: runtime.context, onEvent: events)
+        // A ticket in execution may wait for the log, too, and a drain lets it finish.
+        let isCatchingUp = Mutex(true)
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }
+            isCatchingUp.withLock { if $0 { follower.cancel() } }
         }
+        runtime.setMetrics { worker.statistics.heartbeat }
+        catchUp(follower, runtime)
+        isCatchingUp.withLock { $0 = false }
         runtime.report(.running)
-        let miner = Miner(threads: configuration.threads)
+        let miner = Miner(threads: configuration.threads, product: product)
         try worker.run { ticket, context in
             try mine(ticket, context: context, follower: follower, miner: miner)
         }
         follower.close()
+    }
+
+    /// Takes a snapshot and follows the log to where the bank is, before the pool hears of this worker: no step waits for a
+    /// miner that joins while a run trains.
+    private static func catchUp(_ follower: LogFollower<MemoryReplica>, _ runtime: StageRuntime) {
+        runtime.report(.waiting, waitingOn: "the memory")
+        var epoch = runtime.configuration.epoch
+        while !runtime.stop.isStopped {
+            do {
+                // A stop may come just before the wait begins, so the wait is repeated; long enough for many parts of a
+                // snapshot, of which each wait costs one.
+                return try follower.catchUp(
+                    lag: UInt64(runtime.configuration.recipe.contrast.lag), epoch: epoch, timeout: .seconds(10))
+            } catch LogError.staleEpoch(_, let current) {
+                epoch = current
+            } catch LogError.timeout, LogError.cancelled {
+                continue
+            } catch {
+                // A ticket names exactly what it needs, and its failure says what is wrong.
+                return runtime.logger.info("the memory could not be fetched ahead: \(error)")
+            }
+        }
     }
 
     /// How long a replica may take to reach a ticket's sequence. Longer than any snapshot takes; a bank that is gone
@@ -42,9 +74,13 @@ public enum MinerStage {
         guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
             anchors.shape.count == 2
         else { throw UserError("mining ticket \(ticket.id) has no float32 [A, D] tensor 'anchors'") }
+        guard let pixels = ticket.tensors.first(where: { $0.name == "pixels" }), pixels.dtype == .int64,
+            pixels.shape == [anchors.shape[0]]
+        else { throw UserError("mining ticket \(ticket.id) has no int64 [\(anchors.shape[0])] tensor 'pixels'") }
         context.onCancel { follower.cancel() }
         let input = MiningInput(
-            classID: ClassID(wanted.class), anchors: anchors.bytes.array(), dimension: anchors.shape[1],
+            classID: ClassID(wanted.class), anchors: anchors.bytes.array(),
+            keys: pixels.bytes.array(of: Int64.self).map { Int($0) }, dimension: anchors.shape[1],
             temperature: wanted.temperature, sampler: wanted.sampler, synthesis: wanted.synthesis, seed: wanted.seed)
         // Inside the read: a memory taken out of the replica would be copied at the next record.
         let output = try follower.read(at: wanted.memory, epoch: context.epoch, timeout: patience) {
@@ -60,8 +96,8 @@ public enum MinerStage {
             tensors: [try WireTensor(name: "gradient", shape: anchors.shape, floats: output.gradient)])
     }
 
-    /// OpenBLAS's kernel, and the hash of a fixed similarity product and its exponentials.
-    public static func fingerprint() throws -> Fingerprint {
+    /// The product's and OpenBLAS's kernels, and the hash of a fixed similarity product and its exponentials.
+    public static func fingerprint(product: any SimilarityProduct = BLASProduct()) throws -> Fingerprint {
         var random = KeyedRandom(seed: 1, purpose: "fingerprint")
         let shape = try MemoryShape(classes: 2, dimension: 64, pixelCapacity: 40, regionCapacity: 1, images: 1)
         var memory = Memory(shape: shape)
@@ -70,12 +106,12 @@ public enum MinerStage {
         try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: 64) }
         var sampler = SamplerSettings()
         sampler.strategy = .hardest
-        let output = try Miner(threads: 1).mine(
+        let output = try Miner(threads: 1, product: product).mine(
             MiningInput(
                 classID: 0, anchors: unitRows(4, dimension: 64, &random), dimension: 64, temperature: 0.1,
                 sampler: sampler, synthesis: SynthesisSettings(), seed: 1),
             memory: memory)
-        return Fingerprint.compute(versions: ["openblas": openBLASDescription()]) { hash in
+        return Fingerprint.compute(versions: BLASProduct().versions.merging(product.versions) { $1 }) { hash in
             output.gradient.withUnsafeBytes { hash.update($0) }
             hash.update(output.lossSum.bitPattern)
         }

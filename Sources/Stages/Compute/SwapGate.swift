@@ -1,0 +1,57 @@
+import Foundation
+import StageKit
+import Wire
+
+/// `SwapPlanner` between its threads: the supervisor's orders and the pool's news come from theirs, the training loop
+/// asks before every step.
+///
+/// `@unchecked Sendable`: the planner is touched with the condition's lock held only.
+final class SwapGate: @unchecked Sendable {
+    private let condition = NSCondition()
+    private var planner: SwapPlanner
+    private let send: @Sendable (StageEvent) -> Void
+
+    /// - Parameter send: takes what the supervisor is to be told; called with a lock held, so it must not block.
+    init(_ planner: SwapPlanner, send: @escaping @Sendable (StageEvent) -> Void) {
+        self.planner = planner
+        self.send = send
+    }
+
+    func handle(_ event: SwapPlanner.Event) {
+        condition.lock()
+        defer { condition.unlock() }
+        for action in planner.handle(event) {
+            switch action {
+            case .planned(let swap):
+                send(
+                    StageEvent(
+                        .swapPlanned, "swap \(swap.generation) can hold from step \(swap.step) on", step: swap.step,
+                        swap: swap))
+            case .refused(let proposal, let why):
+                send(StageEvent(.swapRefused, why, swap: Swap(proposal, step: 0)))
+            }
+        }
+        condition.broadcast()
+    }
+
+    /// Begins a step, once no swap stands in its way that is not journalled.
+    ///
+    /// - Parameters:
+    ///   - check: called now and then while waiting, to give up on a stop.
+    ///   - waiting: called once where there is something to wait for.
+    /// - Returns: what the step's mining tickets have.
+    func enter(
+        _ step: UInt64, check: () throws -> Void, waiting: (Generation) -> Void
+    ) throws -> SwapSchedule.Settings {
+        condition.lock()
+        defer { condition.unlock() }
+        var isFirst = true
+        while !planner.enter(step) {
+            if isFirst, let generation = planner.awaited { waiting(generation) }
+            isFirst = false
+            try check()
+            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.2))
+        }
+        return planner.schedule.settings(at: step)
+    }
+}

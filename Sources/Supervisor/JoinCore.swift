@@ -1,0 +1,207 @@
+import Foundation
+import StageKit
+import Wire
+
+/// A joining host as a value: keeps the processes of the replicas that the run's supervisor allotted to it. No sockets,
+/// clocks or processes.
+///
+/// It asks with every heartbeat, which also tells that the host lives, and starts what it was allotted. Processes that
+/// die are started again under the same replica number, with patience that doubles, and given up after repeated
+/// failures. What tells a process to end is its own link to the supervisor; this only sees to it that it does.
+struct JoinCore {
+    enum Event {
+        case answered(JoinReply)
+        case refused(String)
+        case spawnFailed(Replica, String)
+        case exited(Replica, ProcessEnd, lastLine: String?)
+        /// Ctrl-C, SIGTERM, SIGHUP.
+        case interrupt
+        case tick
+    }
+
+    enum Action: Equatable {
+        case ask(replicas: [Replica])
+        case leave
+        case spawn(Replica)
+        case signal(Replica, Int32)
+        case log(SupervisorAction.LogLevel, String)
+        case end(Outcome)
+    }
+
+    enum Outcome: Equatable {
+        /// The run needs no more work.
+        case ended
+        /// As asked for here.
+        case left
+        case failed(String)
+    }
+
+    private struct Stage {
+        enum Life: Equatable {
+            case running(since: Duration)
+            case waiting(until: Duration)
+            case over
+        }
+        let replica: Replica
+        var life: Life
+        /// Failures in a row.
+        var failures = 0
+        var isAlive: Bool { if case .running = life { true } else { false } }
+    }
+
+    private static let never = Duration.seconds(1 << 40)
+    private let timing: SupervisionTiming
+    private var heartbeat: Duration
+    private var grace: Duration
+    private var stages: [Stage] = []
+    private var reply: JoinReply?
+    private var lastHeard = Duration.zero
+    private var nextAsk = Duration.zero
+    private var interrupts = 0
+    /// No process is started any more; those that have not ended by then are terminated, then killed.
+    private var ending: (outcome: Outcome, terminateAt: Duration, killAt: Duration)?
+    private var isOver = false
+
+    /// - Parameters:
+    ///   - grace: how long the supervisor may be silent, until it has said itself.
+    init(heartbeat: Duration, grace: Duration, timing: SupervisionTiming = .init()) {
+        self.heartbeat = heartbeat
+        self.grace = grace
+        self.timing = timing
+    }
+
+    var nextDeadline: Duration {
+        // Nothing beyond the next question is late for a heartbeat's time.
+        var deadlines = [nextAsk]
+        for case .waiting(let until) in stages.map(\.life) { deadlines.append(until) }
+        if let ending { deadlines += [ending.terminateAt, ending.killAt] }
+        return deadlines.min()!
+    }
+
+    mutating func handle(_ event: Event, now: Duration) -> [Action] {
+        guard !isOver else { return [] }
+        var actions: [Action] = []
+        switch event {
+        case .answered(let reply): answered(reply, now, &actions)
+        case .refused(let message): beginEnding(.failed("the run refuses this host: \(message)"), now, &actions)
+        case .spawnFailed(let replica, let why):
+            beginEnding(.failed("\(replica) could not be started: \(why)"), now, &actions)
+            finish(replica)
+        case .exited(let replica, let end, let line): exited(replica, end, line, now, &actions)
+        case .interrupt: interrupt(now, &actions)
+        case .tick: tick(now, &actions)
+        }
+        if let ending, !stages.contains(where: \.isAlive) {
+            isOver = true
+            actions.append(.end(ending.outcome))
+        }
+        return actions
+    }
+
+    private mutating func answered(_ reply: JoinReply, _ now: Duration, _ actions: inout [Action]) {
+        lastHeard = now
+        heartbeat = reply.supervisor.heartbeat
+        grace = reply.supervisor.grace
+        let isFirst = self.reply == nil
+        self.reply = reply
+        if reply.isEnding {
+            // Compute may need these stages for its last step and checkpoint.
+            return beginEnding(.ended, within: timing.computeStop + timing.stop, now, &actions)
+        }
+        guard isFirst, ending == nil else { return }
+        for replica in reply.replicas {
+            stages.append(Stage(replica: replica, life: .running(since: now)))
+            actions.append(.spawn(replica))
+        }
+    }
+
+    private mutating func exited(
+        _ replica: Replica, _ end: ProcessEnd, _ line: String?, _ now: Duration, _ actions: inout [Action]
+    ) {
+        guard let index = stages.firstIndex(where: { $0.replica == replica }),
+            case .running(let since) = stages[index].life
+        else { return }
+        stages[index].life = .over
+        // Told to end by the supervisor, which knows why.
+        if ending == nil, end != .code(0) {
+            stages[index].failures = now - since >= timing.healthy ? 1 : stages[index].failures + 1
+            let why = "\(replica) \(end)" + (line.map { "; its last line: \($0)" } ?? "")
+            if stages[index].failures < timing.failures {
+                let delay = min(timing.longestBackoff, timing.backoff * (1 << (stages[index].failures - 1)))
+                stages[index].life = .waiting(until: now + delay)
+                return actions.append(.log(.warning, "\(why); starting it again"))
+            }
+            actions.append(.log(.error, "\(why); given up after \(timing.failures) failures in a row"))
+            if stages.allSatisfy({ $0.life == .over }) { beginEnding(.failed(why), now, &actions) }
+        } else if ending == nil, stages.allSatisfy({ $0.life == .over }) {
+            beginEnding(.ended, now, &actions)
+        }
+    }
+
+    private mutating func finish(_ replica: Replica) {
+        if let index = stages.firstIndex(where: { $0.replica == replica }) { stages[index].life = .over }
+    }
+
+    private mutating func interrupt(_ now: Duration, _ actions: inout [Action]) {
+        interrupts += 1
+        switch interrupts {
+        case 1:
+            guard ending == nil else { return }
+            actions.append(.log(.info, "leaving: the stages finish what they have begun; again to stop at once"))
+            actions.append(.leave)
+            beginEnding(.left, now, &actions)
+        case 2: ending?.terminateAt = now
+        default: ending?.killAt = now
+        }
+    }
+
+    /// - Parameter patience: how long the processes have to end; nil is the patience for a ticket in hand.
+    private mutating func beginEnding(
+        _ outcome: Outcome, within patience: Duration? = nil, _ now: Duration, _ actions: inout [Action]
+    ) {
+        guard ending == nil else { return }
+        let terminateAt = now + (patience ?? timing.stop)
+        ending = (outcome, terminateAt, terminateAt + timing.kill)
+        for index in stages.indices where !stages[index].isAlive { stages[index].life = .over }
+        // Nobody else tells them.
+        if case .failed = outcome { ending?.terminateAt = now }
+    }
+
+    private mutating func tick(_ now: Duration, _ actions: inout [Action]) {
+        if now >= nextAsk {
+            // The first question may come before its connection, or before the run.
+            nextAsk = now + (reply == nil ? min(heartbeat, .milliseconds(200)) : heartbeat)
+            actions.append(.ask(replicas: reply?.replicas ?? []))
+            // The first may have been lost on the way.
+            if case .left = ending?.outcome { actions.append(.leave) }
+        }
+        if now - lastHeard >= grace {
+            if ending == nil {
+                beginEnding(.failed("nothing was heard of the run's supervisor for \(grace)"), now, &actions)
+            } else if let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
+                self.ending?.terminateAt = now
+            }
+        }
+        for index in stages.indices {
+            if case .waiting(let until) = stages[index].life, now >= until {
+                stages[index].life = .running(since: now)
+                actions.append(.spawn(stages[index].replica))
+            }
+        }
+        guard let ending else { return }
+        for stage in stages where stage.isAlive {
+            if now >= ending.killAt {
+                actions.append(.signal(stage.replica, SIGKILL))
+            } else if now >= ending.terminateAt {
+                actions.append(.signal(stage.replica, SIGTERM))
+            }
+        }
+        if now >= ending.killAt {
+            self.ending?.killAt = now + timing.kill
+        } else if now >= ending.terminateAt {
+            // Once; the kill follows.
+            self.ending?.terminateAt = Self.never
+            self.ending?.killAt = now + timing.kill
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import Basics
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// More or fewer replicas of a worker stage while the run goes on.
+///
+/// Tickets carry all that their results depend on, so the number changes no bits. Who leaves is drained: it finishes
+/// what it executes, hands back the rest, and no ticket is blamed for its end.
+extension SupervisorCore {
+    mutating func scale(
+        _ request: ScaleRequest, _ peer: ControlPeer, _ now: Duration, _ actions: inout [SupervisorAction]
+    ) {
+        let wanted = request.stages.sorted { $0.key < $1.key }
+        // All or nothing.
+        do {
+            guard !wanted.isEmpty else { throw UserError("name a stage and a count: loader=3") }
+            for (name, count) in wanted { try checkScaling(name, to: count) }
+        } catch {
+            return actions.append(.send(.refused("\(error)"), to: peer))
+        }
+        for (name, count) in wanted { scale(name, to: count, reason: "asked", now, &actions) }
+        actions.append(.send(.reply(report()), to: peer))
+    }
+
+    /// - Parameter reason: one line, for log and journal.
+    mutating func scale(
+        _ name: String, to count: Int, reason: String, _ now: Duration, _ actions: inout [SupervisorAction]
+    ) {
+        guard let stage = workingStage(named: name) else { return }
+        let before = counts[name] ?? 1
+        counts[name] = count
+        var hasChanged = before != count
+        for generation in generations(of: stage) {
+            hasChanged = resize(stage, generation, to: count, now, &actions) || hasChanged
+        }
+        guard hasChanged else { return }
+        actions.append(.journal(.scaled(stage: name, from: before, to: count, reason: reason)))
+        actions.append(.log(.info, "\(name): \(before) → \(count) (\(reason))"))
+    }
+
+    private func checkScaling(_ name: String, to count: Int) throws {
+        guard let stage = workingStage(named: name) else { throw unknownStage(name) }
+        guard stage.kind.isWorker else {
+            throw UserError(
+                "stage '\(name)' is of kind \(stage.kind.rawValue), which holds the run's state; loaders, miners and evaluators can be scaled"
+            )
+        }
+        guard (1...65535).contains(count) else {
+            throw UserError("\(name)=\(count): a stage has 1 to 65535 replicas")
+        }
+        guard ending == nil, phase != .stopping else { throw UserError("the run is stopping") }
+        guard stage.kind == .evaluator || phase != .evaluating else {
+            throw UserError("the run trains no more, and '\(name)' with it")
+        }
+        if let bounds = plan.topology.autoscale.first(where: { $0.stage == name }),
+            !(bounds.min...bounds.max).contains(count)
+        {
+            throw UserError("\(name)=\(count): autoscale keeps '\(name)' between \(bounds.min) and \(bounds.max)")
+        }
+    }
+
+    /// A stage that has work in this run.
+    func workingStage(named name: String) -> StageSettings? {
+        let stages = (plan.goal == .train ? plan.trainingStages : []) + (hasEvaluation ? plan.evaluationStages : [])
+        return stages.first { $0.name == name }
+    }
+
+    func unknownStage(_ name: String) -> UserError {
+        if plan.topology.stage(named: name) != nil {
+            return UserError("stage '\(name)' has nothing to do in this run")
+        }
+        let hint = suggestion(for: name, among: plan.topology.stages.map(\.name))
+        return UserError("this run has no stage '\(name)'\(hint)")
+    }
+
+    /// Brings the replicas of one generation to a number: new ones take the lowest free ids, the highest leave.
+    ///
+    /// - Returns: whether there was anything to do.
+    @discardableResult mutating func resize(
+        _ stage: StageSettings, _ generation: Generation, to count: Int, _ now: Duration,
+        _ actions: inout [SupervisorAction]
+    ) -> Bool {
+        let present = members.indices.filter {
+            members[$0].replica.stage == stage.name && members[$0].generation == generation && members[$0].isWanted
+                // Other hosts' are theirs to number.
+                && members[$0].key == nil
+        }.sorted { members[$0].replica.id < members[$1].replica.id }
+        for _ in 0..<max(0, count - present.count) { add(stage, generation, &actions) }
+        for index in present.dropFirst(count) { leave(index, now, &actions) }
+        return present.count != count
+    }
+
+    private mutating func add(_ stage: StageSettings, _ generation: Generation, _ actions: inout [SupervisorAction]) {
+        let taken = Set(members.filter { $0.replica.stage == stage.name && !$0.hasLeft }.map(\.replica.id))
+        let id = (1...).first { !taken.contains($0) }!
+        var member = Member(replica: Replica(stage.name, id), kind: stage.kind, generation: generation)
+        // Evaluators wait for their phase.
+        let starts = stage.kind != .evaluator || isEvaluating
+        if starts { member.life = .spawning }
+        if let index = index(of: member.replica) { members[index] = member } else { members.append(member) }
+        if starts { actions.append(.spawn(member.replica)) }
+    }
+
+    /// Lets a worker go: what it executes is finished first, where it executes anything.
+    mutating func leave(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        members[index].isLeaving = true
+        switch members[index].life {
+        case .idle, .waiting, .held: over(index)
+        case .gone: members[index].isStopping = true
+        case .spawning, .starting: stop(index, within: .zero, now, &actions)
+        case .working:
+            guard !members[index].isStopping, let peer = members[index].peer else { return }
+            members[index].isStopping = true
+            members[index].terminateAt = now + timing.stop
+            actions.append(.send(.command(Command(.drain)), to: peer))
+        }
+    }
+}

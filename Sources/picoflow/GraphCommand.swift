@@ -1,0 +1,29 @@
+import ArgumentParser
+import Basics
+import Configuration
+
+/// `picoflow graph TOPOLOGY`: draws who is wired to whom.
+struct GraphCommand: ParsableCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, mermaid }
+
+    static let configuration = CommandConfiguration(
+        commandName: "graph",
+        abstract: "Draw a topology: its stages, how many on what, and what flows between them.")
+
+    @OptionGroup var topology: TopologyOptions
+
+    @Option(
+        name: .customLong("recipe"),
+        help: ArgumentHelp("Draw only the stages that this recipe starts.", valueName: "file"))
+    var recipe: String?
+
+    @Option(help: "text, or mermaid for Markdown viewers.")
+    var format = Format.text
+
+    func run() throws {
+        let recipe = try recipe.map { try Recipe.resolve(path: $0) }
+        // A drawing needs no programs: the topology may be another machine's.
+        let graph = TopologyGraph(try topology.resolve(for: recipe, programs: nil), recipe: recipe)
+        print(format == .text ? graph.text : graph.mermaid, terminator: "")
+    }
+}

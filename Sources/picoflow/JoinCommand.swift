@@ -1,0 +1,70 @@
+import ArgumentParser
+import Basics
+import Foundation
+import Supervisor
+import Wire
+
+/// `picoflow join`: runs stages of a run whose head is another machine.
+struct JoinCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "join",
+        abstract: "Run loaders and miners for a run on another machine.",
+        discussion: """
+            picoflow join tcp://head:5810 --key gpu2.key --stage loader=8,miner=2
+            picoflow join tcp://head:5810 --key gpu2.key --stage loader=8 --dataset-root /scratch/camvid
+
+            The run must listen ('supervisor.listen: tcp://*:5810' in its topology) and allow the key ('picoflow keys new'). \
+            Joining, leaving and vanishing change no bit of the trained weights. Ctrl-C leaves in good order; a second one \
+            stops at once.
+            """)
+
+    @Argument(help: ArgumentHelp("Where the run listens.", valueName: "tcp://head:port"))
+    var address: String
+
+    @Option(help: ArgumentHelp("The client key that 'picoflow keys new' made.", valueName: "file"))
+    var key: String
+
+    @Option(
+        name: .customLong("stage"), parsing: .singleValue,
+        help: ArgumentHelp("What to run here, how many of each. Repeatable.", valueName: "name=count,…"))
+    var stages: [String]
+
+    @Option(
+        help: ArgumentHelp("Where this machine has the run's dataset, where not at the same path.", valueName: "dir"))
+    var datasetRoot: String?
+
+    @Option(
+        name: .customLong("run"),
+        help: ArgumentHelp("The run's name, where the key file names none.", valueName: "name"))
+    var runName: String?
+
+    @Option(help: ArgumentHelp("Folder of the stages' logs.", valueName: "dir"))
+    var logs = "logs"
+
+    @Flag(help: "Print warnings, errors and the result only.")
+    var quiet = false
+
+    func run() throws {
+        func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+        let host = try JoinHost(
+            JoinHost.Options(
+                address: Endpoint(address), keyFile: absolute(key), run: runName, stages: try Self.counts(stages),
+                datasetRoot: datasetRoot.map(absolute), logs: absolute(logs)),
+            environment: .ofThisProcess(), display: quiet ? QuietDisplay() : LineDisplay())
+        print(try host.work())
+    }
+
+    /// `loader=8,miner=2` as counts by name.
+    private static func counts(_ words: [String]) throws -> [String: Int] {
+        var counts: [String: Int] = [:]
+        for word in words.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
+            let parts = word.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 2, let count = UInt16(parts[1]), count > 0 else {
+                throw UserError("--stage \(word): NAME=COUNT was expected")
+            }
+            guard counts[parts[0]] == nil else { throw UserError("--stage names '\(parts[0])' twice") }
+            counts[parts[0]] = Int(count)
+        }
+        return counts
+    }
+}

@@ -1,0 +1,131 @@
+import ArgumentParser
+import Basics
+import Foundation
+import StageKit
+import Supervisor
+import Wire
+
+/// `picoflow keys`: who may join a run over TCP.
+struct KeysCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys",
+        abstract: "Say which keys may join a run from other machines.",
+        discussion: """
+            picoflow keys new gpu2 --run runs/pico-1        # makes gpu2.key; copy it to that machine
+            picoflow keys revoke gpu2 --run runs/pico-1     # cut off now, refused from then on
+
+            Works before the run is started, and while it lives. Where the topology says 'supervisor.keys: DIR', the \
+            folder is named by --keys DIR.
+            """,
+        subcommands: [New.self, Allow.self, Revoke.self, List.self])
+
+    /// `--run DIR` or `--keys DIR`.
+    struct Folder: ParsableArguments {
+        @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory, started or not.", valueName: "dir"))
+        var run: String?
+
+        @Option(
+            name: .customLong("keys"),
+            help: ArgumentHelp("The folder of keys itself, for several runs.", valueName: "dir"))
+        var keys: String?
+
+        func validate() throws {
+            guard (run == nil) != (keys == nil) else { throw ValidationError("Give --run DIR or --keys DIR.") }
+        }
+
+        func open() throws -> KeysFolder { KeysFolder(try keys ?? RunKeys.folder(ofRun: run!)) }
+
+        /// The same, made where missing: keys may come before their run.
+        func make() throws -> KeysFolder {
+            let folder = try open()
+            let parent = URL(fileURLWithPath: folder.path).deletingLastPathComponent().path
+            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            try folder.prepare()
+            return folder
+        }
+
+        /// Tells a run at work that its list has changed.
+        func announce() throws {
+            guard let run, RunDirectory.isLive(run) else { return }
+            _ = try ControlClient(run: run).ask(.keysChanged)
+        }
+
+        /// What a client key says its run is; nil for a folder of several.
+        var runName: String? {
+            run.map { (URL(fileURLWithPath: $0).standardizedFileURL.path as NSString).lastPathComponent }
+        }
+    }
+
+    struct New: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "new", abstract: "Make a client's key file and let it in.")
+
+        @Argument(help: "The client's name, for the list.")
+        var name: String
+
+        @OptionGroup var folder: Folder
+
+        @Option(help: ArgumentHelp("The file to make; NAME.key where missing.", valueName: "file"))
+        var out: String?
+
+        func run() throws {
+            let path = out ?? name + ".key"
+            let folder = try self.folder.make()
+            let keys = try CurveKeyPair.generate()
+            guard access(path, F_OK) != 0 else { throw UserError("\(path) exists; name another file by --out") }
+            try folder.allow(keys.publicKey, name: name)
+            try ClientKeyFile(
+                name: name, run: self.folder.runName, server: folder.serverKeys().publicKey, keys: keys
+            ).write(to: path)
+            try self.folder.announce()
+            print("\(path) lets its holder join; move it to that machine, nobody else may read it")
+        }
+    }
+
+    struct Allow: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "allow", abstract: "Let in a key that was made elsewhere.")
+
+        @Argument(help: ArgumentHelp("The client's public key, 40 characters.", valueName: "public-key"))
+        var key: String
+
+        @Argument(help: "The client's name, for the list.")
+        var name: String
+
+        @OptionGroup var folder: Folder
+
+        func run() throws {
+            let key = try CurveKey(self.key)
+            let folder = try self.folder.make()
+            try folder.allow(key, name: name)
+            try self.folder.announce()
+            print("\(name) may join; the run's public key is \(try folder.serverKeys().publicKey)")
+        }
+    }
+
+    struct Revoke: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "revoke", abstract: "Cut a key off and let it in no more.")
+
+        @Argument(help: "The client's name in the list.")
+        var name: String
+
+        @OptionGroup var folder: Folder
+
+        func run() throws {
+            try folder.open().revoke(name)
+            try folder.announce()
+            print("\(name) may not join any more")
+        }
+    }
+
+    struct List: ParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "list", abstract: "Show who may join.")
+
+        @OptionGroup var folder: Folder
+
+        func run() throws {
+            for client in try folder.open().clients() { print("\(client.key)  \(client.name)") }
+        }
+    }
+}

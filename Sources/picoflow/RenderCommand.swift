@@ -1,0 +1,84 @@
+import ArgumentParser
+import Basics
+import Configuration
+import Foundation
+
+/// `picoflow render slurm|kubernetes|ssh TOPOLOGY --recipe R`: the run as a job of an engine that is there already.
+struct RenderCommand: ParsableCommand {
+    enum Engine: String, ExpressibleByArgument, CaseIterable { case slurm, kubernetes, ssh }
+
+    static let configuration = CommandConfiguration(
+        commandName: "render",
+        abstract: "Write the job of a run for Slurm, Kubernetes or plain ssh.",
+        discussion: """
+            picoflow render slurm Pipelines/cluster.yaml --recipe Configs/camvid/deeplabv3-mobilenetv2-pico.yaml
+            picoflow render kubernetes Pipelines/cluster.yaml --recipe … --image registry/picoflow:1 --out deploy
+
+            Compute, bank, evaluators and the supervisor become the head. Loaders and miners join it from other machines where the \
+            topology has 'supervisor.listen', and stay with it where it has not. Nothing is started.
+            """)
+
+    @Argument(help: "slurm, kubernetes or ssh.")
+    var engine: Engine
+
+    @OptionGroup var topology: TopologyOptions
+    @OptionGroup var recipe: RecipeOptions
+
+    @Option(
+        name: .customLong("run"), help: ArgumentHelp("The run's name; the recipe's where missing.", valueName: "name"))
+    var runName: String?
+
+    @Option(help: ArgumentHelp("Folder of the files to write.", valueName: "dir"))
+    var out = "."
+
+    @Option(help: ArgumentHelp("Kubernetes: the container image, with picoflow in its PATH.", valueName: "image"))
+    var image: String?
+
+    @Option(
+        help: ArgumentHelp("Kubernetes: the folder of keys that goes into the Secret.", valueName: "dir"))
+    var keys: String?
+
+    func validate() throws {
+        guard engine == .kubernetes || (image == nil && keys == nil) else {
+            throw ValidationError("--image and --keys are Kubernetes'.")
+        }
+        let letters = CharacterSet(charactersIn: "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+        if let runName, runName.isEmpty || !runName.unicodeScalars.allSatisfy(letters.contains) {
+            throw ValidationError("--run \(runName): a name of letters, digits, '-', '_' and '.' was expected.")
+        }
+    }
+
+    func run() throws {
+        let recipe = try recipe.resolve()
+        // Programs are the other machines'.
+        let topology = try topology.resolve(for: recipe, programs: nil)
+        let name = runName ?? ((self.recipe.path as NSString).lastPathComponent as NSString).deletingPathExtension
+        let plan = try RenderPlan(
+            topology: topology, recipe: recipe, topologyPath: self.topology.path, recipePath: self.recipe.path,
+            overrides: self.recipe.set.overrides, name: name, listen: nil)
+        try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+        for file in try files(plan) {
+            let path = (out as NSString).appendingPathComponent(file.name)
+            try DurableFile.write(file.text, to: path)
+            if file.isExecutable { chmod(path, 0o755) }
+            print(path)
+        }
+    }
+
+    private func files(_ plan: RenderPlan) throws -> [RenderPlan.File] {
+        switch engine {
+        case .slurm: return plan.slurm()
+        case .ssh: return plan.ssh()
+        case .kubernetes:
+            var cluster = RenderPlan.Kubernetes()
+            if let image { cluster.image = image }
+            if let keys {
+                for name in try FileManager.default.contentsOfDirectory(atPath: keys) {
+                    guard let data = FileManager.default.contents(atPath: keys + "/" + name) else { continue }
+                    cluster.keys[name] = data
+                }
+            }
+            return try plan.kubernetes(cluster)
+        }
+    }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import TestSupport
+import Testing
+import Yams
+
+@testable import Configuration
+
+@Suite struct RenderTests {
+    private let stages = """
+        stages:
+          loader: {replicas: 20, threads: 2}
+          compute: {samples: loader, mining: miner, memory: bank, threads: 8, device: "cuda:0"}
+          bank:
+          miner: {memory: bank, replicas: 3}
+          evaluator: {replicas: 2, threads: 6}
+
+        """
+
+    /// - Parameter listen: with it, loaders and miners are on other hosts.
+    private func plan(listen: String? = "tcp://*:5810", name: String = "pico-1") throws -> RenderPlan {
+        let recipe = try Recipe.resolve(yaml: "dataset: {root: /sets/my scenes}\n", path: "r.yaml")
+        return try RenderPlan(
+            topology: Topology.resolve(yaml: stages, path: "t.yaml", recipe: recipe), recipe: recipe,
+            topologyPath: "t.yaml", recipePath: "r.yaml", overrides: ["dataset.root=/sets/my scenes"], name: name,
+            listen: listen)
+    }
+
+    @Test func headKeepsWhatSharesTheRunsFolder() throws {
+        let spread = try plan()
+        #expect(spread.groups.map { "\($0.replicas) \($0.stage) \($0.threads)" } == ["20 loader 2", "3 miner 1"])
+        // Compute's 8 and the bank's 1 in training, 12 in evaluation.
+        #expect(spread.headCores == 12 && spread.headGPUs == 1 && spread.port == 5810)
+        let alone = try plan(listen: nil)
+        #expect(alone.groups.isEmpty && alone.headCores == 20 * 2 + 8 + 1 + 3)
+    }
+
+    @Test func openThreadCountIsRefused() {
+        let open = stages.replacingOccurrences(of: "threads: 8, ", with: "")
+        #expect(
+            message {
+                try RenderPlan(
+                    topology: Topology.resolve(yaml: open, path: "t.yaml"), recipe: Recipe(), topologyPath: "t.yaml",
+                    recipePath: "r.yaml", name: "x", listen: nil)
+            } == "t.yaml: stage 'compute' leaves 'threads' open; a job asks for a number of cores, so name it")
+    }
+
+    /// To renew them: `UPDATE_GOLDEN=1 tools/test --filter RenderTests`, then read the difference.
+    @Test(arguments: ["slurm", "slurm-alone", "ssh", "ssh-alone", "kubernetes"])
+    func filesAreTheGoldenOnes(name: String) throws {
+        let plan = try plan(listen: name.hasSuffix("-alone") ? nil : "tcp://*:5810")
+        let files: [RenderPlan.File] =
+            switch name.prefix(3) {
+            case "slu": plan.slurm()
+            case "ssh": plan.ssh()
+            default: try plan.kubernetes(.init())
+            }
+        let file = try #require(files.first)
+        #expect(files.count == 1)
+        let path = repositoryRoot + "/Tests/ConfigurationTests/Golden/\(name).txt"
+        if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] != nil {
+            try file.text.write(toFile: path, atomically: true, encoding: .utf8)
+        }
+        #expect(try file.text == String(contentsOfFile: path, encoding: .utf8))
+    }
+
+    @Test(arguments: [true, false])
+    func shellScriptsParse(spread: Bool) throws {
+        let plan = try plan(listen: spread ? "tcp://*:5810" : nil)
+        for file in plan.slurm() + plan.ssh() {
+            try withFiles([file.name: file.text]) { (folder) throws in
+                let shell = Process()
+                shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+                shell.arguments = ["-n", folder + "/" + file.name]
+                try shell.run()
+                shell.waitUntilExit()
+                #expect(shell.terminationStatus == 0, "\(file.text)")
+            }
+        }
+    }
+
+    /// The objects of the manifests, by kind and name.
+    private func objects(_ plan: RenderPlan, keys: [String: Data] = [:]) throws -> [String: [String: Any]] {
+        var cluster = RenderPlan.Kubernetes()
+        cluster.keys = keys
+        let text = try #require(try plan.kubernetes(cluster).first).text
+        var found: [String: [String: Any]] = [:]
+        for document in try Yams.load_all(yaml: text) {
+            let object = try #require(document as? [String: Any])
+            let metadata = try #require(object["metadata"] as? [String: Any])
+            found["\(object["kind"] ?? "") \(metadata["name"] ?? "")"] = object
+        }
+        return found
+    }
+
+    private func dig(_ object: [String: Any]?, _ path: String) -> Any? {
+        path.split(separator: ".").reduce(object as Any?) { value, key in
+            Int(key).map { index in (value as? [Any]).flatMap { $0.indices.contains(index) ? $0[index] : nil } }
+                ?? (value as? [String: Any])?[String(key)]
+        }
+    }
+
+    @Test func manifestsSayWhatRunsWhere() throws {
+        let found = try objects(plan(), keys: ["client.key": Data("secret".utf8)])
+        #expect(
+            found.keys.sorted() == [
+                "ConfigMap picoflow-pico-1-config", "Deployment picoflow-pico-1-loader",
+                "Deployment picoflow-pico-1-miner", "Job picoflow-pico-1-head",
+                "PersistentVolumeClaim picoflow-pico-1-data",
+                "PersistentVolumeClaim picoflow-pico-1-runs", "Secret picoflow-pico-1-keys",
+                "Service picoflow-pico-1-head",
+            ])
+        let loader = found["Deployment picoflow-pico-1-loader"]
+        #expect(dig(loader, "spec.replicas") as? Int == 20)
+        let container = "spec.template.spec.containers.0"
+        #expect(
+            dig(loader, container + ".command") as? [String] == [
+                "picoflow", "join", "tcp://picoflow-pico-1-head:5810", "--key", "/etc/picoflow-keys/client.key",
+                "--stage", "loader=1", "--run", "pico-1", "--logs", "/tmp/logs",
+            ])
+        #expect(dig(loader, container + ".resources.limits.cpu") as? String == "2")
+        let head = found["Job picoflow-pico-1-head"]
+        #expect(dig(head, container + ".resources.limits.nvidia.com/gpu") == nil)
+        let limits = try #require(dig(head, container + ".resources.limits") as? [String: Any])
+        #expect(limits["nvidia.com/gpu"] as? String == "1" && limits["cpu"] as? String == "12")
+        let script = try #require((dig(head, container + ".command") as? [String])?.last)
+        #expect(script.contains("picoflow launch --resume /runs/pico-1 --stage loader=0 --stage miner=0"))
+        #expect(script.contains("picoflow launch /etc/picoflow/topology.yaml --recipe /etc/picoflow/recipe.yaml --run"))
+        #expect(!script.contains("--set"))
+        #expect(dig(found["Secret picoflow-pico-1-keys"], "data.client") == nil)
+        let keys = try #require(dig(found["Secret picoflow-pico-1-keys"], "data") as? [String: String])
+        #expect(keys == ["client.key": "c2VjcmV0"])
+        // Selectors find exactly the pods that they mean.
+        for (name, path) in [
+            ("Deployment picoflow-pico-1-loader", "spec.selector.matchLabels"),
+            ("Service picoflow-pico-1-head", "spec.selector"),
+        ] {
+            let labels = try #require(dig(found[name], path) as? [String: String])
+            let pods = found.values.filter { object in
+                let pod = dig(object, "spec.template.metadata.labels") as? [String: String]
+                return pod.map { pod in labels.allSatisfy { pod[$0.key] == $0.value } } ?? false
+            }
+            #expect(pods.count == 1)
+        }
+    }
+
+    @Test func recipeInTheManifestsIsTheResolvedOneWithItsData() throws {
+        let data = try #require(
+            dig(try objects(plan())["ConfigMap picoflow-pico-1-config"], "data") as? [String: String])
+        let recipe = try Recipe.resolve(yaml: try #require(data["recipe.yaml"]), path: "recipe.yaml")
+        #expect(recipe.dataset.root == "/data")
+        let topology = try Topology.resolve(yaml: try #require(data["topology.yaml"]), path: "topology.yaml")
+        #expect(try topology == Topology.resolve(yaml: stages, path: "t.yaml"))
+    }
+
+    @Test func namesSuitKubernetes() throws {
+        let found = try objects(plan(name: "Quick_Pico.2-"))
+        #expect(found.keys.contains("Job picoflow-quick-pico-2-head"))
+    }
+
+    @Test func wordsAreQuotedForTheShell() {
+        #expect(Shell.quoted("a/b-c.d=1,2") == "a/b-c.d=1,2")
+        #expect(
+            Shell.quoted("a b") == "'a b'" && Shell.quoted("") == "''" && Shell.quoted("it's $x") == #"'it'\''s $x'"#)
+    }
+}

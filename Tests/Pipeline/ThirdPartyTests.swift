@@ -1,0 +1,138 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Stages in Python, from `tools/examples`.
+enum PythonStages {
+    static let folder =
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().path + "/tools/examples"
+
+    /// Whether there is a Python with what they need.
+    static let isThere: Bool = {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["python3", "-c", "import zmq, numpy"]
+        process.standardError = FileHandle.nullDevice
+        guard (try? process.run()) != nil else { return false }
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }()
+
+    static let remark: Comment = "python3 with pyzmq and numpy is needed (Debian: python3-zmq, python3-numpy)"
+
+    static let withCutout = """
+        stages:
+          loader:
+          cutout: {kind: loader, samples: loader, exec: [python3, \(folder)/cutout.py]}
+          compute: {samples: cutout, mining: miner, memory: bank, threads: 1}
+          bank:
+          miner: {memory: bank}
+          evaluator: {threads: 1}
+
+        """
+
+    static let withMiner = """
+        stages:
+          loader:
+          compute: {samples: loader, mining: miner, memory: bank, threads: 1}
+          bank:
+          miner: {memory: bank, exec: [python3, \(folder)/miner.py]}
+          evaluator: {threads: 1}
+
+        """
+}
+
+extension Pipeline {
+    @Suite(.enabled(if: PythonStages.isThere, PythonStages.remark)) struct ThirdPartyTests {
+        /// The weights of the undisturbed run with CutOut; trained once.
+        private static let cutout: Result<String, any Error> = Result {
+            let play = try playground(PythonStages.withCutout)
+            let ending = try play.launch().wait()
+            guard ending.code == 0 else { throw Trouble("the run with CutOut failed: \(ending)") }
+            #expect(play.stages().isEmpty)
+            return try play.weights()
+        }
+
+        private static func playground(_ topology: String) throws -> Playground {
+            let play = try Playground()
+            try play.folder.write(topology, to: "topology.yaml")
+            return play
+        }
+
+        @Test func stageInBetweenChangesWhatComputeSees() throws {
+            #expect(try Self.cutout.get() != Reference.weights())
+        }
+
+        @Test func weightsDoNotDependOnHowManyStandInBetween() throws {
+            let play = try Self.playground(PythonStages.withCutout)
+            let ending = try play.launch(["--stage", "cutout=2", "--stage", "loader=2"]).wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(try play.weights() == Self.cutout.get())
+        }
+
+        @Test func killedStageInBetweenIsReplacedAndChangesNothing() throws {
+            let play = try Self.playground(PythonStages.withCutout)
+            let run = try play.launch()
+            try play.await(step: 20, of: run)
+            kill(try play.pid(of: "cutout-1"), SIGKILL)
+            try play.await(step: 40, of: run)
+            // Its supplier's death is its own to make good.
+            kill(try play.pid(of: "loader-1"), SIGKILL)
+            let ending = try run.wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(ending.errors.contains("cutout-1: it was killed"), "\(ending)")
+            #expect(ending.errors.contains("loader-1: it was killed"), "\(ending)")
+            #expect(play.stages().isEmpty)
+            #expect(try play.weights() == Self.cutout.get())
+        }
+
+        @Test func thirdPartyMinerTrainsToTheSameBitsTwiceAndWhenKilled() throws {
+            let play = try Self.playground(PythonStages.withMiner)
+            let first = try play.launch().wait()
+            #expect(first.code == 0, "\(first)")
+            let losses = play.metrics().compactMap { $0["nce"] as? Double }
+            #expect(losses.count == Playground.iterations - Playground.warmup)
+            #expect(losses.allSatisfy { $0.isFinite && $0 > 0 })
+            #expect(try play.weights() != Reference.weights(), "its draws are its own")
+
+            let again = try Self.playground(PythonStages.withMiner)
+            let run = try again.launch()
+            try again.await(step: 20, of: run)
+            kill(try again.pid(of: "miner-1"), SIGKILL)
+            let second = try run.wait()
+            #expect(second.code == 0, "\(second)")
+            #expect(try again.weights() == play.weights())
+        }
+
+        /// `hardest` draws nothing, so both miners sample the same and differ by rounding alone: the first step's losses are of
+        /// equal weights, the second's of weights that the first's gradients have moved.
+        @Test func thirdPartyMinersLossAndGradientAreTheBuiltInOnes() throws {
+            let short = ["schedule.iterations=6", "sampler.strategy=hardest", "synthesis.enabled=false"]
+            let settings = short.flatMap { ["--set", $0] }
+            let theirs = try Self.playground(PythonStages.withMiner)
+            let ours = try Playground()
+            for play in [theirs, ours] {
+                let ending = try play.launch(settings).wait()
+                #expect(ending.code == 0, "\(ending)")
+            }
+            func losses(_ play: Playground) -> [Double] { play.metrics().compactMap { $0["nce"] as? Double } }
+            #expect(losses(ours).count == 2)
+            // Measured 1e-8 and 1e-6; a wrong gradient moves the second loss by some 1e-2.
+            for (tolerance, (a, b)) in zip([1e-6, 1e-4], zip(losses(theirs), losses(ours))) {
+                #expect(abs(a - b) <= tolerance * b, "\(a) and \(b)")
+            }
+        }
+
+        @Test func missingProgramIsNamedBeforeAnythingStarts() throws {
+            let play = try Self.playground(
+                PythonStages.withCutout.replacingOccurrences(of: "cutout.py", with: "cutuot.py"))
+            let ending = try play.launch().wait()
+            #expect(ending.code == 1)
+            #expect(
+                ending.message
+                    == "picoflow: topology.yaml:3: stage 'cutout': there is no file \(PythonStages.folder)/cutuot.py")
+            #expect(!FileManager.default.fileExists(atPath: play.run))
+        }
+    }
+}

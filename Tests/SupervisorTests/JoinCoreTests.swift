@@ -1,0 +1,113 @@
+import Configuration
+import Foundation
+import StageKit
+import TestSupport
+import Testing
+import Wire
+
+@testable import Supervisor
+
+/// A joining host with a manual clock.
+@Suite struct JoinCoreTests {
+    private var clock = ManualClock()
+    private var core = JoinCore(heartbeat: .seconds(1), grace: .seconds(30))
+    private let loaders = [Replica("loader", 1001), Replica("loader", 1002)]
+
+    private func reply(isEnding: Bool = false) -> JoinReply {
+        JoinReply(
+            replicas: loaders, stages: [], supervisor: SupervisorSettings(), dataset: DatasetSettings(),
+            summary: FakeRun.dataset, isEnding: isEnding)
+    }
+
+    @discardableResult
+    private mutating func handle(_ event: JoinCore.Event) -> [JoinCore.Action] { core.handle(event, now: clock.now) }
+
+    /// Time passes; the supervisor answers every heartbeat.
+    @discardableResult
+    private mutating func pass(_ seconds: Int, answering: Bool = true) -> [JoinCore.Action] {
+        var all: [JoinCore.Action] = []
+        for _ in 0..<seconds {
+            clock.advance(.seconds(1))
+            if answering { all += handle(.answered(reply())) }
+            all += handle(.tick)
+        }
+        return all
+    }
+
+    @Test mutating func itAsksAndStartsWhatItIsAllotted() {
+        #expect(handle(.tick) == [.ask(replicas: [])])
+        #expect(handle(.answered(reply())) == loaders.map { .spawn($0) })
+        #expect(handle(.answered(reply())) == [])
+        #expect(pass(1) == [.ask(replicas: loaders)], "a restarted supervisor must learn what runs here")
+    }
+
+    @Test mutating func aDeadProcessIsStartedAgainWithPatienceAndGivenUpAtLast() {
+        handle(.answered(reply()))
+        var waits: [Int] = []
+        for _ in 1..<5 {
+            handle(.exited(loaders[0], .signal(9), lastLine: nil))
+            var seconds = 0
+            repeat { seconds += 1 } while !pass(1).contains(.spawn(loaders[0]))
+            waits.append(seconds)
+        }
+        #expect(waits == [1, 1, 2, 4])
+        let last = handle(.exited(loaders[0], .code(1), lastLine: "no such file"))
+        #expect(last.contains { if case .log(.error, let text) = $0 { text.contains("no such file") } else { false } })
+        #expect(!pass(60).contains(.spawn(loaders[0])))
+        for _ in 1..<5 {
+            handle(.exited(loaders[1], .code(1), lastLine: nil))
+            pass(10)
+        }
+        let end = handle(.exited(loaders[1], .code(1), lastLine: nil))
+        #expect(end.contains { if case .end(.failed) = $0 { true } else { false } })
+    }
+
+    @Test mutating func aStageThatWasToldToEndStaysSo() {
+        handle(.answered(reply()))
+        handle(.exited(loaders[0], .code(0), lastLine: nil))
+        #expect(!pass(60).contains(.spawn(loaders[0])))
+        #expect(handle(.exited(loaders[1], .code(0), lastLine: nil)) == [.end(.ended)])
+    }
+
+    @Test mutating func theRunsEndIsAwaitedThenEnforced() {
+        handle(.answered(reply()))
+        handle(.answered(reply(isEnding: true)))
+        handle(.exited(loaders[0], .code(0), lastLine: nil))
+        #expect(!pass(29, answering: false).contains { if case .signal = $0 { true } else { false } })
+        let actions = pass(10, answering: false)
+        #expect(
+            actions.filter { if case .signal = $0 { true } else { false } }
+                == [.signal(loaders[1], SIGTERM), .signal(loaders[1], SIGKILL)])
+        #expect(handle(.exited(loaders[1], .signal(9), lastLine: nil)) == [.end(.ended)])
+    }
+
+    @Test mutating func interruptLeavesInGoodOrderAndMoreOfThemAtOnce() {
+        handle(.answered(reply()))
+        #expect(handle(.interrupt).contains(.leave))
+        #expect(pass(2).contains(.leave), "said again, as the first may be lost")
+        handle(.interrupt)
+        #expect(handle(.tick) == loaders.map { .signal($0, SIGTERM) })
+        handle(.interrupt)
+        #expect(handle(.tick) == loaders.map { .signal($0, SIGKILL) })
+        handle(.exited(loaders[0], .signal(9), lastLine: nil))
+        #expect(handle(.exited(loaders[1], .signal(9), lastLine: nil)) == [.end(.left)])
+    }
+
+    @Test mutating func aSilentSupervisorIsGivenUpAfterItsGrace() {
+        handle(.answered(reply()))
+        #expect(!pass(29, answering: false).contains { if case .signal = $0 { true } else { false } })
+        #expect(pass(1, answering: false).contains(.signal(loaders[0], SIGTERM)))
+        handle(.exited(loaders[0], .code(0), lastLine: nil))
+        guard case .end(.failed(let why))? = handle(.exited(loaders[1], .code(0), lastLine: nil)).last else {
+            return #expect(Bool(false))
+        }
+        #expect(why.contains("nothing was heard"))
+    }
+
+    @Test mutating func aRefusalEndsItWithTheRunsReason() {
+        guard case .end(.failed(let why))? = handle(.refused("this run has no stage 'x'")).last else {
+            return #expect(Bool(false))
+        }
+        #expect(why.contains("no stage 'x'"))
+    }
+}
