@@ -170,10 +170,8 @@ public final class Socket: @unchecked Sendable {
         return try Endpoint(String(decoding: buffer[..<max(0, size - 1)].map(UInt8.init(bitPattern:)), as: UTF8.self))
     }
 
-    /// A descriptor that becomes readable when something about the socket changes, for waiting on very many sockets.
-    /// It tells of each change once, and any `send` or `receive` may take that away, so after waking up, and after
-    /// every `send`, `receive` must be called until nothing comes.
-    public var descriptor: Int32 {
+    /// Becomes readable when something about the socket changes; see `SocketSet`.
+    var descriptor: Int32 {
         var descriptor: Int32 = -1
         var size = MemoryLayout<Int32>.size
         zmq_getsockopt(handle, ZMQ_FD, &descriptor, &size)

@@ -57,32 +57,33 @@ struct PoolWorkers: ParsableCommand {
 /// Many workers on one thread: a socket and a protocol core each, and one wait for all of them.
 final class WorkerFleet {
     private var cores: [PoolWorkerCore] = []
-    private var sockets: [Socket] = []
+    private let sockets: [Socket]
     private let output: TicketOutput
-    private var descriptors: [pollfd] = []
+    private let set: SocketSet
 
     init(_ endpoint: Endpoint, count: Int, output: TicketOutput, context: Context) throws {
         self.output = output
+        var sockets: [Socket] = []
         for index in 0..<count {
             let sender = Sender(run: "bench", name: "worker-\(index)")
             let socket = try Socket(
                 .dealer, context: context, identity: "\(sender.name)/\(sender.incarnation)", onlyWhileConnected: true)
             try socket.connect(endpoint)
-            descriptors.append(pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0))
             sockets.append(socket)
             cores.append(
                 PoolWorkerCore(
                     as: sender, consumers: [endpoint.address], credit: PoolCase.credit, settings: PoolSettings(),
                     now: .now()))
         }
+        self.sockets = sockets
+        set = try SocketSet(sockets)
     }
 
     /// Works until the process is killed.
     func run() throws {
         var nextTick = Instant.now()
         while true {
-            poll(&descriptors, nfds_t(descriptors.count), Int32(nextTick.millisecondsLeft(at: .now())))
-            for index in descriptors.indices where descriptors[index].revents != 0 { try listen(index) }
+            for index in set.wait(milliseconds: nextTick.millisecondsLeft(at: .now())) { try listen(index) }
             guard Instant.now() >= nextTick else { continue }
             nextTick = .now() + .milliseconds(100)
             for index in sockets.indices {
@@ -92,8 +93,7 @@ final class WorkerFleet {
         }
     }
 
-    /// A socket's descriptor tells of news once, and sending takes such news away; so what is there is read to its end
-    /// after every send.
+    /// Reads what is there to its end, also after what it sends; see `SocketSet`.
     private func listen(_ index: Int) throws {
         while let frames = try sockets[index].receive() {
             try perform(cores[index].handle(.received(consumer: 0, frames: frames), now: .now()), index)
