@@ -73,7 +73,7 @@ extension Pipeline {
             ("loader=0", "stage 'loader' needs at least one replica"),
             ("loader=-1", "NAME=COUNT was expected"),
             ("loader", "NAME=COUNT was expected"),
-            ("compute=2", "stage 'compute' is of kind compute and runs once, not 2 times"),
+            ("bank=2", "stage 'bank' is of kind bank and runs once, not 2 times"),
         ])
         func stageCountThatCannotBe(option: String, message: String) throws {
             try expectRefusal(Playground(), ["--stage", option], message)

@@ -17,7 +17,7 @@ import Wire
 struct RanksTests {
     private static let images = 4
     private static let height = 32
-    private static let width = 32
+    private static let width = 48
     private static let classes = 4
 
     private static var recipe: Recipe {
