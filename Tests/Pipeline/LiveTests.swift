@@ -66,7 +66,7 @@ extension Pipeline {
             let play = try Playground()
             // Images that take several times a step's time to read and scale.
             var options = Synthesizer.Options()
-            (options.width, options.height, options.train, options.val) = (1600, 1200, 2, 1)
+            (options.width, options.height, options.train, options.val) = (3600, 2700, 1, 1)
             _ = try Synthesizer.write(to: play.folder("big"), options: options)
             try play.folder.write(
                 Playground.topology(watch: "autoscale: {loader: {min: 1, max: 2}}"), to: "topology.yaml")
