@@ -64,15 +64,15 @@ def synthesise(rng, settings, anchor, negatives):
     return (rows / length)[length[:, 0] > 1e-6].astype(np.float32)
 
 
-def mine(ticket, anchors, memory):
-    """The summed loss of one class's anchors, and its gradient; the formulas are DESIGN.md's."""
+def mine(ticket, anchors, pixels, memory):
+    """The summed loss of one class's anchors, and its gradient; the formulas are PROTOCOL.md's."""
     sampler, t, mixing = ticket["sampler"], ticket["temperature"], ticket["synthesis"]
     others = [c for c in range(memory.classes) if c != ticket["class"]]
     own, others = (memory.candidates(c, sampler.get("candidates"), ticket["seed"]) for c in ([ticket["class"]], others))
     gradient, losses, near, far = np.zeros(anchors.shape, np.float32), [], [], []
     usable = min(len(own), len(others), sampler["positives"], sampler["negatives"]) > 0
     for index, anchor in enumerate(anchors if usable else []):
-        rng = np.random.default_rng([ticket["seed"], index])
+        rng = np.random.default_rng([ticket["seed"], int(pixels[index])])
         positives = own[draw(rng, sampler, sampler["positives"], own @ anchor)]
         negatives = others[draw(rng, sampler, sampler["negatives"], -(others @ anchor))]
         if mixing["enabled"] and mixing["hardest"] > 0:
@@ -103,7 +103,7 @@ def main():
 
         def execute(body, arrays):
             memory.reach(worker.epoch, body["memory"], lambda: ticket in worker.executing)
-            return mine(body, arrays["anchors"], memory)
+            return mine(body, arrays["anchors"], arrays["pixels"], memory)
         return worker, ticket, execute
 
     work(control, next_ticket)
