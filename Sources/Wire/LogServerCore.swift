@@ -55,20 +55,6 @@ struct LogServerCore<Reducer: LogReducer> {
         case note(String)
     }
 
-    struct Peer {
-        enum Parked: Equatable {
-            case follow(LogFollow, epoch: Epoch)
-            case records(request: UInt64, next: SequenceNumber, remaining: Int)
-        }
-        var id: LogPeer
-        var name = "?"
-        var incarnation: Incarnation?
-        var lastHeard: Duration
-        var request: UInt64 = 0
-        var parked: Parked?
-        var offered: LogSnapshotFile.Info?
-    }
-
     var reducer: Reducer
     var epoch: Epoch
     var writers: LogWriters
@@ -82,7 +68,7 @@ struct LogServerCore<Reducer: LogReducer> {
     var retainFrom: SequenceNumber?
     let settings: LogSettings
     /// In the order of their first message; order decides who is sent to first and nothing else.
-    var peers: [Peer] = []
+    var peers = LogPeerTable()
     private var guardian: FrameGuard
     /// What the message in hand is being checked for.
     private var check = FrameCheck.type
@@ -139,7 +125,7 @@ struct LogServerCore<Reducer: LogReducer> {
         case .malformed(let id, let why, let check):
             if !isCutOff(id) { bad(id, why, check, now, &actions) }
         case .unreachable(let id):
-            if let index = peers.firstIndex(where: { $0.id == id }) {
+            if let index = peers.place(of: id) {
                 peers[index].parked = nil
                 peers[index].offered = nil
                 actions.append(.forget(id))
@@ -161,26 +147,9 @@ struct LogServerCore<Reducer: LogReducer> {
     // MARK: Peers
 
     private mutating func touch(_ id: LogPeer, now: Duration, _ actions: inout [Action]) -> Int {
-        if let index = peers.firstIndex(where: { $0.id == id }) {
-            peers[index].lastHeard = now
-            return index
-        }
-        if peers.count >= settings.maxPeers,
-            // Rather one that waits for nothing, reads nothing and writes nothing.
-            let idle = peers.indices.min(by: {
-                isBusy($0) == isBusy($1) ? peers[$0].lastHeard < peers[$1].lastHeard : isBusy($1)
-            })
-        {
-            actions.append(.forget(peers[idle].id))
-            peers.remove(at: idle)
-        }
-        peers.append(Peer(id: id, lastHeard: now))
-        return peers.count - 1
-    }
-
-    private func isBusy(_ index: Int) -> Bool {
-        peers[index].parked != nil || peers[index].offered != nil
-            || peers[index].incarnation.map { writers.rank(of: $0) != nil } ?? false
+        let (place, gaveUp) = peers.touch(id, now: now, limit: settings.maxPeers, writers: writers.incarnations)
+        if let gaveUp { actions.append(.forget(gaveUp)) }
+        return place
     }
 
     private mutating func bad(
@@ -195,7 +164,7 @@ struct LogServerCore<Reducer: LogReducer> {
         case .cutOff(let events):
             actions += events.map { .note("\($0)") }
             actions.append(.forget(id))
-            if let index = peers.firstIndex(where: { $0.id == id }) {
+            if let index = peers.place(of: id) {
                 peers[index].parked = nil
                 peers[index].offered = nil
             }

@@ -40,9 +40,9 @@ final class LogServerEngine<Reducer: LogReducer> {
         folder = try LogFolder(path: path, recent: Int(settings.servable) * 2)
         self.sender = sender
         self.onNote = onNote
-        // A start from elsewhere needs nothing of what is there.
+        // A start from elsewhere needs nothing of what is there, which a renamed run directory has under its old name.
         let reign = start == .existing ? try folder.reign() : try? folder.reign()
-        if let reign, reign.run != sender.run {
+        if start == .existing, let reign, reign.run != sender.run {
             throw LogError.storage("\(path) belongs to run '\(reign.run)', not '\(sender.run)'")
         }
         var sequence = SequenceNumber(0)
@@ -69,7 +69,7 @@ final class LogServerEngine<Reducer: LogReducer> {
             reducer: reducer, epoch: epoch, writers: writers, position: sequence, hash: hash, entries: folder.entries,
             snapshots: folder.snapshots.map(\.info), settings: settings)
         if let reign, reign.epoch < epoch || writers.isEmpty {
-            try folder.write(LogFolder.Reign(run: reign.run, epoch: epoch, writers: []))
+            try folder.write(LogFolder.Reign(run: sender.run, epoch: epoch, writers: []))
         }
     }
 

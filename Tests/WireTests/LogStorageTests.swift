@@ -192,6 +192,17 @@ import Testing
         }
     }
 
+    @Test func renamedRunBeginsAnewInTheStorageOfItsOldName() throws {
+        _ = try written()
+        let renamed = Sender(run: "other", name: "bank-1")
+        for start in [LogStart.empty, .existing] {
+            let engine = try LogServerEngine(
+                folder: folder.path, reducer: Ring(), start: start, knownEpoch: Epoch(9), sender: renamed,
+                settings: LogSettings(), onNote: { _ in })
+            #expect(engine.position.sequence == SequenceNumber(0))
+        }
+    }
+
     @Test func snapshotFileHasTheseBytes() throws {
         var ring = Ring(capacity: 3)
         _ = try ring.reduce(Ring.logical(1), at: SequenceNumber(1))
