@@ -38,6 +38,7 @@ public final class LogServer: Sendable {
         start: LogStart, knownEpoch: Epoch = Epoch(0), settings: LogSettings = LogSettings(),
         onNote: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
+        MessageMemory.giveBackLargeFrames()
         let engine = try LogServerEngine(
             folder: folder, reducer: reducer, start: start, knownEpoch: knownEpoch, sender: sender, settings: settings,
             onNote: onNote)
