@@ -30,6 +30,8 @@ extension Pipeline {
             #expect(play.stages().isEmpty)
             #expect(play.leftoverSockets.isEmpty)
             #expect(!play.names(play.run).contains("processes.json"))
+            #expect(play.ledger().compactMap { $0["step"] as? Int } == Array(1...Playground.iterations))
+            #expect(play.ledger().allSatisfy { $0["batch"] is String && $0["record"] is String })
             #expect(try play.weights() == Reference.weights(), "the same run twice")
         }
 

@@ -123,10 +123,13 @@ final class Playground {
     var leftoverSockets: [String] { (try? FileManager.default.contentsOfDirectory(atPath: sockets)) ?? [] }
 
     /// The lines of `metrics.jsonl`.
-    func metrics(run: String? = nil) -> [[String: Any]] {
-        guard let text = try? String(contentsOfFile: (run ?? self.run) + "/metrics.jsonl", encoding: .utf8) else {
-            return []
-        }
+    func metrics(run: String? = nil) -> [[String: Any]] { lines((run ?? self.run) + "/metrics.jsonl") }
+
+    /// The lines of `ledger.jsonl`.
+    func ledger(run: String? = nil) -> [[String: Any]] { lines((run ?? self.run) + "/ledger.jsonl") }
+
+    private func lines(_ path: String) -> [[String: Any]] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return [] }
         return text.split(separator: "\n").compactMap {
             try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
         }

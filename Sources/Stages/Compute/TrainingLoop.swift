@@ -249,6 +249,7 @@ final class TrainingLoop {
                 batch: batch.digest, record: recordDigest, gradient: outcome?.digest,
                 mining: outcome.map { _ in LedgerLine.Mining(settings) },
                 arithmetic: arithmetic))
+        try ledger?.enter(line)
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
         ce = try ranks.sum([ce])[0]
