@@ -112,9 +112,17 @@ import Wire
         SocketsFolder(run: launch.directory.path, environment: environment().variables).path
     }
 
+    /// Stages are threads of this process here, which other tests' networks keep from the cores for seconds at a time.
+    private var patient: Launch.Options {
+        var timing = SupervisionTiming()
+        timing.workerSilence = .seconds(120)
+        timing.stateSilence = .seconds(120)
+        return Launch.Options(timing: timing)
+    }
+
     @Test func runTrainsEvaluatesAndLeavesNothingBehind() throws {
         let launch = try Launch.new(
-            at: folder("run"), recipe: recipe(), topology: topology(), environment: environment())
+            at: folder("run"), recipe: recipe(), topology: topology(), options: patient, environment: environment())
         let box = Shared(false)
         speak(isOver: { box.value }) { link, configuration in
             let path = configuration.runDirectory + "/checkpoints/step-000010"
@@ -147,7 +155,7 @@ import Wire
 
     @Test func clientsSeeAndStopTheRun() throws {
         let launch = try Launch.new(
-            at: folder("run"), recipe: recipe(), topology: topology(), environment: environment())
+            at: folder("run"), recipe: recipe(), topology: topology(), options: patient, environment: environment())
         let box = Shared(false)
         speak(isOver: { box.value }) { link, _ in
             link.report(.running, waitingOn: nil)
