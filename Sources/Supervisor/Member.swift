@@ -1,7 +1,6 @@
 import Configuration
 import StageKit
 import Wire
-import Wire
 
 /// What the supervisor knows of one replica.
 struct Member: Sendable {

@@ -67,8 +67,6 @@ extension LedgerLine.Mining {
 /// Not thread-safe: the training loop owns it. A line is one `write`; the file is not synced per step, as what a power
 /// cut may lose is written again by the steps after the checkpoint, before whose manifest it is.
 final class Ledger {
-    /// What all lines that this process enters say.
-    let arithmetic: String
     private let path: String
     private let descriptor: Int32
     /// The step of the file's first line.
@@ -82,12 +80,11 @@ final class Ledger {
     ///
     /// - Parameters:
     ///   - step: training goes on after this one; lines beyond it are what it will be held to.
-    ///   - arithmetic: as in `LedgerLine`.
+    ///   - arithmetic: as in the lines that will be entered.
     ///   - isEnforced: false writes lines, but holds nobody to them: on devices whose sums have no fixed order.
     /// - Throws: `UserError` with path and line where the file is not a ledger.
     init(path: String, continuingAfter step: UInt64, arithmetic: String, isEnforced: Bool) throws {
         self.path = path
-        self.arithmetic = arithmetic
         let bytes = FileManager.default.contents(atPath: path) ?? Data()
         var kept = Ledger.wholeLines(bytes)
         // A run that was begun without a ledger has one from some later step on.
