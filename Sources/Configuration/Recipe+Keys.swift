@@ -154,10 +154,15 @@ extension CheckpointSettings: Configurable {
 extension EvaluationSettings: Configurable {
     static let fields: [Field<Self>] = [
         // 16 times an image's size is far beyond what helps, and still a tensor that fits.
-        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose scores are averaged"),
+        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose probabilities are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),
+        Field(
+            "window", \.window,
+            summary: "crop: windows of augmentation.crop slide over what exceeds it; whole: each image at once"),
     ]
 }
+
+extension EvaluationSettings.Window: ConfigurationValue {}
 
 extension Check where Value == Int {
     /// The heads' image-level branch has one value per image and channel, and batch normalisation needs two to train.

@@ -19,6 +19,14 @@ public struct Recipe: Codable, Sendable, Equatable {
     public var determinism = Determinism.strict
 
     public init() {}
+
+    /// `[height, width]` of the window that slides over an image to evaluate; nil takes it whole.
+    public var evaluationWindow: [Int]? {
+        switch evaluate.window {
+        case .crop: augmentation.crop
+        case .whole: nil
+        }
+    }
 }
 
 public enum Determinism: String, Codable, Sendable, CaseIterable { case strict, relaxed }
@@ -177,8 +185,14 @@ public struct CheckpointSettings: Codable, Sendable, Equatable {
 }
 
 public struct EvaluationSettings: Codable, Sendable, Equatable {
+    public enum Window: String, Codable, Sendable, CaseIterable { case crop, whole }
+
+    /// Image scales whose probabilities are averaged; published tables are of 0.75 to 2 in steps of 0.25, and `flip`.
     public var scales: [Float] = [1]
+    /// Also averages over the mirrored image.
     public var flip = false
+    /// `crop` slides a window of the training crop's size over a scaled image that exceeds it; `whole` takes all of it.
+    public var window = Window.crop
 
     public init() {}
 }

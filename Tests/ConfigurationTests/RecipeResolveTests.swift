@@ -191,6 +191,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.checkpoints.keep = count()
     recipe.evaluate.scales = (0...random.below(4)).map { _ in unit() + 1e-9 }
     recipe.evaluate.flip = random.below(2) == 0
+    recipe.evaluate.window = any(EvaluationSettings.Window.self)
     recipe.determinism = any(Determinism.self)
     return recipe
 }

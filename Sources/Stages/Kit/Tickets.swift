@@ -94,8 +94,9 @@ public struct MiningReport: Codable, Sendable, Equatable {
 
 /// One image to evaluate with one checkpoint.
 ///
-/// Served by evaluators, consumed by `picoflow`. Result: tensor `confusion` int64 `[classes, classes]`, rows are
-/// labels and columns predictions, at the label map's own resolution.
+/// Served by evaluators, consumed by `picoflow`. Result, as far as asked for: tensor `confusion` int64
+/// `[classes, classes]`, rows are labels and columns predictions, at the label map's own resolution; tensor `labels` uint8
+/// `[H, W]`, the class of each of the image's pixels.
 public struct EvaluationTicket: Codable, Sendable, Equatable {
     public var image: Int
     /// Split to read, `val` for instance.
@@ -103,18 +104,27 @@ public struct EvaluationTicket: Codable, Sendable, Equatable {
     public var dataset: DatasetSettings
     public var model: ModelSettings
     public var evaluation: EvaluationSettings
+    /// `[height, width]` of the sliding window; the whole image where nil.
+    public var window: [Int]?
     /// The checkpoint folder that holds `model.safetensors`.
     public var checkpoint: String
+    /// Whether predictions are counted against the labels; false for a split that has none.
+    public var measures: Bool
+    /// Whether the predictions themselves are wanted.
+    public var returnsLabels: Bool
 
     public init(
         image: Int, split: String, dataset: DatasetSettings, model: ModelSettings, evaluation: EvaluationSettings,
-        checkpoint: String
+        window: [Int]? = nil, checkpoint: String, measures: Bool = true, returnsLabels: Bool = false
     ) {
         self.image = image
         self.split = split
         self.dataset = dataset
         self.model = model
         self.evaluation = evaluation
+        self.window = window
         self.checkpoint = checkpoint
+        self.measures = measures
+        self.returnsLabels = returnsLabels
     }
 }
