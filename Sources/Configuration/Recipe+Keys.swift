@@ -11,7 +11,7 @@ extension Recipe: Configurable {
         .section("synthesis", \.synthesis, summary: "synthetic hard negatives"),
         .section("schedule", \.schedule, summary: "iterations and optimiser"),
         .section("checkpoints", \.checkpoints, summary: "what a run keeps of its progress"),
-        .section("evaluate", \.evaluate, summary: "the final evaluation"),
+        .section("evaluate", \.evaluate, summary: "how and how often the network is evaluated"),
         Field(
             "determinism", \.determinism,
             summary: "strict refuses workers whose kernels or libraries differ from the run's"),
@@ -153,6 +153,9 @@ extension CheckpointSettings: Configurable {
 
 extension EvaluationSettings: Configurable {
     static let fields: [Field<Self>] = [
+        Field(
+            "every", optional: \.every, .atLeast(1),
+            summary: "iterations between evaluations beside training; null: at the end alone"),
         // 16 times an image's size is far beyond what helps, and still a tensor that fits.
         Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose probabilities are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),

@@ -20,6 +20,12 @@ public struct Recipe: Codable, Sendable, Equatable {
 
     public init() {}
 
+    /// Whether the network is evaluated after a step on the way; that of the last step always is.
+    public func isEvaluated(after step: UInt64) -> Bool {
+        guard let every = evaluate.every else { return false }
+        return step > 0 && step % UInt64(every) == 0 && step < UInt64(schedule.iterations)
+    }
+
     /// `[height, width]` of the window that slides over an image to evaluate; nil takes it whole.
     public var evaluationWindow: [Int]? {
         switch evaluate.window {
@@ -187,6 +193,8 @@ public struct CheckpointSettings: Codable, Sendable, Equatable {
 public struct EvaluationSettings: Codable, Sendable, Equatable {
     public enum Window: String, Codable, Sendable, CaseIterable { case crop, whole }
 
+    /// Iterations between evaluations while the run trains; the finished network alone is evaluated where nil.
+    public var every: Int?
     /// Image scales whose probabilities are averaged; published tables are of 0.75 to 2 in steps of 0.25, and `flip`.
     public var scales: [Float] = [1]
     /// Also averages over the mirrored image.

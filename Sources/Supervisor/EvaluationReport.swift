@@ -1,19 +1,20 @@
 import Basics
 import Datasets
 import Foundation
+import StageKit
 
 /// What an evaluation found, for readers and for programs.
-struct EvaluationReport: Encodable {
-    struct ClassResult: Encodable {
-        var name: String
+public struct EvaluationReport: Encodable {
+    public struct ClassResult: Encodable, Sendable, Equatable {
+        public var name: String
         /// Nil for a class that is neither labelled nor predicted anywhere.
-        var iou: Double?
+        public var iou: Double?
         /// Nil for a class that is not labelled anywhere. Not in the JSON.
-        var accuracy: Double?
+        public var accuracy: Double?
 
         private enum CodingKeys: CodingKey { case name, iou }
 
-        func encode(to encoder: any Encoder) throws {
+        public func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(name, forKey: .name)
             // An absent class is null there, not left out.
@@ -54,13 +55,22 @@ struct EvaluationReport: Encodable {
         meanAccuracy = matrix.meanAccuracy
     }
 
-    func summary() throws -> EvaluationSummary { EvaluationSummary(table: table, json: try prettyJSON()) }
+    func summary() throws -> EvaluationSummary {
+        EvaluationSummary(
+            table: table, json: try prettyJSON(),
+            scores: isMeasured
+                ? step.map {
+                    EvaluationScores(
+                        step: $0, split: split, mIoU: meanIoU, pixelAccuracy: pixelAccuracy, meanAccuracy: meanAccuracy)
+                } : nil,
+            classes: classes)
+    }
 
     // MARK: For programs
 
     private enum CodingKeys: CodingKey { case mIoU, pixelAccuracy, meanAccuracy, classes, split, images, step, written }
 
-    func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(meanIoU, forKey: .mIoU)
         try container.encode(pixelAccuracy, forKey: .pixelAccuracy)

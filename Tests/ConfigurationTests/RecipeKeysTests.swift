@@ -24,7 +24,7 @@ private let otherValues: [String: String] = [
     "schedule.momentum": "0", "schedule.weightDecay": "0.01", "schedule.power": "1", "schedule.warmup": "0",
     "schedule.lrWarmup": "20",
     "checkpoints.every": "1", "checkpoints.keep": "1",
-    "evaluate.scales": "[0.75, 1, 1.25]", "evaluate.flip": "true", "evaluate.window": "whole",
+    "evaluate.every": "2000", "evaluate.scales": "[0.75, 1, 1.25]", "evaluate.flip": "true", "evaluate.window": "whole",
     "determinism": "relaxed",
 ]
 

@@ -189,6 +189,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.schedule.lrWarmup = count() - 1
     recipe.checkpoints.every = count()
     recipe.checkpoints.keep = count()
+    recipe.evaluate.every = optional(count())
     recipe.evaluate.scales = (0...random.below(4)).map { _ in unit() + 1e-9 }
     recipe.evaluate.flip = random.below(2) == 0
     recipe.evaluate.window = any(EvaluationSettings.Window.self)

@@ -122,8 +122,13 @@ final class Playground {
 
     var leftoverSockets: [String] { (try? FileManager.default.contentsOfDirectory(atPath: sockets)) ?? [] }
 
-    /// The lines of `metrics.jsonl`.
-    func metrics(run: String? = nil) -> [[String: Any]] { lines((run ?? self.run) + "/metrics.jsonl") }
+    /// The steps' lines of `metrics.jsonl`.
+    func metrics(run: String? = nil) -> [[String: Any]] {
+        lines((run ?? self.run) + "/metrics.jsonl").filter { $0["lr"] != nil }
+    }
+
+    /// Its evaluations' lines.
+    func evaluations() -> [[String: Any]] { lines(run + "/metrics.jsonl").filter { $0["mIoU"] != nil } }
 
     /// The lines of `ledger.jsonl`.
     func ledger(run: String? = nil) -> [[String: Any]] { lines((run ?? self.run) + "/ledger.jsonl") }

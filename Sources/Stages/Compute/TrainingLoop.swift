@@ -124,7 +124,8 @@ final class TrainingLoop {
                 break
             }
             step += 1
-            let due = step % UInt64(recipe.checkpoints.every) == 0 || checkpointAsked
+            let due =
+                step % UInt64(recipe.checkpoints.every) == 0 || recipe.isEvaluated(after: step) || checkpointAsked
             if due && step < last { try checkpointIfPossible() }
         }
         let folder = try checkpoint()
@@ -310,7 +311,10 @@ final class TrainingLoop {
             memory: finished ? nil : log.map { log in { try self.snapshot(log, into: $0) } })
         saved = (step, folder)
         if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: nil) }
-        CheckpointFiles.prune(runtime.configuration.runDirectory, keep: recipe.checkpoints.keep)
+        let run = runtime.configuration.runDirectory
+        CheckpointFiles.prune(run, keep: recipe.checkpoints.keep) { [recipe] step in
+            EvaluationRecord.isAwaited(inRun: run, step: step, recipe)
+        }
         runtime.checkpointWritten(step: step, path: folder)
         runtime.report(.running)
         return folder
