@@ -110,7 +110,7 @@ extension SupervisorCore {
     mutating func evaluationEnded(_ outcome: EvaluationOutcome, _ now: Duration, _ actions: inout [SupervisorAction]) {
         guard let running = evaluations.running else { return }
         evaluations.running = nil
-        switch running.failure.map({ .failed($0) }) ?? outcome {
+        switch running.failure.map({ EvaluationOutcome.failed($0) }) ?? outcome {
         case .succeeded(let summary):
             if running.isFinal { evaluation = summary }
             guard let scores = summary.scores else { return }

@@ -187,6 +187,7 @@ extension SupervisorCore {
         if stage.kind == .evaluator {
             // Of an evaluation that nobody waits for; the next one begins when it is gone.
             member.isStopping = true
+            member.isKilled = true
             member.killAt = now + timing.kill
             actions.append(.signal(survivor.replica, SIGKILL))
         }

@@ -8,6 +8,12 @@ extension Pipeline {
     @Suite struct LiveEvaluationTests {
         private static let every = ["--set", "evaluate.every=20", "--set", "checkpoints={every: 500, keep: 1}"]
 
+        /// The undisturbed run that is evaluated on its way, and how it ended; made once.
+        private static let calm: Result<(play: Playground, ending: PicoFlowProcess.Ending), any Error> = Result {
+            let play = try Playground()
+            return (play, try play.launch(every).wait())
+        }
+
         private func step(_ number: Int) -> String { "step-\(String(format: "%06d", number))" }
 
         private func record(_ play: Playground, _ number: Int) -> [String: Any] {
@@ -20,8 +26,7 @@ extension Pipeline {
         }
 
         @Test func evaluationsBesideTrainingChangeNoBitAndAreKept() throws {
-            let play = try Playground()
-            let ending = try play.launch(Self.every).wait()
+            let (play, ending) = try Self.calm.get()
             #expect(ending.code == 0, "\(ending)")
             #expect(try play.weights() == Reference.weights())
             let steps = [20, 40, 60, 80]
@@ -47,10 +52,7 @@ extension Pipeline {
         /// The supervisor is killed while evaluators stand still; the next one does that evaluation again, with two of
         /// them, of which one is killed.
         @Test func killedSupervisorAndEvaluatorsChangeNoResult() throws {
-            let calm = try Playground()
-            let undisturbed = try calm.launch(Self.every).wait()
-            #expect(undisturbed.code == 0, "\(undisturbed)")
-
+            let calm = try Self.calm.get().play
             let play = try Playground()
             let run = try play.launch(Self.every)
             var evaluator: Int32?

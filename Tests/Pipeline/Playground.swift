@@ -5,7 +5,7 @@ import TestSupport
 
 /// A place for runs of one test: a recipe and a topology that train a small network in seconds, a folder of sockets
 /// that no other test uses, and what there is to see of the runs in it.
-final class Playground {
+final class Playground: Sendable {
     let folder: TemporaryFolder
     let data: String
     private let sockets: String

@@ -54,7 +54,7 @@ import Wire
         #expect(ended.commands(to: run.peer(.evaluator)).map(\.name) == [.stop])
         #expect(run.core.report().evaluation == summary(4).scores)
         // The next one has evaluators of its own.
-        let second = run.exit(.evaluator, .code(0))
+        let second = run.exit(.evaluator, .signal(15))
         #expect(second.spawned == [.evaluator] && second.contains(.startEvaluation(checkpoint: "/c8")))
 
         // Training is over; the run is not.
@@ -63,9 +63,9 @@ import Wire
         for replica in others { run.exit(replica, .signal(15)) }
         run.handle(.evaluationEnded(.succeeded(summary(8))))
         #expect(run.actions.outcome == nil)
-        #expect(run.exit(.evaluator, .code(0)).contains(.startEvaluation(checkpoint: "/c10")))
+        #expect(run.exit(.evaluator, .signal(15)).contains(.startEvaluation(checkpoint: "/c10")))
         run.handle(.evaluationEnded(.succeeded(summary(10))))
-        run.exit(.evaluator, .code(0))
+        run.exit(.evaluator, .signal(15))
         #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: summary(10)))
         #expect(run.core.report().evaluation?.step == 10)
     }
@@ -78,7 +78,7 @@ import Wire
         #expect(actions.journalled == [.evaluationFailed(step: 4, "val/3.png: cut short")])
         #expect(actions.contains(.recordFailedEvaluation(step: 4, "val/3.png: cut short")))
         #expect(actions.logged == "the evaluation of step 4 failed: val/3.png: cut short; training goes on")
-        run.exit(.evaluator, .code(0))
+        run.exit(.evaluator, .signal(15))
         #expect(run.core.phase == .training && run.core.report().evaluation == nil)
         #expect(checkpoint(run, 8).contains(.startEvaluation(checkpoint: "/c8")))
     }
@@ -132,7 +132,7 @@ import Wire
         // Compute tells of it again.
         checkpoint(resumed, 4)
         resumed.handle(.evaluationEnded(.succeeded(summary(4))))
-        #expect(!resumed.exit(.evaluator, .code(0)).contains(.startEvaluation(checkpoint: "/c4")))
+        #expect(!resumed.exit(.evaluator, .signal(15)).contains(.startEvaluation(checkpoint: "/c4")))
     }
 
     @Test func stepsThatWereEvaluatedAreNotAgainAfterARollback() throws {
@@ -140,7 +140,7 @@ import Wire
         run.handle(.start)
         checkpoint(run, 4)
         run.handle(.evaluationEnded(.succeeded(summary(4))))
-        run.exit(.evaluator, .code(0))
+        run.exit(.evaluator, .signal(15))
         run.newest = Checkpoint(step: 3, path: "/c3")
         run.exit(.compute, .signal(9))
         run.exit(.bank, .signal(9))
@@ -196,9 +196,9 @@ import Wire
         #expect(scale(3).spawned == [Replica("evaluator", 3)])
         let down = scale(1)
         #expect(down.commands(to: run.peer(second)).map(\.name) == [.drain])
-        for id in [2, 3] { run.exit(Replica("evaluator", id), .code(0)) }
+        for id in [2, 3] { run.exit(Replica("evaluator", id), .signal(15)) }
         run.handle(.evaluationEnded(.succeeded(summary(4))))
-        run.exit(.evaluator, .code(0))
+        run.exit(.evaluator, .signal(15))
         #expect(scale(2).spawned.isEmpty)
         #expect(checkpoint(run, 8).spawned == [.evaluator, second])
     }
