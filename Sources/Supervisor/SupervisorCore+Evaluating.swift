@@ -84,7 +84,9 @@ extension SupervisorCore {
             case .waiting: over(index)
             case .spawning, .starting, .working:
                 if !members[index].isStopping { stop(index, within: timing.stop, now, &actions) }
-            case .idle, .gone, .held: break
+            // Over for this evaluation, not for the next.
+            case .idle: if !members[index].hasLeft { members[index].isOver = false }
+            case .gone, .held: break
             }
         }
         guard !evaluations.isDone, evaluators.allSatisfy({ members[$0].isQuiet }) else { return }
