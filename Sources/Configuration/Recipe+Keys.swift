@@ -90,6 +90,9 @@ extension ContrastSettings: Configurable {
         Field(
             "hardAnchors", \.hardAnchors, .atLeast(0), summary: "the part of them drawn from mispredicted pixels first"),
         Field(
+            "memory", \.memory,
+            summary: "what is kept of earlier images; none: anchors meet their own mini-batch's keys alone"),
+        Field(
             "pixelsPerImage", \.pixelsPerImage, .within(1...65536),
             summary: "pixels per class and image that enter the queue, V"),
         Field(
@@ -101,6 +104,8 @@ extension ContrastSettings: Configurable {
         Field("lag", \.lag, .atLeast(1), summary: "mining at step s sees the records of all steps up to s - lag"),
     ]
 }
+
+extension ContrastSettings.Memory: ConfigurationValue {}
 
 extension SamplerSettings: Configurable {
     static let fields: [Field<Self>] = [

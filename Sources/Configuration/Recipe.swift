@@ -107,6 +107,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
 }
 
 public struct ContrastSettings: Codable, Sendable, Equatable {
+    public enum Memory: String, Codable, Sendable, CaseIterable { case both, pixels, regions, none }
+
     /// False trains by cross-entropy alone: no projection head, no memory, no miners.
     public var enabled = true
     /// Weight of the contrastive loss, lambda.
@@ -115,8 +117,11 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var temperature: Float = 0.1
     /// Anchors per class and mini-batch.
     public var anchors = 50
-    /// The part of them drawn from mispredicted pixels first.
+    /// The part of them drawn from mispredicted pixels first: none of them is a random choice, all of them a hard one.
     public var hardAnchors = 25
+    /// What the memory keeps of the images so far, pixels, regions or both; `none` keeps no memory: anchors meet the keys of
+    /// their own mini-batch, V pixels per class and image and a region each, as constants.
+    public var memory = Memory.both
     /// Pixels per class and image that enter the queue, V.
     public var pixelsPerImage = 10
     /// Length of each class's pixel queue, T; 10 times the number of training images where nil.
@@ -127,6 +132,9 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var lag = 1
 
     public init() {}
+
+    /// Whether a bank keeps keys from one step to the next.
+    public var usesMemory: Bool { enabled && memory != .none }
 }
 
 public struct SamplerSettings: Codable, Sendable, Equatable {

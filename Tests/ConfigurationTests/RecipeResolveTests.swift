@@ -165,6 +165,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.contrast.temperature = unit() + 1e-12
     recipe.contrast.anchors = count()
     recipe.contrast.hardAnchors = random.below(recipe.contrast.anchors + 1)
+    recipe.contrast.memory = any(ContrastSettings.Memory.self)
     recipe.contrast.pixelsPerImage = count()
     recipe.contrast.pixelQueue = optional(count())
     recipe.contrast.regionCap = optional(count())
