@@ -105,7 +105,7 @@ let package = Package(
         .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
 
         // What `tools/bench` and `tools/fuzz` run.
-        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", arguments]),
+        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", "Contrast", arguments]),
         .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.
