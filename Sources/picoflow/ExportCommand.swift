@@ -32,7 +32,7 @@ struct ExportCommand: ParsableCommand {
                 + (reference.map { ["--reference", $0] } ?? []))
     }
 
-    private static func checkWritable(_ path: String) throws {
+    static func checkWritable(_ path: String) throws {
         var isFolder: ObjCBool = false
         let folder = (path as NSString).deletingLastPathComponent
         guard

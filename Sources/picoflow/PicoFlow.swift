@@ -11,6 +11,7 @@ struct PicoFlow: ParsableCommand {
         subcommands: [
             LaunchCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self, StopCommand.self,
             JoinCommand.self, KeysCommand.self, EvalCommand.self, PredictCommand.self, ExportCommand.self,
+            ImportCommand.self,
             RecipeCommand.self, ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])
 

@@ -9,12 +9,13 @@ import Tensors
     import Glibc
 #endif
 
-/// What `picoflow-evaluator` does: a stage of a run, or one of two jobs for which `picoflow` needs a network.
+/// What `picoflow-evaluator` does: a stage of a run, or one of the jobs for which `picoflow` needs a network.
 ///
 /// ```
 /// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
 /// picoflow-evaluator predict --run DIR --out DIR [--labels DIR] [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
 /// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--reference FILE]
+/// picoflow-evaluator import FILE [--recipe FILE [--set KEY=VALUE]… [--output FILE]]
 /// ```
 public enum EvaluatorMain {
     public static func run(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) -> Never {
@@ -23,6 +24,7 @@ public enum EvaluatorMain {
         case "predict":
             job { try PredictJob.run(PredictJob.Options(arguments: rest)) { line in print(line) } }
         case "export": job { print(try export(rest)) }
+        case "import": job { try ImportJob.run(ImportJob.Options(arguments: rest)) { line in print(line) } }
         default:
             StageMain.run(.evaluator, fingerprint: EvaluatorFingerprint.compute) { runtime in
                 try Evaluator(runtime).run()
@@ -75,7 +77,7 @@ extension PredictJob.Options {
 
 /// `--name value` pairs and other words, as `picoflow` passes them on.
 struct JobArguments {
-    private var values: [String: String] = [:]
+    private var values: [String: [String]] = [:]
     /// The words that belong to no option; all behind `--` are such.
     private(set) var rest: [String] = []
 
@@ -94,14 +96,18 @@ struct JobArguments {
                 throw UserError("unknown option '\(word)'\(suggestion(for: word, among: options))")
             }
             guard let value = words.popFirst() else { throw UserError("\(word) needs a value") }
-            values[word] = value
+            values[word, default: []].append(value)
         }
     }
 
-    subscript(name: String) -> String? { values[name] }
+    /// The last value, where an option is repeated.
+    subscript(name: String) -> String? { values[name]?.last }
+
+    /// All values of an option that may be repeated, in their order.
+    func all(_ name: String) -> [String] { values[name] ?? [] }
 
     func required(_ name: String) throws -> String {
-        guard let value = values[name] else { throw UserError("\(name) is missing") }
+        guard let value = self[name] else { throw UserError("\(name) is missing") }
         return value
     }
 }

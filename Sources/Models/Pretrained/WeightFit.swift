@@ -1,0 +1,165 @@
+import NN
+import Tensors
+
+/// How a file's tensors fit a network, under one reading of their names.
+///
+/// The backbone must be there as a whole; a head is there as a whole or not at all, and then starts at random. What the
+/// file has besides (another task's head, a classifier on ImageNet) is ignored, except what looks like more of the same
+/// backbone: a ResNet-101 is no ResNet-50, though it has all tensors of one.
+struct WeightFit {
+    /// The file under the network's names.
+    let state: NamedTensors
+    /// Names that are taken over.
+    private(set) var taken: [String] = []
+    /// What fits but for the number of classes, and is not taken for that.
+    private(set) var recounted: [StateMismatch.Shape] = []
+    /// The file's number of classes, where `recounted` has something.
+    private(set) var fileClasses: Int?
+    /// Names of the network that keep their first values.
+    private(set) var missing: [String] = []
+    /// What stands against it; empty for a file that fits.
+    private(set) var mismatch = StateMismatch()
+
+    var isFit: Bool { mismatch.isEmpty && !taken.isEmpty }
+
+    /// Wrappers that trainings and frameworks put before all names: data parallelism, compilation, Lightning, and whole
+    /// networks of which only the backbone is wanted.
+    static let prefixes = [
+        "module.", "_orig_mod.", "model.", "network.", "net.", "backbone.", "encoder.", "segformer.", "student.",
+    ]
+
+    /// The reading under which most tensors fit.
+    static func best(of file: NamedTensors, for network: any SegmentationNetwork) -> WeightFit {
+        let frame = Frame(network)
+        var best: WeightFit?
+        func consider(_ state: NamedTensors, bare: String = "") {
+            let fit = WeightFit(state, frame, bare: bare)
+            guard let known = best else { return best = fit }
+            let (old, new) = (known.isFit ? 1 : 0, fit.isFit ? 1 : 0)
+            if (new, fit.taken.count) > (old, known.taken.count) { best = fit }
+        }
+        for view in views(of: file) {
+            guard let backbone = network.publishedBackbone else {
+                consider(view)
+                continue
+            }
+            consider(backbone.reading(view), bare: backbone.prefix)
+            consider(backbone.readingWhole(view))
+        }
+        return best ?? WeightFit(file, frame, bare: "")
+    }
+
+    /// The file as it is, and what remains of it below each wrapper, down to three of them.
+    private static func views(of file: NamedTensors) -> [NamedTensors] {
+        var all = [file]
+        var level = [file]
+        for _ in 0..<3 {
+            level = level.flatMap { view in prefixes.map { view.under($0) }.filter { !$0.isEmpty } }
+            all += level
+        }
+        return all
+    }
+
+    /// - Parameter bare: what the names in messages are without, as the file does not have it.
+    private init(_ state: NamedTensors, _ frame: Frame, bare: String) {
+        self.state = state
+        var absent: [String] = []
+        var misshaped: [StateMismatch.Shape] = []
+        /// Parts of the network of which the file has something.
+        var begun: Set<String> = []
+        for (name, tensor) in frame.own {
+            guard let given = state[name] else {
+                if !name.hasSuffix("num_batches_tracked") { absent.append(name) }
+                continue
+            }
+            let shape = StateMismatch.Shape(name: name, network: tensor.shape, state: given.shape)
+            if given.shape == tensor.shape {
+                taken.append(name)
+            } else if frame.isUnused(name) {
+                missing.append(name)
+                continue
+            } else if !frame.backboneNames.contains(name), frame.differsInClassesOnly(shape, &fileClasses) {
+                recounted.append(shape)
+            } else {
+                misshaped.append(shape)
+            }
+            if !name.hasSuffix("num_batches_tracked") { begun.insert(frame.part(of: name)) }
+        }
+        begun.formUnion(frame.backboneParts)
+        let isNeeded = { (name: String) in !frame.isUnused(name) && begun.contains(frame.part(of: name)) }
+        missing += absent.filter { !isNeeded($0) }
+        let lacking = absent.filter(isNeeded)
+        let more = state.names.filter { frame.own[$0] == nil }
+        // Where tensors are missing, whatever the file has instead may tell why.
+        let against =
+            lacking.isEmpty ? more.filter { !frame.isUnused($0) && begun.contains(frame.part(of: $0)) } : more
+        mismatch = StateMismatch(
+            missing: lacking.map { $0.without(bare) }, unused: against.map { $0.without(bare) },
+            misshaped: misshaped.map { .init(name: $0.name.without(bare), network: $0.network, state: $0.state) })
+    }
+
+    /// The names of the file that are not used at all.
+    func ignored(of file: NamedTensors) -> [String] {
+        let used = Set((taken + recounted.map(\.name)).map { state.origin(of: $0) })
+        return file.names.filter { !used.contains($0) }
+    }
+
+    /// Copies what is taken into the network.
+    func load(into network: any SegmentationNetwork) throws {
+        let wanted = Set(taken)
+        try network.load(state.renamed { wanted.contains($0) ? $0 : nil }, allowing: .missing)
+    }
+}
+
+/// A network's state as files are compared with it.
+private struct Frame {
+    let own: NamedTensors
+    let classes: Int
+    let backboneNames: Set<String>
+    let backboneParts: Set<String>
+    private let prefix: String
+    private let unused: String?
+
+    init(_ network: any SegmentationNetwork) {
+        own = network.stateDict()
+        classes = network.classes
+        let backbone = network.publishedBackbone
+        let prefix = backbone?.prefix ?? ""
+        self.prefix = prefix
+        unused = backbone?.unused.map { prefix + $0 }
+        let names = backbone?.module.stateDict().names.map { prefix + $0 } ?? []
+        backboneNames = Set(names)
+        backboneParts = Set(names.map { Self.part(of: $0, prefix: prefix) })
+    }
+
+    func isUnused(_ name: String) -> Bool { unused.map { name.hasPrefix($0) } ?? false }
+
+    /// `backbone.layer4` for the backbone, `classifier` for a head: what is there as a whole or not at all.
+    func part(of name: String) -> String { Self.part(of: name, prefix: prefix) }
+
+    private static func part(of name: String, prefix: String) -> String {
+        guard !prefix.isEmpty, name.hasPrefix(prefix) else { return String(name.prefix { $0 != "." }) }
+        return prefix + name.dropFirst(prefix.count).prefix { $0 != "." }
+    }
+
+    /// Whether two shapes are equal but for the number of classes, or that and one for nothing, and the file's number is
+    /// the same as elsewhere.
+    func differsInClassesOnly(_ shape: StateMismatch.Shape, _ fileClasses: inout Int?) -> Bool {
+        guard shape.network.count == shape.state.count else { return false }
+        var count = fileClasses
+        for (own, theirs) in zip(shape.network, shape.state) where own != theirs {
+            guard own == classes || own == classes + 1, theirs > own - classes else { return false }
+            let claimed = theirs - (own - classes)
+            guard count == nil || count == claimed else { return false }
+            count = claimed
+        }
+        fileClasses = count
+        return true
+    }
+}
+
+extension String {
+    fileprivate func without(_ prefix: String) -> String {
+        hasPrefix(prefix) ? String(dropFirst(prefix.count)) : self
+    }
+}
