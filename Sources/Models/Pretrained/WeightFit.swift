@@ -3,7 +3,7 @@ import Tensors
 
 /// How a file's tensors fit a network, under one reading of their names.
 ///
-/// The backbone must be there as a whole; a head is there as a whole or not at all, and then starts at random. What the
+/// The backbone must be there as a whole; a head is taken as a whole or not at all, and then starts at random. What the
 /// file has besides (another task's head, a classifier on ImageNet) is ignored, except what looks like more of the same
 /// backbone: a ResNet-101 is no ResNet-50, though it has all tensors of one.
 struct WeightFit {
@@ -17,6 +17,8 @@ struct WeightFit {
     private(set) var fileClasses: Int?
     /// Names of the network that keep their first values.
     private(set) var missing: [String] = []
+    /// Of each head that the file has otherwise, the first tensor of another shape; the head is not taken.
+    private(set) var otherHeads: [StateMismatch.Shape] = []
     /// What stands against it; empty for a file that fits.
     private(set) var mismatch = StateMismatch()
 
@@ -63,39 +65,69 @@ struct WeightFit {
     /// - Parameter bare: what the names in messages are without, as the file does not have it.
     private init(_ state: NamedTensors, _ frame: Frame, bare: String) {
         self.state = state
-        var absent: [String] = []
-        var misshaped: [StateMismatch.Shape] = []
-        /// Parts of the network of which the file has something.
-        var begun: Set<String> = []
+        var parts: [String: Part] = [:]
+        var order: [String] = []
         for (name, tensor) in frame.own {
-            guard let given = state[name] else {
-                if !name.hasSuffix("num_batches_tracked") { absent.append(name) }
-                continue
-            }
-            let shape = StateMismatch.Shape(name: name, network: tensor.shape, state: given.shape)
-            if given.shape == tensor.shape {
-                taken.append(name)
-            } else if frame.isUnused(name) {
-                missing.append(name)
-                continue
-            } else if !frame.backboneNames.contains(name), frame.differsInClassesOnly(shape, &fileClasses) {
-                recounted.append(shape)
+            let place = frame.part(of: name)
+            if parts[place] == nil { order.append(place) }
+            let given = state[name]?.shape
+            let isUnused = frame.isUnused(name)
+            let shape = given.map { StateMismatch.Shape(name: name, network: tensor.shape, state: $0) }
+            let isHead = !frame.backboneParts.contains(place)
+            if given == tensor.shape {
+                parts[place, default: Part()].taken.append(name)
+            } else if isUnused || given == nil && name.isBatchCount {
+                parts[place, default: Part()].optional.append(name)
+            } else if let shape, isHead, frame.differsInClassesOnly(shape, &fileClasses) {
+                parts[place, default: Part()].recounted.append(shape)
+            } else if let shape {
+                parts[place, default: Part()].misshaped.append(shape)
             } else {
-                misshaped.append(shape)
+                parts[place, default: Part()].absent.append(name)
             }
-            if !name.hasSuffix("num_batches_tracked") { begun.insert(frame.part(of: name)) }
         }
-        begun.formUnion(frame.backboneParts)
-        let isNeeded = { (name: String) in !frame.isUnused(name) && begun.contains(frame.part(of: name)) }
-        missing += absent.filter { !isNeeded($0) }
-        let lacking = absent.filter(isNeeded)
-        let more = state.names.filter { frame.own[$0] == nil }
+        let more = state.names.filter { frame.own[$0] == nil && !$0.isBatchCount && !frame.isUnused($0) }
+        for name in more { parts[frame.part(of: name)]?.more.append(name) }
+
+        var against = Part()
+        for place in order {
+            guard let part = parts[place] else { continue }
+            missing += part.optional.filter { !$0.isBatchCount }
+            if frame.backboneParts.contains(place) {
+                taken += part.taken
+                against.absent += part.absent
+                against.misshaped += part.misshaped
+                against.more += part.more
+            } else if part.isWhole {
+                taken += part.taken
+                recounted += part.recounted
+            } else {
+                missing += part.taken.filter { !$0.isBatchCount } + part.recounted.map(\.name)
+                missing += part.misshaped.map(\.name) + part.absent
+                if let first = part.misshaped.first { otherHeads.append(first) }
+            }
+        }
         // Where tensors are missing, whatever the file has instead may tell why.
-        let against =
-            lacking.isEmpty ? more.filter { !frame.isUnused($0) && begun.contains(frame.part(of: $0)) } : more
+        let unused = against.absent.isEmpty ? against.more : more
         mismatch = StateMismatch(
-            missing: lacking.map { $0.without(bare) }, unused: against.map { $0.without(bare) },
-            misshaped: misshaped.map { .init(name: $0.name.without(bare), network: $0.network, state: $0.state) })
+            missing: against.absent.map { $0.without(bare) }, unused: unused.map { $0.without(bare) },
+            misshaped: against.misshaped.map {
+                .init(name: $0.name.without(bare), network: $0.network, state: $0.state)
+            })
+    }
+
+    /// What a file has of one part of the network.
+    private struct Part {
+        var taken: [String] = []
+        var recounted: [StateMismatch.Shape] = []
+        var misshaped: [StateMismatch.Shape] = []
+        var absent: [String] = []
+        /// Neither taken nor needed.
+        var optional: [String] = []
+        /// In the file and not in the network.
+        var more: [String] = []
+
+        var isWhole: Bool { misshaped.isEmpty && absent.isEmpty && more.isEmpty }
     }
 
     /// The names of the file that are not used at all.
@@ -115,7 +147,6 @@ struct WeightFit {
 private struct Frame {
     let own: NamedTensors
     let classes: Int
-    let backboneNames: Set<String>
     let backboneParts: Set<String>
     private let prefix: String
     private let unused: String?
@@ -128,7 +159,6 @@ private struct Frame {
         self.prefix = prefix
         unused = backbone?.unused.map { prefix + $0 }
         let names = backbone?.module.stateDict().names.map { prefix + $0 } ?? []
-        backboneNames = Set(names)
         backboneParts = Set(names.map { Self.part(of: $0, prefix: prefix) })
     }
 
@@ -159,6 +189,9 @@ private struct Frame {
 }
 
 extension String {
+    /// PyTorch before 0.4.1 did not save it, and nothing reads it.
+    fileprivate var isBatchCount: Bool { hasSuffix("num_batches_tracked") }
+
     fileprivate func without(_ prefix: String) -> String {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : self
     }

@@ -15,6 +15,8 @@ public struct WeightReport: Sendable, Equatable {
     public let fileClasses: Int?
     /// Names of the network that the file lacks.
     public let missing: [String]
+    /// One tensor of each head that the file has otherwise.
+    public let otherHeads: [StateMismatch.Shape]
     /// Names of the file that the network has no use for.
     public let ignored: [String]
     public let besides: [String]
@@ -28,6 +30,7 @@ public struct WeightReport: Sendable, Equatable {
         self.classes = classes
         fileClasses = fit.fileClasses
         missing = fit.missing
+        otherHeads = fit.otherHeads
         ignored = fit.ignored(of: file.tensors)
         besides = file.besides
     }
@@ -36,6 +39,10 @@ public struct WeightReport: Sendable, Equatable {
     public var lines: [String] {
         var lines = ["\(path): \(names.count) tensors loaded, \(values) values (\(format))"]
         if !missing.isEmpty { lines.append("missing, so at their first values: \(Self.grouped(missing))") }
+        if !otherHeads.isEmpty {
+            let shapes = otherHeads.map { "\($0.name) is \($0.state), the network's \($0.network)" }
+            lines.append("another head in the file: \(Self.listed(shapes))")
+        }
         if let fileClasses, !recounted.isEmpty {
             lines.append(
                 "of \(fileClasses) classes instead of \(classes), so at their first values: "
