@@ -37,7 +37,8 @@ extension ExportJob {
         let difference = try deviation(of: script, from: network, size: size)
         // Operations are the same; sums over another batch may be taken in another order.
         guard difference < 1e-4 else {
-            throw UserError("\(path): the recorded program's scores deviate by \(difference) of their spread; not written")
+            throw UserError(
+                "\(path): the recorded program's scores deviate by \(difference) of their spread; not written")
         }
         let description = Description(
             head: settings.head.rawValue, backbone: settings.backbone.rawValue, classes: names, height: size.height,

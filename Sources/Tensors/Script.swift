@@ -73,19 +73,18 @@ private final class Recording {
 
     init(body: @escaping (Tensor) throws -> Tensor) { self.body = body }
 
-    static let run: @convention(c) (UnsafeMutableRawPointer?, OpaquePointer?, UnsafeMutablePointer<OpaquePointer?>?) ->
-        ct_status = { context, input, out in
-            let recording = Unmanaged<Recording>.fromOpaque(context!).takeUnretainedValue()
-            do {
-                // The shim keeps its own reference.
-                let result = try recording.body(Tensor(owning: ct_retain(input!)))
-                out!.pointee = ct_retain(result.handle)
-                return ct_status(CT_OK)
-            } catch {
-                recording.failure = error
-                return ct_status(CT_FAILED)
-            }
+    static let run: ct_script_body = { context, input, out in
+        let recording = Unmanaged<Recording>.fromOpaque(context!).takeUnretainedValue()
+        do {
+            // The shim keeps its own reference.
+            let result = try recording.body(Tensor(owning: ct_retain(input!)))
+            out!.pointee = ct_retain(result.handle)
+            return ct_status(CT_OK)
+        } catch {
+            recording.failure = error
+            return ct_status(CT_FAILED)
         }
+    }
 }
 
 /// Texts as C takes them.

@@ -33,7 +33,8 @@ enum PickleGlobal: Equatable {
     }
 
     private static let inertTorch: Set = [
-        "Size", "device", "float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool",
+        "Size", "device", "float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8",
+        "bool",
     ]
 
     private static let inertNames: Set = [

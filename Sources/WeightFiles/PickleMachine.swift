@@ -49,7 +49,9 @@ struct PickleMachine {
                 throw UserError("its pickle holds more than \(Self.mostValues) values")
             }
         }
-        guard stack.count == 1, marks.isEmpty else { throw UserError("its pickle ends with \(stack.count) values, not 1") }
+        guard stack.count == 1, marks.isEmpty else {
+            throw UserError("its pickle ends with \(stack.count) values, not 1")
+        }
         return stack[0]
     }
 
@@ -66,7 +68,8 @@ struct PickleMachine {
         case UInt8(ascii: "N"): stack.append(.none)
         case 0x88: stack.append(.bool(true))
         case 0x89: stack.append(.bool(false))
-        case UInt8(ascii: "J"): stack.append(.int(Int(Int32(bitPattern: UInt32(truncatingIfNeeded: try input.unsigned(4))))))
+        case UInt8(ascii: "J"):
+            stack.append(.int(Int(Int32(bitPattern: UInt32(truncatingIfNeeded: try input.unsigned(4))))))
         case UInt8(ascii: "K"): stack.append(.int(try input.count(1)))
         case UInt8(ascii: "M"): stack.append(.int(try input.count(2)))
         case 0x8a: stack.append(try input.long())

@@ -16,7 +16,9 @@ struct StateSearch {
         "teacher", "encoder",
     ]
     /// What a training keeps beside it, which also holds tensors.
-    private static let others = ["optimizer", "optimiser", "optim", "scheduler", "lr_scheduler", "scaler", "loss", "criterion"]
+    private static let others = [
+        "optimizer", "optimiser", "optim", "scheduler", "lr_scheduler", "scaler", "loss", "criterion",
+    ]
 
     let heap: PickleHeap
     private var visited: Set<Int> = []

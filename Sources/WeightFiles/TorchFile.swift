@@ -45,7 +45,9 @@ public final class TorchFile {
         }
         if let order = try archive.size(of: folder + "byteorder"), order <= 16 {
             let text = try String(decoding: archive.read(folder + "byteorder").array(of: UInt8.self), as: UTF8.self)
-            guard text == "little" else { throw UserError("its numbers are in the byte order '\(text)'; little is read") }
+            guard text == "little" else {
+                throw UserError("its numbers are in the byte order '\(text)'; little is read")
+            }
         }
         let (value, heap) = try PickleMachine.run(archive.read(pickle))
         guard case .dictionary(let root) = value else {
@@ -162,7 +164,8 @@ extension TorchFile.Tensor {
         var from = offset
         for start in stride(from: 0, to: count, by: run) {
             let elements = UnsafeRawBufferPointer(rebasing: source[from * size..<(from + run) * size])
-            UnsafeMutableRawBufferPointer(rebasing: target[start * size..<(start + run) * size]).copyMemory(from: elements)
+            UnsafeMutableRawBufferPointer(rebasing: target[start * size..<(start + run) * size]).copyMemory(
+                from: elements)
             var dimension = outer - 1
             while dimension >= 0 {
                 index[dimension] += 1

@@ -23,8 +23,14 @@ public enum WeightFileFormat: Sendable {
                 "it was saved by PyTorch before 1.6, whose format can be read by executing it only; if you trust it, "
                     + "save it again in a current Python: torch.save(torch.load(FILE, weights_only=True), OTHER)"
             ),
-            ([0x80], "it is a bare pickle, which can be read by executing it only; save tensors by torch.save or safetensors"),
-            (Array("version https://git-lfs".utf8), "it is a pointer of Git LFS, not the file itself: run 'git lfs pull'"),
+            (
+                [0x80],
+                "it is a bare pickle, which can be read by executing it only; save tensors by torch.save or safetensors"
+            ),
+            (
+                Array("version https://git-lfs".utf8),
+                "it is a pointer of Git LFS, not the file itself: run 'git lfs pull'"
+            ),
             ([0x1f, 0x8b], "it is compressed by gzip: unpack it"),
             (Array("BZh".utf8), "it is compressed by bzip2: unpack it"),
             ([0xfd, 0x37, 0x7a, 0x58, 0x5a], "it is compressed by xz: unpack it"),

@@ -35,7 +35,8 @@ final class ZipArchive {
         guard let archive = zip_open_from_source(source, Int32(ZIP_RDONLY), &error) else {
             zip_source_free(source)
             throw UserError(
-                "its ZIP directory cannot be read (\(String(cString: zip_error_strerror(&error)))): damaged or truncated?")
+                "its ZIP directory cannot be read (\(String(cString: zip_error_strerror(&error)))): damaged or truncated?"
+            )
         }
         self.archive = archive
         for index in 0..<UInt64(max(0, zip_get_num_entries(archive, 0))) {

@@ -35,7 +35,9 @@ struct ExportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("safetensors, torchscript or onnx.", valueName: "format"))
     var format = Format.safetensors
 
-    @Option(help: ArgumentHelp("torchscript: the images' size in pixels; the recipe's crop where missing.", valueName: "HEIGHTxWIDTH"))
+    @Option(
+        help: ArgumentHelp(
+            "torchscript: the images' size in pixels; the recipe's crop where missing.", valueName: "HEIGHTxWIDTH"))
     var size: String?
 
     @Option(

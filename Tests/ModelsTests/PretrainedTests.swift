@@ -97,7 +97,8 @@ import Testing
         let file = try ResNet(.resnet18.scaled(0.5), classes: 10).stateDict()
         let settings = settings(.deeplabv3, .resnet18)
         let text = message { try load(file, into: Network.make(settings, classes: 3), settings) }
-        #expect(text.contains("of another shape: conv1.weight ([32, 3, 7, 7], the network has [16, 3, 7, 7])"), "\(text)")
+        #expect(
+            text.contains("of another shape: conv1.weight ([32, 3, 7, 7], the network has [16, 3, 7, 7])"), "\(text)")
     }
 
     /// Whose weights they are is said where the file holds enough to know.
@@ -124,7 +125,9 @@ import Testing
 
     /// Half a head would be neither the file's nor the seed's.
     @Test func headsAreTakenAsAWholeOrNotAtAll() throws {
-        for (head, backbone) in [(ModelSettings.Head.deeplabv3, ModelSettings.Backbone.resnet18), (.hrnet, .hrnetv2w18)] {
+        for (head, backbone) in [
+            (ModelSettings.Head.deeplabv3, ModelSettings.Backbone.resnet18), (.hrnet, .hrnetv2w18),
+        ] {
             let settings = settings(head, backbone)
             let first = try Network.initial(settings, classes: 3, seed: 5, projecting: false).stateDict()
             let classifier = settings.head.classifierWeight
@@ -151,7 +154,8 @@ import Testing
         let report = try load(file, into: Network.make(settings, classes: 3, projecting: true), settings)
         #expect(report.lines.count == 3)
         let values = file.renamed { $0.hasPrefix("fc.") ? nil : $0 }.elementCount
-        #expect(report.lines[0].hasSuffix("w.safetensors: 120 tensors loaded, \(values) values (safetensors)"), "\(report)")
+        #expect(
+            report.lines[0].hasSuffix("w.safetensors: 120 tensors loaded, \(values) values (safetensors)"), "\(report)")
         #expect(report.lines[1] == "missing, so at their first values: classifier (31), projection (6)", "\(report)")
         #expect(report.lines[2] == "ignored: fc.bias, fc.weight")
         #expect(WeightReport.grouped(["a.b.c", "a.b.d.e", "a.b.d.f"]) == "a.b.c, a.b.d (2)")

@@ -102,11 +102,13 @@ import Testing
             try FileManager.default.createDirectory(atPath: folder(name), withIntermediateDirectories: true)
             try Safetensors.write(network.stateDict(), to: Network.weightsFile(folder(name)))
             let line = try ExportJob.writeScript(
-                settings, checkpoint: folder(name), classes: ["a", "b", "c"], size: Size2D(60, 90), to: folder("\(name).pt"))
+                settings, checkpoint: folder(name), classes: ["a", "b", "c"], size: Size2D(60, 90),
+                to: folder("\(name).pt"))
             #expect(line == "\(folder("\(name).pt")): TorchScript for images of 60 x 90, 3 classes")
             for count in [1, 3] {
                 let bytes = try scores(network, images(count)).bytes()
-                try bytes.withUnsafeBytes { Data($0) }.write(to: URL(fileURLWithPath: folder("\(name)-\(count).scores")))
+                try bytes.withUnsafeBytes { Data($0) }.write(
+                    to: URL(fileURLWithPath: folder("\(name)-\(count).scores")))
             }
             try JSONEncoder().encode(network.stateDict().names).write(to: URL(fileURLWithPath: folder("\(name).json")))
             names.append(name)

@@ -42,15 +42,20 @@ extension Pipeline {
 
             let script = try play.command(
                 "export", "--run", play.run, "--to", "network.pt", "--format", "torchscript", "--size", "40x56")
-            #expect(script.code == 0 && script.output.contains("TorchScript for images of 40 x 56, 11 classes"), "\(script)")
-            #expect(FileManager.default.contents(atPath: play.folder("network.pt"))?.starts(with: Data("PK".utf8)) == true)
+            #expect(
+                script.code == 0 && script.output.contains("TorchScript for images of 40 x 56, 11 classes"), "\(script)"
+            )
+            #expect(
+                FileManager.default.contents(atPath: play.folder("network.pt"))?.starts(with: Data("PK".utf8)) == true)
 
             let export = try play.command("export", "--run", play.run, "--to", "out.safetensors")
             #expect(export.code == 0, "\(export)")
             let taken = try play.command(
                 "import", "out.safetensors", "--recipe", "recipe.yaml", "--output", "taken.safetensors")
             #expect(taken.code == 0, "\(taken)")
-            #expect(taken.output.hasPrefix("network: deeplabv3 on mobilenetv2\nout.safetensors: 350 tensors loaded, "), "\(taken)")
+            #expect(
+                taken.output.hasPrefix("network: deeplabv3 on mobilenetv2\nout.safetensors: 350 tensors loaded, "),
+                "\(taken)")
             #expect(taken.output.contains("taken.safetensors: 350 tensors written"), "\(taken)")
 
             let other = play.folder("other")

@@ -119,7 +119,8 @@ import Testing
         let pattern = [1, 2, 3, 4, 5, 6, 7].flatMap { (value: Float) -> [UInt8] in
             withUnsafeBytes(of: value) { Array($0) }
         }
-        let place = try #require((0..<whole.count - pattern.count).first { Array(whole[$0..<$0 + pattern.count]) == pattern })
+        let place = try #require(
+            (0..<whole.count - pattern.count).first { Array(whole[$0..<$0 + pattern.count]) == pattern })
         whole[place + 3] ^= 1
         let file = try TorchFile(SharedBytes(whole))
         let text = Self.message { try file.bytes(of: file.tensors[0]) }
@@ -182,7 +183,8 @@ import Testing
         var own: [UInt8] = [0x7d, 0x71, 0]
         for name in StateSearch.names { own += [0x8c, UInt8(name.utf8.count)] + Array(name.utf8) + [0x68, 0, 0x73] }
         let bytes = SharedBytes([0x80, 4] + own + [UInt8(ascii: ".")])
-        #expect(Self.message { try TorchFile.tensorCount(ofPickle: bytes) }.hasPrefix("it holds no tensors under names"))
+        #expect(
+            Self.message { try TorchFile.tensorCount(ofPickle: bytes) }.hasPrefix("it holds no tensors under names"))
     }
 
     /// Sizes of a tensor that no storage has, and products that overflow.

@@ -27,7 +27,8 @@ public enum ImportJob {
         }
     }
 
-    private static func take(_ file: WeightFile, by recipe: Recipe, _ output: String?, _ report: (String) -> Void) throws
+    private static func take(_ file: WeightFile, by recipe: Recipe, _ output: String?, _ report: (String) -> Void)
+        throws
     {
         let known = (try? Dataset.open(recipe.dataset))?.classes.count
         // Where the dataset is elsewhere the file's own number is as good as any.
