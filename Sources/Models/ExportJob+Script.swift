@@ -34,8 +34,11 @@ extension ExportJob {
     ) throws -> String {
         let network = try Network.trained(settings, classes: names.count, checkpoint: checkpoint)
         let script = try script(of: network, size: size)
-        let difference = try deviation(of: script, from: network, size: size)
-        // Operations are the same; sums over another batch may be taken in another order.
+        let difference: Double
+        do {
+            difference = try deviation(of: script, from: network, size: size)
+        } catch let error as UserError { throw UserError("\(Network.weightsFile(checkpoint)): \(error)") }
+        // Operations are the same; sums over another batch may be taken in another order. Not a number is not below either.
         guard difference < 1e-4 else {
             throw UserError(
                 "\(path): the recorded program's scores deviate by \(difference) of their spread; not written")
@@ -75,6 +78,7 @@ extension ExportJob {
             let mean = try Tensor(normalization.mean, shape: [1, 3, 1, 1])
             let expected = try network((image - mean) / Tensor(normalization.std, shape: [1, 3, 1, 1]))
             let spread = try expected.variance(unbiased: false).item().squareRoot()
+            guard spread.isFinite else { throw UserError("the network's own scores are no finite numbers") }
             return try (script(image) - expected).abs().max().item() / max(spread, 1e-12)
         }
     }
