@@ -63,7 +63,7 @@ extension Pipeline {
             #expect(second.code == 0, "\(second)")
             let log = try String(contentsOfFile: other + "/logs/compute-1.log", encoding: .utf8)
             #expect(log.contains("pretrained weights: taken.safetensors: 350 tensors loaded"), "\(log)")
-            #expect(log.contains("missing, so at their first values: projection (6)"), "\(log)")
+            #expect(log.contains("missing, so at their first values: projection (7)"), "\(log)")
         }
 
         @Test func exportSaysWhatItCannot() throws {
