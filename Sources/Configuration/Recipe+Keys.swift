@@ -75,11 +75,13 @@ extension ModelSettings: Configurable {
         Field(
             "pretrained", optional: \.pretrained, .notEmpty,
             summary: "weights to start from (safetensors); null: random ones"),
+        Field("precision", \.precision, summary: "of convolutions and matrix products; weights and losses are float32"),
     ]
 }
 
 extension ModelSettings.Backbone: ConfigurationValue {}
 extension ModelSettings.Head: ConfigurationValue {}
+extension ModelSettings.Precision: ConfigurationValue {}
 
 extension ContrastSettings: Configurable {
     static let fields: [Field<Self>] = [

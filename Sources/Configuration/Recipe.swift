@@ -70,6 +70,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
         case segformer, segmenter, maskformer
     }
 
+    public enum Precision: String, Codable, Sendable, CaseIterable { case float32, bf16 }
+
     public var backbone = Backbone.mobilenetv2
     public var head = Head.deeplabv3
     /// Factor of the backbone's channel counts; published weights are for 1.
@@ -88,6 +90,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
     public var auxiliary = false
     /// Weights to start from (safetensors); random ones where nil.
     public var pretrained: String?
+    /// Of convolutions and matrix products, in training and in use; weights, norms and losses are float32 in any case.
+    public var precision = Precision.float32
 
     public init() {}
 }

@@ -116,6 +116,17 @@ ct_status ct_set_data(ct_tensor *tensor, ct_tensor *data);
 bool ct_grad_mode(void);
 void ct_set_grad_mode(bool enabled);
 
+// --- mixed precision -------------------------------------------------------------------------------------------
+
+/// The type to which this thread's convolutions and matrix products on a kind of device cast their operands; -1: none.
+int32_t ct_autocast(int32_t device_type);
+/// Sets it; -1 switches casting off.
+ct_status ct_set_autocast(int32_t device_type, int32_t dtype);
+/// Drops the parameters' cast copies, which autocast keeps for the next operation that reads the same parameter.
+void ct_clear_autocast_cache(void);
+/// min(max(x, 0), 6) of a dense bfloat16 tensor on the CPU, in place; differentiable.
+ct_status ct_relu6_(ct_tensor *x);
+
 // --- several ranks -----------------------------------------------------------------------------------------------
 
 /// Processes that train one network together; every operation must be called by all of them in the same order.
