@@ -127,6 +127,14 @@ void ct_clear_autocast_cache(void);
 /// min(max(x, 0), 6) of a dense bfloat16 tensor on the CPU, in place; differentiable.
 ct_status ct_relu6_(ct_tensor *x);
 
+// --- loss at full resolution --------------------------------------------------------------------------------------
+
+/// The sum over labelled pixels of the softmax cross-entropy of `scores`, [N, C, h, w] float32 on the CPU, resized
+/// bilinearly to `height` x `width`, against the first rows and columns of that: `labels`, [N, H, W] int64 or uint8 with
+/// H <= height and W <= width. Differentiable with respect to the scores; a derivative of its derivative does not exist.
+ct_status ct_upsampled_cross_entropy(ct_tensor *scores, ct_tensor *labels, int64_t height, int64_t width,
+                                     bool align_corners, int64_t ignored, ct_tensor **out);
+
 // --- several ranks -----------------------------------------------------------------------------------------------
 
 /// Processes that train one network together; every operation must be called by all of them in the same order.
