@@ -96,7 +96,7 @@ struct Scratch {
 #define INLINE inline __attribute__((always_inline))
 
 /// exp of numbers that are at most 0; below -87 that of -87, as what follows would be no normal number.
-INLINE Floats exponential(Floats x) {
+INLINE void exponentiate(Floats &x) {
   const Floats least = Floats{} - 87.f, magic = Floats{} + 12582912.f;  // 1.5 · 2²³: adding it rounds to integers
   x = x < least ? least : x;                                            // a NaN stays
   Floats shifted = x * 1.44269504f + magic;
@@ -109,10 +109,10 @@ INLINE Floats exponential(Floats x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.f;
-  return (Floats)((Ints)p + ((Ints)shifted << 23));
+  x = (Floats)((Ints)p + ((Ints)shifted << 23));
 }
 
-INLINE float sum(Floats x) {
+INLINE float sum(const Floats &x) {
   typedef float Eight __attribute__((vector_size(32)));
   typedef float Four __attribute__((vector_size(16)));
   Eight a = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
@@ -135,7 +135,10 @@ INLINE void expand(const Problem &problem, const Block &block, const float *row,
 INLINE void contract(const Problem &problem, const Block &block, Floats *gradients, float *row) {
   for (int64_t c = 0; c < problem.classes; c++) {
     float *to = row + c * problem.width + block.first;
-    for (size_t k = 0; k < block.shares.size(); k++) to[k] += sum(gradients[c] * block.shares[k]);
+    for (size_t k = 0; k < block.shares.size(); k++) {
+      Floats part = gradients[c] * block.shares[k];
+      to[k] += sum(part);
+    }
     gradients[c] = Floats{};
   }
 }
@@ -187,7 +190,8 @@ INLINE double lossOfStrip(const Problem &problem, const Strip &strip, Scratch &s
         }
         Floats all{};
         for (int64_t c = 0; c < classes; c++) {
-          terms[c] = exponential(above[c] + slope[c] * share - most);
+          terms[c] = above[c] + slope[c] * share - most;
+          exponentiate(terms[c]);
           all = all + terms[c];
         }
         // -log(e^s / Σ) = log Σ - s. The sums' logarithms are taken of their product, once for many.
