@@ -127,6 +127,17 @@ void ct_clear_autocast_cache(void);
 /// min(max(x, 0), 6) of a dense bfloat16 tensor on the CPU, in place; differentiable.
 ct_status ct_relu6_(ct_tensor *x);
 
+// --- batch normalisation -----------------------------------------------------------------------------------------
+
+/// Whether the next function takes a tensor: float32 or bfloat16 [N, C, H, W] on the CPU, channels last, of more than one
+/// value per channel, under a float32 weight.
+bool ct_batch_norm_activation_fits(const ct_tensor *x, const ct_tensor *weight);
+/// Batch normalisation in training and, behind it, min(max(y, least), most); differentiable. Updates the running
+/// statistics.
+ct_status ct_batch_norm_activation(ct_tensor *x, ct_tensor *weight, ct_tensor *bias, ct_tensor *running_mean,
+                                   ct_tensor *running_variance, double momentum, double eps, double least, double most,
+                                   ct_tensor **out);
+
 // --- loss at full resolution --------------------------------------------------------------------------------------
 
 /// The sum over labelled pixels of the softmax cross-entropy of `scores`, [N, C, h, w] float32 on the CPU, resized

@@ -22,6 +22,6 @@ public final class ProjectionHead: Module, Layer {
 
     /// `[B, C, h, w] -> [B, D, h, w]`, unit vectors along the channels; float32 at least, as memory and miners want them.
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
-        try output(norm(hidden(features)).relu_()).widened().normalized(dim: 1)
+        try output(norm.relu(hidden(features))).widened().normalized(dim: 1)
     }
 }
