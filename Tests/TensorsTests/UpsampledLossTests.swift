@@ -98,28 +98,38 @@ import Testing
         }
     }
 
-    @Test func threadsLabelTypesAndMemoryOrdersGiveTheSameBits() throws {
-        let before = Torch.threads
-        defer { try? Torch.setThreads(before) }
-        let scores = try scores([3, 19, 40, 30])
-        let size = Size2D(160, 121)
-        let labels = try labels(3, size, classes: 19)
-        func run(_ scores: Tensor, _ labels: Tensor) throws -> (Double, Tensor) {
-            try differentiated(scores) {
-                try $0.upsampledCrossEntropy(labels, size: size, alignCorners: false, ignoring: Self.ignored)
+    /// Loss and gradient of some scores.
+    private func measured(_ scores: Tensor, _ labels: Tensor) throws -> (Double, Tensor) {
+        try differentiated(scores) {
+            try $0.upsampledCrossEntropy(
+                labels, size: Size2D(160, 121), alignCorners: false, ignoring: Self.ignored)
+        }
+    }
+
+    /// In a process of its own: the number of threads is the process's, and other tests' sums depend on it.
+    @Test func threadsDoNotChangeBits() async {
+        await #expect(processExitsWith: .success) {
+            let tests = UpsampledLossTests()
+            let (scores, labels) = (
+                try tests.scores([3, 19, 40, 30]), try tests.labels(3, Size2D(160, 121), classes: 19)
+            )
+            try Torch.setThreads(1)
+            let (loss, gradient) = try tests.measured(scores, labels)
+            for threads in [2, 3, 7] {
+                try Torch.setThreads(threads)
+                let (again, other) = try tests.measured(scores, labels)
+                #expect(again == loss)
+                #expect(try other.isEqual(to: gradient))
             }
         }
-        try Torch.setThreads(1)
-        let (loss, gradient) = try run(scores, labels)
-        for threads in [2, 3, 7] {
-            try Torch.setThreads(threads)
-            let (again, other) = try run(scores, labels)
-            #expect(again == loss)
-            #expect(try other.isEqual(to: gradient))
-        }
-        let (wide, fromWide) = try run(scores, labels.to(.int64))
+    }
+
+    @Test func labelTypesAndMemoryOrdersGiveTheSameBits() throws {
+        let (scores, labels) = (try scores([3, 19, 40, 30]), try labels(3, Size2D(160, 121), classes: 19))
+        let (loss, gradient) = try measured(scores, labels)
+        let (wide, fromWide) = try measured(scores, labels.to(.int64))
         #expect(try wide == loss && fromWide.isEqual(to: gradient))
-        let (rows, fromRows) = try run(scores.contiguous(), labels)
+        let (rows, fromRows) = try measured(scores.contiguous(), labels)
         #expect(try rows == loss && fromRows.isEqual(to: gradient))
     }
 
