@@ -58,7 +58,6 @@ struct StepBench: ParsableCommand {
     }
 
     func run() throws {
-        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
         let peerWords = try peer.map { try shellWords($0) }
         var rows: [StepRow] = []
         for network in try chosen() {
@@ -72,14 +71,15 @@ struct StepBench: ParsableCommand {
                     ] + (type == "bf16" ? ["--bf16"] : [])
                 var row = StepRow(network: network.name, batch: images, precision: type)
                 for round in 1...rounds {
-                    tell("\(network.name) \(type), round \(round) of \(rounds)")
-                    row.ours.append(try measure([own, "step-case"] + arguments))
+                    Subprocess.tell("\(network.name) \(type), round \(round) of \(rounds)")
+                    row.ours.append(
+                        try Subprocess.measure([Subprocess.own, "step-case"] + arguments, threads: threads))
                     guard let peerWords, row.trouble == nil else { continue }
                     do {
-                        row.peer.append(try measure(peerWords + arguments))
+                        row.peer.append(try Subprocess.measure(peerWords + arguments, threads: threads))
                     } catch {
                         row.trouble = "\(error)"
-                        tell("\(error)")
+                        Subprocess.tell("\(error)")
                     }
                 }
                 rows.append(row)
@@ -92,25 +92,4 @@ struct StepBench: ParsableCommand {
 
     /// Libraries choose kernels and allocate in the first steps.
     private static let skipped = 2
-
-    private func measure(_ words: [String]) throws -> StepFigures {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = words
-        var environment = ProcessInfo.processInfo.environment
-        for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] { environment[name] = "\(threads)" }
-        process.environment = environment
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        // Libraries may print before.
-        let last = text.split(separator: UInt8(ascii: "\n")).last ?? Data()
-        guard process.terminationStatus == 0, let figures = try? JSONDecoder().decode(StepFigures.self, from: last)
-        else { throw UserError("'\(words.joined(separator: " "))' failed") }
-        return figures
-    }
-
-    private func tell(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
 }

@@ -41,13 +41,11 @@ struct StepCase: ParsableCommand {
         let rehearsal = try StepRehearsal(recipe, classes: classes)
         let measured = try (0..<steps).map { _ in try rehearsal() }.dropFirst(skip)
         let totals = measured.map { $0.values.reduce(0, +) }
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         let figures = StepFigures(
             median: totals.median, least: totals.min()!, most: totals.max()!,
             parts: Dictionary(
                 uniqueKeysWithValues: measured.first!.keys.map { key in (key, measured.map { $0[key] ?? 0 }.median) }),
-            peakMiB: Double(usage.ru_maxrss) / 1024, parametersM: Double(rehearsal.parameterCount) / 1e6)
+            peakMiB: Subprocess.peakMiB, parametersM: Double(rehearsal.parameterCount) / 1e6)
         print(String(decoding: try JSONEncoder().encode(figures), as: UTF8.self))
     }
 }
