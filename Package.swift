@@ -108,6 +108,7 @@ let package = Package(
 
         // What `tools/bench` and `tools/fuzz` run.
         .executableTarget(name: "picoflow-bench", dependencies: ["Wire", "Contrast", arguments]),
+        .executableTarget(name: "picoflow-bench-torch", dependencies: ["ComputeStage", arguments]),
         .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.

@@ -78,11 +78,13 @@ extension ModelSettings: Configurable {
         Field(
             "imageSize", optional: \.imageSize, .pair("height", "width", .within(1...16384)),
             summary: "segmenter: height and width that position embeddings are for; null: the crop's"),
+        Field("precision", \.precision, summary: "of convolutions and matrix products; weights and losses are float32"),
     ]
 }
 
 extension ModelSettings.Backbone: ConfigurationValue {}
 extension ModelSettings.Head: ConfigurationValue {}
+extension ModelSettings.Precision: ConfigurationValue {}
 
 extension ContrastSettings: Configurable {
     static let fields: [Field<Self>] = [

@@ -70,6 +70,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
         case segformer, segmenter, maskformer
     }
 
+    public enum Precision: String, Codable, Sendable, CaseIterable { case float32, bf16 }
+
     public var backbone = Backbone.mobilenetv2
     public var head = Head.deeplabv3
     /// Factor of the backbone's channel counts; published weights are for 1.
@@ -91,6 +93,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
     /// `[height, width]` in pixels that segmenter's position embeddings are for. Where a recipe says nothing, its crop;
     /// other networks have none.
     public var imageSize: [Int]?
+    /// Of convolutions and matrix products, in training and in use; weights, norms and losses are float32 in any case.
+    public var precision = Precision.float32
 
     public init() {}
 }

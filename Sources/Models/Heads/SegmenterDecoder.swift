@@ -49,7 +49,10 @@ public final class MaskTransformer: Module, SegmenterDecoder {
         for block in blocks { x = try block(x) }
         x = try norm(x)  // [B, N + classes, D]
         // No eps below, as in the published code.
-        func unit(_ x: Tensor) throws -> Tensor { try x / x.norm(dims: [2], keepDim: true) }
+        func unit(_ x: Tensor) throws -> Tensor {
+            let x = try x.widened()
+            return try x / x.norm(dims: [2], keepDim: true)
+        }
         let pixels = try unit(x.narrow(dim: 1, start: 0, length: count).matmul(patchProjection))
         let classes = try unit(x.slice(dim: 1, start: count).matmul(classProjection))
         let masks = try maskNorm(pixels.matmul(classes.transpose(1, 2)))  // [B, N, classes]

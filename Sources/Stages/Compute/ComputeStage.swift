@@ -15,6 +15,10 @@ public enum ComputeStage {
         try Torch.setThreads(configuration.threads)
         runtime.report(.preparing)
 
+        if let warning = configuration.recipe.model.precision.warning(on: device) {
+            runtime.logger.warning("\(warning)")
+            runtime.send(StageEvent(.note, warning))
+        }
         let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(
             recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,

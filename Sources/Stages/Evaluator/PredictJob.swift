@@ -44,7 +44,8 @@ public enum PredictJob {
         let classes = try classes(ofRun: options.run, recipe)
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
-        let inference = try Inference(network: network, settings: recipe.evaluate, device: options.device)
+        let inference = try Inference(
+            network: network, settings: recipe.evaluate, precision: recipe.model.precision, device: options.device)
 
         for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
         report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))
