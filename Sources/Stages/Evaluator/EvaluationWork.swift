@@ -76,7 +76,8 @@ final class EvaluationWork {
         inference = nil  // the old network's memory first
         let network = try Network.trained(ticket.model, classes: classes, checkpoint: ticket.checkpoint)
         let made = try Inference(
-            network: network, settings: ticket.evaluation, window: ticket.window, device: device)
+            network: network, settings: ticket.evaluation, window: ticket.window, precision: ticket.model.precision,
+            device: device)
         inference = (key, made)
         return made
     }

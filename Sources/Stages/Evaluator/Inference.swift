@@ -13,14 +13,17 @@ public struct Inference {
     public let network: any SegmentationNetwork
     public let settings: EvaluationSettings
     private let window: SlidingWindow?
+    private let precision: ModelSettings.Precision
     private let device: Tensors.Device
 
     /// - Parameters:
     ///   - network: in evaluation mode; it is moved to the device.
     ///   - window: `[height, width]` of the sliding window; nil takes each scaled image at once.
+    ///   - precision: the run's.
     /// - Throws: `UserError` for scales or a window that cannot be.
     public init(
         network: any SegmentationNetwork, settings: EvaluationSettings, window: [Int]? = nil,
+        precision: ModelSettings.Precision = .float32,
         device: Tensors.Device = .cpu
     ) throws {
         guard !settings.scales.isEmpty else { throw UserError("evaluate.scales is empty; [1] is the image's own size") }
@@ -36,6 +39,7 @@ public struct Inference {
         self.network = network
         self.settings = settings
         self.window = window.map { SlidingWindow(size: Size2D($0[0], $0[1])) }
+        self.precision = precision
         self.device = device
     }
 
@@ -100,7 +104,9 @@ public struct Inference {
     }
 
     private func logits(_ input: Tensor, resizedTo size: Size2D) throws -> Tensor {
-        let scores = try network.scores(network.features(input)).main
+        let scores = try precision.compute(on: device) {
+            try network.scores(network.features(input)).main.widened()
+        }
         return try network.resized(scores, from: Size2D(input.size(2), input.size(3)), to: size)
     }
 }
