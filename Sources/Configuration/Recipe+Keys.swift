@@ -27,7 +27,7 @@ extension DatasetSettings: Configurable {
             "root", \.root,
             summary:
                 "folder of the dataset, from the working directory; kind 'folder': the description's own where empty"),
-        Field("split", \.split, .notEmpty, summary: "the split to train on"),
+        Field("split", \.split, .notEmpty, summary: "the split to train on; train+val joins two"),
         Field("evaluationSplit", \.evaluationSplit, .notEmpty, summary: "the split of the final evaluation"),
         Field(
             "description", optional: \.description, .notEmpty,

@@ -24,11 +24,17 @@ public struct Recipe: Codable, Sendable, Equatable {
 public enum Determinism: String, Codable, Sendable, CaseIterable { case strict, relaxed }
 
 public struct DatasetSettings: Codable, Sendable, Equatable {
-    public enum Kind: String, Codable, Sendable, CaseIterable { case camvid, folder }
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        case ade20k, camvid, cityscapes
+        case cocoStuff = "coco-stuff"
+        case folder
+        case pascalContext = "pascal-context"
+    }
 
     public var kind = Kind.camvid
     /// The folder the dataset was unpacked to; relative paths start at the working directory.
     public var root = ""
+    /// The split to train on; `train+val` joins two.
     public var split = "train"
     /// The split that the final evaluation reads.
     public var evaluationSplit = "val"
