@@ -72,6 +72,11 @@ private let rules = [
     },
     RecipeRule(keys: ["model.backbone", "model.head"]) { $0.model.mismatch },
     RecipeRule(keys: ["model.auxiliary", "model.head", "model.backbone"]) { $0.model.auxiliaryMismatch },
+    RecipeRule(keys: ["schedule.minLr", "schedule.lr"]) { recipe in
+        recipe.schedule.minLr > recipe.schedule.lr
+            ? "'schedule.minLr' must be at most 'schedule.lr', which is \(recipe.schedule.lr), not \(recipe.schedule.minLr)"
+            : nil
+    },
     RecipeRule(keys: ["contrast.anchors", "contrast.hardAnchors"]) { recipe in
         let (hard, all) = (recipe.contrast.hardAnchors, recipe.contrast.anchors)
         return hard > all
