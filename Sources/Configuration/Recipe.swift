@@ -61,7 +61,7 @@ public struct AugmentationSettings: Codable, Sendable, Equatable {
     public init() {}
 }
 
-public struct ModelSettings: Codable, Sendable, Equatable {
+public struct ModelSettings: Codable, Sendable, Hashable {
     public enum Backbone: String, Codable, Sendable, CaseIterable {
         case hrnetv2w18, hrnetv2w48
         case mobilenetv1, mobilenetv2, mobilenetv3

@@ -11,7 +11,8 @@ struct PicoFlow: ParsableCommand {
         subcommands: [
             LaunchCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self, StopCommand.self,
             JoinCommand.self, KeysCommand.self, EvalCommand.self, PredictCommand.self, ExportCommand.self,
-            RecipeCommand.self, ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
+            RecipeCommand.self, RecipesCommand.self, ValidateCommand.self, GraphCommand.self, RenderCommand.self,
+            DataCommand.self,
         ])
 
     /// Runs the command that the arguments name.

@@ -9,12 +9,13 @@ import Tensors
     import Glibc
 #endif
 
-/// What `picoflow-evaluator` does: a stage of a run, or one of two jobs for which `picoflow` needs a network.
+/// What `picoflow-evaluator` does: a stage of a run, or one of the jobs for which `picoflow` needs a network.
 ///
 /// ```
 /// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
 /// picoflow-evaluator predict --run DIR --out DIR [--labels DIR] [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
 /// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--reference FILE]
+/// picoflow-evaluator networks < QUESTIONS > ANSWERS
 /// ```
 public enum EvaluatorMain {
     public static func run(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) -> Never {
@@ -23,6 +24,8 @@ public enum EvaluatorMain {
         case "predict":
             job { try PredictJob.run(PredictJob.Options(arguments: rest)) { line in print(line) } }
         case "export": job { print(try export(rest)) }
+        case "networks":
+            job { FileHandle.standardOutput.write(try NetworksJob.run(FileHandle.standardInput.readDataToEndOfFile())) }
         default:
             StageMain.run(.evaluator, fingerprint: EvaluatorFingerprint.compute) { runtime in
                 try Evaluator(runtime).run()
