@@ -11,11 +11,9 @@ public struct Submission: Sendable, Equatable {
 
     public init(values: [UInt8]) { self.values = values }
 
-    /// Cityscapes takes its label ids, not its train ids: those of the 19 classes that are evaluated, in train ids' order,
-    /// by the table in the project's own `cityscapesscripts/helpers/labels.py`. Files may have any name that begins with
-    /// the image's city, sequence and frame.
-    public static let cityscapes = Submission(
-        values: [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33])
+    /// Cityscapes takes its label ids, not its train ids. Files may have any name that begins with the image's city,
+    /// sequence and frame.
+    public static let cityscapes = Submission(values: Cityscapes.labelIDs)
 
     /// ADE20K's scene parsing benchmark counts its 150 classes from 1, as its label maps do; 0 is none of them.
     public static let ade20k = Submission(values: Array(1...150))
@@ -51,7 +49,9 @@ extension DatasetIndex {
     /// How predictions are sent to the dataset's server.
     public var submission: Submission {
         switch kind {
-        case .camvid, .folder: Submission(values: classes.indices.map(UInt8.init))
+        case .ade20k: .ade20k
+        case .cityscapes: .cityscapes
+        case .camvid, .cocoStuff, .folder, .pascalContext: Submission(values: classes.indices.map(UInt8.init))
         }
     }
 }

@@ -6,40 +6,6 @@ import Testing
 
 @testable import Datasets
 
-/// The Cityscapes project's own evaluation, in the Python of the PATH: `evalPixelLevelSemanticLabeling` of cityscapesscripts.
-enum CityscapesScript {
-    struct Result: Decodable {
-        /// IoU by train id; nil where the script has no number.
-        var classes: [Double?]
-        var mean: Double
-    }
-
-    static let isThere = Python.has("cityscapesscripts")
-
-    /// - Parameters:
-    ///   - dataset: holds `gtFine/val/CITY/*_gtFine_labelIds.png`.
-    ///   - results: holds a prediction per label map, found as their server finds it.
-    static func evaluate(_ results: String, against dataset: String) throws -> Result {
-        let output = try Python.run(
-            ["-c", script], environment: ["CITYSCAPES_DATASET": dataset, "CITYSCAPES_RESULTS": results])
-        return try JSONDecoder().decode(Result.self, from: Data(output.utf8))
-    }
-
-    private static let script = """
-        import glob, json, math
-        from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling as evaluation
-        from cityscapesscripts.helpers.labels import trainId2label
-        args = evaluation.args
-        args.evalInstLevelScore, args.quiet, args.JSONOutput = False, True, False
-        truths = sorted(glob.glob(args.groundTruthSearch))
-        found = evaluation.evaluateImgLists([evaluation.getPrediction(args, truth) for truth in truths], truths, args)
-        def number(value): return None if math.isnan(value) else value
-        print(json.dumps({
-            "classes": [number(found["classScores"][trainId2label[i].name]) for i in range(19)],
-            "mean": number(found["averageScoreClasses"])}))
-        """
-}
-
 @Suite struct CityscapesScriptTests {
     /// Every label id occurs in the label maps, those that are ignored too, but one evaluated class neither in them nor in
     /// the predictions, and one in the predictions alone.
@@ -48,9 +14,6 @@ enum CityscapesScript {
         let folder = try TemporaryFolder("cityscapes")
         let ids = Submission.cityscapes.values
         let (absent, onlyPredicted) = (16, 14)  // train, truck
-        var mapping: [UInt8: UInt8?] = [:]
-        for id in 0...33 as ClosedRange<UInt8> { mapping[id] = .some(ids.firstIndex(of: id).map(UInt8.init)) }
-        let labelMapping = LabelMapping(classes: 19, values: mapping)
         var matrix = ConfusionMatrix(classes: 19)
         var random = KeyedRandom(seed: 19, purpose: "cityscapes")
         for (city, frame) in [("aachen", 19), ("aachen", 20), ("bochum", 19)] {
@@ -74,7 +37,7 @@ enum CityscapesScript {
             try ImageFile.write(PNG.encode(truth), to: folder("gtFine/val/\(city)/\(name)_gtFine_labelIds.png"))
             let submission = Submission.cityscapes
             try ImageFile.write(submission.encode(prediction), to: folder("out/" + submission.fileName(of: sample)))
-            try matrix.accumulate(prediction: prediction, label: labelMapping.apply(to: truth, file: name))
+            try matrix.accumulate(prediction: prediction, label: Cityscapes.labelIDMapping.apply(to: truth, file: name))
         }
         let theirs = try CityscapesScript.evaluate(folder("out"), against: folder.path)
         #expect(matrix.iou == theirs.classes)
