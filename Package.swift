@@ -61,6 +61,8 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+        .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+        .target(name: "CPixels"),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
@@ -71,7 +73,7 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "Models", dependencies: ["NN", "Configuration"], exclude: ["README.md"]),
-        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG"]),
+        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
