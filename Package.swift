@@ -63,6 +63,7 @@ let package = Package(
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
 
@@ -73,7 +74,7 @@ let package = Package(
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "WeightFiles", dependencies: ["Basics", "CZip"]),
         .target(name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md"]),
-        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG"]),
+        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(
@@ -112,7 +113,7 @@ let package = Package(
         .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.
-        .target(name: "TestSupport", dependencies: ["Basics"]),
+        .target(name: "TestSupport", dependencies: ["Basics", "CZlib"]),
         .testTarget(name: "BasicsTests", dependencies: ["Basics", "TestSupport"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "TestSupport"]),

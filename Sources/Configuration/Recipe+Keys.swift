@@ -27,7 +27,7 @@ extension DatasetSettings: Configurable {
             "root", \.root,
             summary:
                 "folder of the dataset, from the working directory; kind 'folder': the description's own where empty"),
-        Field("split", \.split, .notEmpty, summary: "the split to train on"),
+        Field("split", \.split, .notEmpty, summary: "the split to train on; train+val joins two"),
         Field("evaluationSplit", \.evaluationSplit, .notEmpty, summary: "the split of the final evaluation"),
         Field(
             "description", optional: \.description, .notEmpty,
@@ -140,10 +140,25 @@ extension ScheduleSettings: Configurable {
         Field("lr", \.lr, .above(0), summary: "learning rate"),
         Field("momentum", \.momentum, .within(0..<1), summary: "sgd's momentum"),
         Field("weightDecay", \.weightDecay, .atLeast(0), summary: "weight decay"),
+        Field(
+            "normWeightDecay", optional: \.normWeightDecay, .atLeast(0),
+            summary: "weight decay of normalisations and of position and query embeddings; null: the others'"),
+        Field(
+            "backboneLrFactor", \.backboneLrFactor, .atLeast(0), summary: "factor of the learning rate in the backbone"),
+        Field(
+            "headLrFactor", \.headLrFactor, .atLeast(0),
+            summary: "factor of the learning rate in all that is not the backbone"),
+        Field(
+            "clipNorm", optional: \.clipNorm, .above(0),
+            summary: "length that the whole network's gradient is shortened to; null: any length"),
         Field("power", \.power, .atLeast(0), summary: "exponent of the polynomial decay; 0: none"),
+        Field("minLr", \.minLr, .atLeast(0), summary: "what the learning rate falls to"),
         Field(
             "warmup", \.warmup, .atLeast(0), summary: "first iterations by cross-entropy alone while the memory fills"),
         Field("lrWarmup", \.lrWarmup, .atLeast(0), summary: "first iterations with a linearly rising learning rate"),
+        Field(
+            "lrWarmupRatio", optional: \.lrWarmupRatio, .within(0...1),
+            summary: "part of the learning rate that the rise begins with; null: a step's share of it"),
     ]
 }
 

@@ -24,11 +24,17 @@ public struct Recipe: Codable, Sendable, Equatable {
 public enum Determinism: String, Codable, Sendable, CaseIterable { case strict, relaxed }
 
 public struct DatasetSettings: Codable, Sendable, Equatable {
-    public enum Kind: String, Codable, Sendable, CaseIterable { case camvid, folder }
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        case ade20k, camvid, cityscapes
+        case cocoStuff = "coco-stuff"
+        case folder
+        case pascalContext = "pascal-context"
+    }
 
     public var kind = Kind.camvid
     /// The folder the dataset was unpacked to; relative paths start at the working directory.
     public var root = ""
+    /// The split to train on; `train+val` joins two.
     public var split = "train"
     /// The split that the final evaluation reads.
     public var evaluationSplit = "val"
@@ -55,7 +61,7 @@ public struct AugmentationSettings: Codable, Sendable, Equatable {
     public init() {}
 }
 
-public struct ModelSettings: Codable, Sendable, Equatable {
+public struct ModelSettings: Codable, Sendable, Hashable {
     public enum Backbone: String, Codable, Sendable, CaseIterable {
         case hrnetv2w18, hrnetv2w48
         case mobilenetv1, mobilenetv2, mobilenetv3
@@ -164,12 +170,23 @@ public struct ScheduleSettings: Codable, Sendable, Equatable {
     public var lr = 0.02
     public var momentum = 0.9
     public var weightDecay = 5e-4
+    /// Weight decay of normalisations' parameters and of learned embeddings of positions and queries; `weightDecay` where nil.
+    public var normWeightDecay: Double?
+    /// Factors of the learning rate in the backbone, and in all that is not the backbone.
+    public var backboneLrFactor = 1.0
+    public var headLrFactor = 1.0
+    /// Longest gradient of all parameters together: a longer one is shortened to it. Any length where nil.
+    public var clipNorm: Double?
     /// Exponent of the polynomial decay.
     public var power = 0.9
+    /// What the learning rate falls to.
+    public var minLr = 0.0
     /// First iterations by cross-entropy alone while the memory fills.
     public var warmup = 5000
     /// First iterations with a linearly rising learning rate.
     public var lrWarmup = 0
+    /// The part of the learning rate that the rise begins with; one step's share of the rise where nil.
+    public var lrWarmupRatio: Double?
 
     public init() {}
 }

@@ -6,12 +6,12 @@ import CTurboJPEG
 /// The exact integer transforms are chosen both ways, so that the same file gives the same pixels with and without
 /// SIMD, on every machine.
 public enum JPEG {
-    /// Decodes to RGB; a grey JPEG becomes RGB.
+    /// Decodes to RGB; a grey JPEG becomes RGB, and so does one in printing colours (CMYK), as Pillow converts it.
     ///
     /// libjpeg goes on after many faults and invents the rest of the picture; here every fault in the data is an error.
     ///
     /// - Parameter name: what messages call the data, normally its path.
-    /// - Throws: `UserError` for data that is no JPEG, is corrupt, cut short, too large, or CMYK.
+    /// - Throws: `UserError` for data that is no JPEG, is corrupt, cut short or too large.
     public static func decode(_ file: SharedBytes, name: String, limits: ImageLimits = .standard) throws -> Image {
         guard let decoder = tjInitDecompress() else { throw UserError("\(name): no memory for a JPEG decoder") }
         defer { tjDestroy(decoder) }
@@ -27,16 +27,38 @@ public enum JPEG {
             if header != 0, let fault = fault(of: decoder) { throw UserError("\(name): corrupt JPEG: \(fault)") }
             guard width > 0, height > 0 else { throw UserError("\(name): corrupt JPEG: no image is in it") }
             try limits.check(width: Int(width), height: Int(height), name: name)
-            guard space != Int32(TJCS_CMYK.rawValue), space != Int32(TJCS_YCCK.rawValue) else {
-                throw UserError("\(name): is a CMYK JPEG; convert it to RGB")
-            }
-            return try Image(width: Int(width), height: Int(height)) { target in
+            func decompress(into target: UnsafeMutableRawBufferPointer, _ format: TJPF) throws {
                 let status = tjDecompress2(
                     decoder, base, UInt(bytes.count), target.baseAddress!.assumingMemoryBound(to: UInt8.self),
-                    width, 0, height, Int32(TJPF_RGB.rawValue), TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
+                    width, 0, height, Int32(format.rawValue), TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
                 if status != 0, let fault = fault(of: decoder) {
                     throw UserError("\(name): corrupt or truncated JPEG: \(fault)")
                 }
+            }
+            return try Image(width: Int(width), height: Int(height)) { target in
+                guard space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue) else {
+                    return try decompress(into: target, TJPF_RGB)
+                }
+                let inks = UnsafeMutableRawBufferPointer.allocate(
+                    byteCount: Int(width) * Int(height) * 4, alignment: 64)
+                defer { inks.deallocate() }
+                try decompress(into: inks, TJPF_CMYK)
+                fillRGB(target, from: inks)
+            }
+        }
+    }
+
+    /// Colours from inks: an ink's paper shows where neither it nor black covers it.
+    ///
+    /// The numbers say how much paper shows, 255 for all of it: Adobe's convention, which all CMYK JPEGs in use follow and
+    /// which Pillow takes for granted too. The division by 255 rounds.
+    private static func fillRGB(_ target: UnsafeMutableRawBufferPointer, from inks: UnsafeMutableRawBufferPointer) {
+        for pixel in 0..<inks.count / 4 {
+            let black = Int(inks[4 * pixel + 3])
+            for channel in 0..<3 {
+                // Pillow rounds what the ink takes away, not what is left.
+                let covered = (255 - Int(inks[4 * pixel + channel])) * black + 128
+                target[3 * pixel + channel] = UInt8(black - (covered + covered >> 8) >> 8)
             }
         }
     }

@@ -13,6 +13,7 @@ public final class BatchNorm2d: Module, Layer {
     @Buffer("num_batches_tracked") public var batchesTracked: Tensor?
 
     public let eps: Double
+    public override var undecayed: [String] { ["weight", "bias"] }
     /// The batch's share in the updated running statistics.
     public let momentum: Double
     /// The ranks whose batches are normalised together in training; nil normalises this process's alone.

@@ -7,6 +7,7 @@ public final class LayerNorm: Module, Layer {
 
     public let features: Int
     public let eps: Double
+    public override var undecayed: [String] { ["weight", "bias"] }
 
     public init(_ features: Int, eps: Double = 1e-5, affine: Bool = true) throws {
         self.features = features
@@ -38,6 +39,7 @@ public final class GroupNorm: Module, Layer {
 
     public let groups: Int
     public let eps: Double
+    public override var undecayed: [String] { ["weight", "bias"] }
 
     /// - Parameter groups: a divisor of `channels`.
     public init(_ groups: Int, _ channels: Int, eps: Double = 1e-5) throws {

@@ -11,8 +11,8 @@ struct PicoFlow: ParsableCommand {
         subcommands: [
             LaunchCommand.self, SweepCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self,
             StopCommand.self, JoinCommand.self, KeysCommand.self, EvalCommand.self, PredictCommand.self,
-            ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, ValidateCommand.self,
-            GraphCommand.self, RenderCommand.self, DataCommand.self,
+            ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
+            ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])
 
     /// Runs the command that the arguments name.

@@ -189,6 +189,12 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.schedule.power = double()
     recipe.schedule.warmup = count() - 1
     recipe.schedule.lrWarmup = count() - 1
+    recipe.schedule.lrWarmupRatio = optional(Double(unit()))
+    recipe.schedule.normWeightDecay = optional(double())
+    recipe.schedule.backboneLrFactor = double()
+    recipe.schedule.headLrFactor = double()
+    recipe.schedule.clipNorm = optional(double())
+    recipe.schedule.minLr = recipe.schedule.lr / 2
     recipe.checkpoints.every = count()
     recipe.checkpoints.keep = count()
     recipe.evaluate.scales = (0...random.below(4)).map { _ in unit() + 1e-9 }

@@ -184,6 +184,8 @@ final class WindowAttention: Module {
     @Parameter("self.relative_position_bias_table") var offsetBiases: Tensor
     /// Where each pair of tokens finds its bias, `[window², window²]` int64.
     @Buffer("self.relative_position_index") var offsetIndex: Tensor
+    override var undecayed: [String] { ["self.relative_position_bias_table"] }
+
     @Child("self.query") var query: Linear
     @Child("self.key") var key: Linear
     @Child("self.value") var value: Linear

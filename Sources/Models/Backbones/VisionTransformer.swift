@@ -47,6 +47,7 @@ public final class VisionTransformer: Module, Backbone {
 
     @Parameter("cls_token") var classToken: Tensor
     @Parameter("pos_embed") var positions: Tensor
+    public override var undecayed: [String] { ["cls_token", "pos_embed"] }
     @Child("patch_embed.proj") var patchProjection: Conv2d
     @Child var blocks: [TransformerBlock]
     @Child var norm: LayerNorm

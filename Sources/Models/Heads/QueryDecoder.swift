@@ -6,6 +6,7 @@ import Tensors
 public final class QueryDecoder: Module {
     /// `[queries, D]`: what tells queries apart, as they all start from zero.
     @Parameter("queries_embedder.weight") var queries: Tensor
+    public override var undecayed: [String] { ["queries_embedder.weight"] }
     @Child("input_projection") var projection: Conv2d?
     @Child("decoder.layers") var layers: [QueryDecoderLayer]
     @Child("decoder.layernorm") var norm: LayerNorm

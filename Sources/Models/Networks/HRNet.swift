@@ -12,6 +12,7 @@ public final class HRNet: Module, SegmentationNetwork {
     public let classes: Int
     public let pixelChannels: Int
     public let alignCorners: Bool
+    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:

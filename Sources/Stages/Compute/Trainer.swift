@@ -62,21 +62,16 @@ final class Trainer {
 
         let settings = recipe.schedule
         schedule = PolySchedule(
-            base: settings.lr, total: settings.iterations, power: settings.power, ramp: settings.lrWarmup)
+            base: settings.lr, total: settings.iterations, power: settings.power, floor: settings.minLr,
+            ramp: settings.lrWarmup, from: settings.lrWarmupRatio)
         let parameters = network.namedParameters()
         gradientSum = group.map { GradientSum(parameters, over: $0) }
-        let projection = parameters.renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil }
-        var groups = [ParameterGroup("network", parameters.withoutProjection, weightDecay: settings.weightDecay)]
-        if !projection.isEmpty {
-            groups.append(ParameterGroup(Self.projectionGroup, projection, weightDecay: settings.weightDecay))
-        }
+        let groups = network.parameterGroups(settings)
         switch settings.optimizer {
         case .sgd: optimizer = SGD(groups, momentum: settings.momentum)
         case .adamw: optimizer = AdamW(groups)
         }
     }
-
-    private static let projectionGroup = "projection"
 
     /// Red, green and blue that the network's normalisation maps nearest to 0: what lies beyond an image's edge.
     var padding: [UInt8] {
@@ -154,7 +149,8 @@ final class Trainer {
     /// - Returns: the learning rate used.
     func update(step: UInt64, embedding: Bool) throws -> Double {
         let rate = schedule.rate(at: Int(step) - 1)
-        try optimizer.step(learningRate: rate, skipping: embedding ? [] : [Self.projectionGroup])
+        if let longest = recipe.schedule.clipNorm { try network.namedParameters().clipGradients(to: longest) }
+        try optimizer.step(learningRate: rate, skipping: embedding ? [] : ParameterGroup.ofProjection)
         try optimizer.zeroGrad()
         return rate
     }

@@ -17,6 +17,7 @@ import Tensors
 /// picoflow-evaluator models [--size HxW] [--classes N] [--output-stride 8|16] [--json yes] [NAME…]
 /// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--format NAME [--size HxW]] [--reference FILE]
 /// picoflow-evaluator import FILE [--recipe FILE [--set KEY=VALUE]… [--output FILE]]
+/// picoflow-evaluator networks < QUESTIONS > ANSWERS
 /// ```
 public enum EvaluatorMain {
     public static func run(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) -> Never {
@@ -33,6 +34,8 @@ public enum EvaluatorMain {
                 }
             }
         case "import": job { try ImportJob.run(ImportJob.Options(arguments: rest)) { line in print(line) } }
+        case "networks":
+            job { FileHandle.standardOutput.write(try NetworksJob.run(FileHandle.standardInput.readDataToEndOfFile())) }
         default:
             StageMain.run(.evaluator, fingerprint: EvaluatorFingerprint.compute) { runtime in
                 try Evaluator(runtime).run()
