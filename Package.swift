@@ -70,7 +70,7 @@ let package = Package(
         .target(name: "Configuration", dependencies: ["Basics", yams]),
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
-        .target(name: "Models", dependencies: ["NN", "Configuration"], exclude: ["README.md"]),
+        .target(name: "Models", dependencies: ["NN", "Configuration"], exclude: ["README.md", "COST.md"]),
         .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
