@@ -88,8 +88,11 @@ public struct ModelSettings: Codable, Sendable, Equatable {
     public var dropPath: Float?
     /// Trains deeplabv3 with a second head on an earlier feature map, its loss weighed 0.4.
     public var auxiliary = false
-    /// Weights to start from (safetensors); random ones where nil.
+    /// Weights to start from, safetensors or of `torch.save`; random ones where nil.
     public var pretrained: String?
+    /// `[height, width]` in pixels that segmenter's position embeddings are for. Where a recipe says nothing, its crop;
+    /// other networks have none.
+    public var imageSize: [Int]?
     /// Of convolutions and matrix products, in training and in use; weights, norms and losses are float32 in any case.
     public var precision = Precision.float32
 

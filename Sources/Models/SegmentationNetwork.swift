@@ -51,10 +51,8 @@ public protocol SegmentationNetwork: Module {
     /// parameter's name only, so a network with a projection head starts from the same values as one without.
     func initializeWeights(seed: UInt64) throws
 
-    /// Takes over published weights of the backbone.
-    ///
-    /// - Throws: `StateMismatch` where they are another network's.
-    func loadBackbone(_ weights: NamedTensors) throws
+    /// What is published as weights of its own; nil for a network that has no such part.
+    var publishedBackbone: PublishedBackbone? { get }
 }
 
 /// Class scores at a network's own resolution.

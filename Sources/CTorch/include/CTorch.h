@@ -171,6 +171,25 @@ ct_status ct_barrier(ct_group *group);
 ct_status ct_sync_batch_norm(ct_group *group, ct_tensor *x, ct_tensor *weight, ct_tensor *bias, ct_tensor *running_mean,
                              ct_tensor *running_variance, double momentum, double eps, ct_tensor **out);
 
+// --- TorchScript -----------------------------------------------------------------------------------------------
+
+/// A program of operators with its parameters; freed by `ct_script_free`.
+typedef struct ct_script ct_script;
+
+/// What is recorded: makes the output (which the callee then owns) of the borrowed input.
+typedef ct_status (*ct_script_body)(void *context, ct_tensor *input, ct_tensor **out);
+
+/// Runs `body` once and records the operators that it calls on this thread. The tensors of `tensors` become parameters
+/// (`trained`) and buffers under their dotted names; every other tensor is a constant, and so is every size.
+ct_status ct_script_trace(const char *const *names, ct_tensor *const *tensors, const bool *trained, int32_t count,
+                          const ct_tensor *input, ct_script_body body, void *context, ct_script **out);
+/// Writes it as `torch.jit.load` reads it, with `count` texts beside it by name.
+ct_status ct_script_save(const ct_script *script, const char *path, const char *const *names, const char *const *texts,
+                         int32_t count);
+ct_status ct_script_load(const char *path, ct_script **out);
+ct_status ct_script_run(ct_script *script, const ct_tensor *input, ct_tensor **out);
+void ct_script_free(ct_script *script);
+
 // --- runtime ---------------------------------------------------------------------------------------------------
 
 /// The version of the libtorch linked, as "1.13.1".

@@ -146,7 +146,7 @@ public final class MaskFormer: Module, SegmentationNetwork {
         return true
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        try backbone.load(backbone.ownNames(weights), allowing: .missingBatchCounts)
+    public var publishedBackbone: PublishedBackbone? {
+        PublishedBackbone(prefix: "model.pixel_level_module.encoder.", backbone)
     }
 }

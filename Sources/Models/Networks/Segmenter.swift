@@ -75,12 +75,8 @@ public final class Segmenter: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        var own = encoder.ownNames(weights)
-        // The classifier on ImageNet is not used: a file with another one or none is as good.
-        for (name, tensor) in encoder.stateDict() where name.hasPrefix("head.") && own[name]?.shape != tensor.shape {
-            own[name] = tensor
-        }
-        try encoder.load(own)
+    /// The classifier on ImageNet is not used: a file with another one or none is as good.
+    public var publishedBackbone: PublishedBackbone? {
+        PublishedBackbone(prefix: "encoder.", encoder, unused: "head.")
     }
 }

@@ -23,6 +23,7 @@ public enum ComputeStage {
         let trainer = try Trainer(
             recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,
             group: ranks.group)
+        if let report = trainer.pretrained { runtime.logger.info("pretrained weights: \(report.line)") }
         var done: UInt64 = 0
         if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }
         do {

@@ -16,6 +16,8 @@ final class Trainer {
     let classes: Int
     let device: Tensors.Device
     let network: any SegmentationNetwork
+    /// What became of the recipe's pretrained weights; nil where it names none.
+    let pretrained: WeightReport?
     private let dtype: DType
     private let group: ProcessGroup?
     private let gradientSum: GradientSum?
@@ -50,8 +52,11 @@ final class Trainer {
         self.device = device
         self.dtype = dtype
         self.group = group
+        var report: WeightReport?
         network = try Network.initial(
-            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled)
+            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled
+        ) { report = $0 }
+        pretrained = report
         try network.to(device).to(dtype).train().requiresGrad(true)
         network.synchronizeBatchNorm(over: group)
 

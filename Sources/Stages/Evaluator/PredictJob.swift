@@ -61,7 +61,7 @@ public enum PredictJob {
     }
 
     /// What the run noted of its dataset in `dataset.json`, which may have gone since; the dataset itself otherwise.
-    private static func classes(ofRun directory: String, _ recipe: Recipe) throws -> [ClassInfo] {
+    static func classes(ofRun directory: String, _ recipe: Recipe) throws -> [ClassInfo] {
         let path = directory + "/dataset.json"
         guard let data = FileManager.default.contents(atPath: path) else {
             return try Dataset.open(recipe.dataset).classes
