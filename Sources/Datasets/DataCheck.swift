@@ -18,7 +18,7 @@ public enum DataCheck {
         let index = try Dataset.open(settings)
         var report = run(index, progress: progress)
         for (key, split) in [("dataset.split", settings.split), ("dataset.evaluationSplit", settings.evaluationSplit)]
-        where !index.splits.contains(where: { $0.name == split }) {
+        where (try? index.listing(of: split)) == nil {
             let names = index.splits.map(\.name).joined(separator: ", ")
             report.problems.append(
                 .init(
@@ -88,15 +88,13 @@ public enum DataCheck {
         }
         let image = attempt(files.imagePath) { try ImageFile.readImage(files.imagePath) }
         finding.size = image.map { "\($0.width)x\($0.height)" }
-        guard let labelPath = files.labelPath, let raw = attempt(labelPath, { try ImageFile.readLabels(labelPath) })
-        else {
-            return finding
-        }
-        if let image, image.width != raw.width || image.height != raw.height {
+        guard let labelPath = files.labelPath,
+            let label = attempt(labelPath, { try Dataset.readLabel(labelPath, mapping: mapping) })
+        else { return finding }
+        if let image, image.width != label.width || image.height != label.height {
             finding.problems.append(
-                (labelPath, "is \(raw.width)x\(raw.height) but its image is \(image.width)x\(image.height)"))
+                (labelPath, "is \(label.width)x\(label.height) but its image is \(image.width)x\(image.height)"))
         }
-        guard let label = attempt(labelPath, { try mapping.apply(to: raw, file: labelPath) }) else { return finding }
         var histogram = [Int64](repeating: 0, count: 256)
         label.values.withUnsafeBytes { values in
             for i in 0..<values.count { histogram[Int(values[i])] += 1 }

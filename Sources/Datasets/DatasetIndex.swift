@@ -1,5 +1,6 @@
 import Basics
 import Configuration
+import Foundation
 import Imaging
 
 /// A class: what it is called and how it is drawn.
@@ -17,7 +18,7 @@ public struct ClassInfo: Codable, Sendable, Equatable {
 public struct SampleFiles: Codable, Sendable, Equatable {
     /// Position in the split's list: the image id of the memory.
     public var id: Int
-    /// File name without its extension.
+    /// File name without its extension, and without what all names of the dataset end in.
     public var name: String
     public var imagePath: String
     /// Nil where the split has no labels.
@@ -40,6 +41,9 @@ public struct SplitListing: Sendable, Equatable {
     public var samples: [SampleFiles]
     public var imagesWithoutLabels: [String]
     public var labelsWithoutImages: [String]
+
+    /// Whether it has no image at all.
+    var isEmpty: Bool { samples.isEmpty && imagesWithoutLabels.isEmpty }
 }
 
 /// A dataset that was found and listed: its classes, and per split the files. No image has been opened yet.
@@ -54,36 +58,68 @@ public struct DatasetIndex: Sendable {
     public var classNames: [String] { classes.map(\.name) }
     public var palette: [RGB8] { classes.map(\.color) }
 
-    /// A split as it was found, incomplete pairs included.
+    /// A split as it was found, incomplete pairs included; of several, `train+val`, all of them.
     ///
     /// - Throws: `UserError` that lists the splits there are.
     public func listing(of split: String) throws -> SplitListing {
-        if let found = splits.first(where: { $0.name == split }) { return found }
-        let names = splits.map(\.name)
-        throw UserError(
-            "\(root): has no split '\(split)' (has \(names.joined(separator: ", ")))\(suggestion(for: split, among: names))"
-        )
+        let parts = try parts(of: split)
+        guard parts.count > 1 else { return parts[0] }
+        var joined = parts[0]
+        joined.name = split
+        joined.imageFolder = parts.map(\.imageFolder).joined(separator: ", ")
+        let labels = parts.compactMap(\.labelFolder)
+        joined.labelFolder = labels.count == parts.count ? labels.joined(separator: ", ") : nil
+        for part in parts.dropFirst() {
+            joined.samples += part.samples.map { sample in
+                var sample = sample
+                sample.id += joined.samples.count
+                return sample
+            }
+            joined.imagesWithoutLabels += part.imagesWithoutLabels
+            joined.labelsWithoutImages += part.labelsWithoutImages
+        }
+        return joined
     }
 
-    /// A split's samples for use; image ids are the positions.
+    /// A split's samples for use; image ids are the positions. `train+val` are those of one split, then of the other.
     ///
     /// - Throws: `UserError` where the split is missing or empty, or an image or label map lacks its counterpart.
     public func samples(of split: String) throws -> [SampleFiles] {
-        let listing = try listing(of: split)
-        if let orphan = listing.imagesWithoutLabels.first {
-            throw UserError(
-                "\(orphan): has no label map in \(listing.labelFolder ?? "") "
-                    + "(\(listing.imagesWithoutLabels.count) of split '\(split)' lack theirs)")
+        for part in try parts(of: split) {
+            if let orphan = part.imagesWithoutLabels.first {
+                throw UserError(
+                    "\(orphan): has no label map in \(part.labelFolder ?? "") "
+                        + "(\(part.imagesWithoutLabels.count) of split '\(part.name)' lack theirs)")
+            }
+            if let orphan = part.labelsWithoutImages.first {
+                throw UserError(
+                    "\(orphan): has no image in \(part.imageFolder) "
+                        + "(\(part.labelsWithoutImages.count) label maps of split '\(part.name)' lack theirs)")
+            }
+            guard !part.samples.isEmpty else {
+                throw UserError("\(part.imageFolder): holds no .jpg, .jpeg or .png image")
+            }
         }
-        if let orphan = listing.labelsWithoutImages.first {
-            throw UserError(
-                "\(orphan): has no image in \(listing.imageFolder) "
-                    + "(\(listing.labelsWithoutImages.count) label maps of split '\(split)' lack theirs)")
+        return try listing(of: split).samples
+    }
+
+    /// The splits that a name stands for: the one of this name, or those between its `+` signs.
+    private func parts(of split: String) throws -> [SplitListing] {
+        if let found = splits.first(where: { $0.name == split }) { return [found] }
+        let names = splits.map(\.name)
+        let wanted = split.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
+        let parts = try wanted.map { name in
+            guard let found = splits.first(where: { $0.name == name }) else {
+                throw UserError(
+                    "\(root): has no split '\(name)' (has \(names.joined(separator: ", ")))"
+                        + suggestion(for: name, among: names))
+            }
+            return found
         }
-        guard !listing.samples.isEmpty else {
-            throw UserError("\(listing.imageFolder): holds no .jpg, .jpeg or .png image")
+        if let twice = wanted.enumerated().first(where: { wanted[..<$0.offset].contains($0.element) }) {
+            throw UserError("split '\(split)' names '\(twice.element)' twice")
         }
-        return listing.samples
+        return parts
     }
 }
 
@@ -91,11 +127,38 @@ public struct DatasetIndex: Sendable {
 public enum Dataset {
     /// Finds and lists the dataset that the settings name.
     ///
-    /// - Throws: `UserError`: what was expected where.
-    public static func open(_ settings: DatasetSettings) throws -> DatasetIndex {
+    /// - Parameter cache: keeps the listings of large datasets from one process to the next; nil lists anew.
+    /// - Throws: `UserError`: what was expected where, and how to get it.
+    public static func open(_ settings: DatasetSettings, cache: IndexCache? = .standard) throws -> DatasetIndex {
+        if let index = cache?.index(of: settings) { return index }
+        let tree = DatasetTree()
+        let began = Date()
+        let index = try read(settings, in: tree)
+        cache?.keep(index, of: settings, seen: tree.witnesses, at: began)
+        return index
+    }
+
+    /// Looks at the files.
+    static func read(_ settings: DatasetSettings, in tree: DatasetTree) throws -> DatasetIndex {
         switch settings.kind {
-        case .camvid: try CamVid.open(root: settings.root)
-        case .folder: try FolderDataset.open(description: settings.description, root: settings.root)
+        case .ade20k: try ADE20K.open(root: settings.root, in: tree)
+        case .camvid: try CamVid.open(root: settings.root, in: tree)
+        case .cityscapes: try Cityscapes.open(root: settings.root, in: tree)
+        case .cocoStuff: try COCOStuff.open(root: settings.root, in: tree)
+        case .folder: try FolderDataset.open(description: settings.description, root: settings.root, in: tree)
+        case .pascalContext: try PASCALContext.open(root: settings.root, in: tree)
+        }
+    }
+
+    /// The classes of a kind's datasets; nil for kind `folder`, whose description says them.
+    public static func classes(of kind: DatasetSettings.Kind) -> [ClassInfo]? {
+        switch kind {
+        case .ade20k: ADE20K.classes
+        case .camvid: CamVid.classes
+        case .cityscapes: Cityscapes.classes
+        case .cocoStuff: COCOStuff.classes
+        case .folder: nil
+        case .pascalContext: PASCALContext.classes
         }
     }
 
@@ -105,17 +168,50 @@ public enum Dataset {
     ///   than its image, a value outside the classes, or a sample without a label map.
     public static func readSample(_ files: SampleFiles, mapping: LabelMapping) throws -> (image: Image, label: LabelMap)
     {
-        guard let labelPath = files.labelPath else {
+        let labelPath = try labelPath(of: files)
+        let image = try ImageFile.readImage(files.imagePath)
+        let label = try readLabel(labelPath, mapping: mapping)
+        try ImageFile.checkSizes(
+            label: (label.width, label.height), labelPath, image: (image.width, image.height), files.imagePath)
+        return (image, label)
+    }
+
+    /// A training sample: of both files only what the crop keeps is decoded.
+    ///
+    /// - Parameters: as of `augment`.
+    /// - Throws: as `readSample`; values outside the classes are noticed within the crop only.
+    public static func readAugmentedSample(
+        _ files: SampleFiles, mapping: LabelMapping, settings: AugmentationSettings, seed: UInt64, padding: RGB8
+    ) throws -> (image: Image, label: LabelMap) {
+        let labelPath = try labelPath(of: files)
+        let image = try ImageFile.readBytes(files.imagePath)
+        return try augment(image, name: files.imagePath, settings: settings, seed: seed, padding: padding) {
+            region, width, height in
+            guard mapping.matrix == nil else {
+                let label = try readLabel(labelPath, mapping: mapping)
+                try ImageFile.checkSizes(
+                    label: (label.width, label.height), labelPath, image: (width, height), files.imagePath)
+                return label.cropped(to: region)
+            }
+            let raw = try ImageFile.readLabels(
+                labelPath, region: region, width: width, height: height, of: files.imagePath)
+            return try mapping.apply(to: raw, at: (region.left, region.top), file: labelPath)
+        }
+    }
+
+    private static func labelPath(of files: SampleFiles) throws -> String {
+        guard let path = files.labelPath else {
             throw UserError(
                 "\(files.imagePath): has no label map; its split can be predicted but not learned or evaluated")
         }
-        let image = try ImageFile.readImage(files.imagePath)
-        let raw = try ImageFile.readLabels(labelPath)
-        guard raw.width == image.width, raw.height == image.height else {
-            throw UserError(
-                "\(labelPath): the label map is \(raw.width)x\(raw.height) but its image "
-                    + "\(files.imagePath) is \(image.width)x\(image.height)")
-        }
-        return (image, try mapping.apply(to: raw, file: labelPath))
+        return path
+    }
+
+    /// Reads a label map, a PNG or a matrix in a MATLAB file, as classes and `IgnoreLabel.value`.
+    ///
+    /// - Throws: `UserError` that begins with `path`: missing, corrupt, cut short, or with a value outside the classes.
+    public static func readLabel(_ path: String, mapping: LabelMapping) throws -> LabelMap {
+        guard let matrix = mapping.matrix else { return try mapping.apply(to: ImageFile.readLabels(path), file: path) }
+        return try mapping.apply(to: MATLABFile.readMatrix(path, named: matrix), file: path)
     }
 }

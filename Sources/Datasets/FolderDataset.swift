@@ -22,26 +22,27 @@ public enum FolderDataset {
     ///   - description: path of the YAML file (`dataset.description`).
     ///   - root: folder that relative folders start at (`dataset.root`); empty for the description's own.
     /// - Throws: `UserError` that begins with file and line of what is wrong, or with the folder that is.
-    public static func open(description: String?, root: String) throws -> DatasetIndex {
+    static func open(description: String?, root: String, in tree: DatasetTree) throws -> DatasetIndex {
         guard let path = description, !path.isEmpty else {
             throw UserError(
                 "dataset.description is not set; a dataset of kind 'folder' needs a YAML file with classes and splits")
         }
+        tree.note(path)
         let parsed = try FolderDescription(contentsOf: path)
         let base =
             root.isEmpty
             ? path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
                 .joined(separator: "/") : root
         let start = base.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : base
-        if !root.isEmpty, !Folders.exists(root) { throw UserError("\(root): no such folder (dataset.root)") }
+        if !root.isEmpty, !tree.isFolder(root) { throw UserError("\(root): no such folder (dataset.root)") }
         let splits = try parsed.splits.map { split -> SplitListing in
             let images = Folders.join(start, split.images)
             let labels = split.labels.map { Folders.join(start, $0) }
-            for folder in [images] + (labels.map { [$0] } ?? []) where !Folders.exists(folder) {
+            for folder in [images] + (labels.map { [$0] } ?? []) where !tree.isFolder(folder) {
                 throw UserError("\(path):\(split.line): split '\(split.name)': no such folder: \(folder)")
             }
-            let listing = try Folders.pair(split: split.name, images: images, labels: labels)
-            guard !listing.samples.isEmpty || !listing.imagesWithoutLabels.isEmpty else {
+            let listing = try Folders.pair(split: split.name, images: images, labels: labels, in: tree)
+            guard !listing.isEmpty else {
                 throw UserError(
                     "\(path):\(split.line): split '\(split.name)': \(images) holds no .jpg, .jpeg or .png image")
             }

@@ -88,9 +88,9 @@ struct FolderDescription {
             }
             return LabelMapping(classes: classes.count, ignored: ignored)
         }
-        var values: [UInt8: UInt8?] = [:]
+        var values: [Int: UInt8?] = [:]
         for (key, value) in try reader.entries(labels, "labels") {
-            let raw = try reader.byte(key, "labels: a file value")
+            let raw = Int(try reader.byte(key, "labels: a file value"))
             let meaning = try reader.text(value, "labels: a class or 'ignore'")
             if meaning == "ignore" {
                 values[raw] = .some(nil)
@@ -103,7 +103,7 @@ struct FolderDescription {
                 throw reader.error(value, "labels: there is no class '\(meaning)'\(near)")
             }
         }
-        for value in ignored where values[value] == nil { values[value] = .some(nil) }
+        for value in ignored.map(Int.init) where values[value] == nil { values[value] = .some(nil) }
         return LabelMapping(classes: classes.count, values: values)
     }
 

@@ -1,10 +1,13 @@
 import Basics
 import Foundation
 
-/// Listing of image folders.
+/// Listing of image folders, and the pairing of images with label maps.
 enum Folders {
     static let imageExtensions = ["jpg", "jpeg", "png"]
     static let labelExtensions = ["png"]
+
+    /// A file, and the name under which its counterpart is sought.
+    typealias Named = (stem: String, path: String)
 
     static func exists(_ path: String) -> Bool {
         var isFolder: ObjCBool = false
@@ -16,49 +19,86 @@ enum Folders {
         return folder.hasSuffix("/") ? folder + name : folder + "/" + name
     }
 
-    /// Pairs images and label maps by their names without extension; hidden and other files are passed over.
+    /// Pairs the images and label maps of two folders by their names without extension; hidden and other files are passed
+    /// over.
     ///
     /// - Throws: `UserError` where a folder cannot be listed, or two images differ only in their extension.
-    static func pair(split: String, images: String, labels: String?) throws -> SplitListing {
-        let imageFiles = try files(in: images, extensions: imageExtensions)
-        let labelFiles = try labels.map { try files(in: $0, extensions: labelExtensions) }
+    static func pair(split: String, images: String, labels: String?, in tree: DatasetTree) throws -> SplitListing {
+        pair(
+            split: split, imageFolder: images, labelFolder: labels,
+            images: try files(in: images, extensions: imageExtensions, of: tree),
+            labels: try labels.map { try files(in: $0, extensions: labelExtensions, of: tree) })
+    }
+
+    /// Pairs images and label maps by their stems.
+    ///
+    /// - Parameters:
+    ///   - images: in any order; the listing is in that of the stems' bytes.
+    ///   - labels: nil where the split has none.
+    static func pair(
+        split: String, imageFolder: String, labelFolder: String?, images: [Named], labels: [Named]?
+    ) -> SplitListing {
         var listing = SplitListing(
-            name: split, imageFolder: images, labelFolder: labels, samples: [], imagesWithoutLabels: [],
+            name: split, imageFolder: imageFolder, labelFolder: labelFolder, samples: [], imagesWithoutLabels: [],
             labelsWithoutImages: [])
         var labelOf: [String: String] = [:]  // looked up only, never iterated
-        for (stem, path) in labelFiles ?? [] { labelOf[stem] = path }
-        for (stem, path) in imageFiles {
+        for (stem, path) in labels ?? [] { labelOf[stem] = path }
+        for (stem, path) in sorted(images) {
             let label = labelOf[stem]
-            if labelFiles != nil && label == nil {
+            if labels != nil && label == nil {
                 listing.imagesWithoutLabels.append(path)
             } else {
                 listing.samples.append(
                     SampleFiles(id: listing.samples.count, name: stem, imagePath: path, labelPath: label))
             }
         }
-        let stems = Set(imageFiles.map(\.stem))
-        listing.labelsWithoutImages = (labelFiles ?? []).filter { !stems.contains($0.stem) }.map(\.path)
+        let stems = Set(images.map(\.stem))
+        listing.labelsWithoutImages = sorted(labels ?? []).filter { !stems.contains($0.stem) }.map(\.path)
         return listing
     }
 
-    private static func files(in folder: String, extensions: [String]) throws -> [(stem: String, path: String)] {
-        let names: [String]
-        do {
-            names = try FileManager.default.contentsOfDirectory(atPath: folder)
-        } catch {
+    /// Pairs the images and label maps that a list names; others in their folders belong to other splits.
+    ///
+    /// - Throws: `UserError` where the list names what has neither.
+    static func pair(
+        split: String, list: String, names: [String], imageFolder: String, labelFolder: String, images: [Named],
+        labels: [Named]
+    ) throws -> SplitListing {
+        let named = Set(names)
+        let images = images.filter { named.contains($0.stem) }
+        let labels = labels.filter { named.contains($0.stem) }
+        let found = Set(images.map(\.stem)).union(labels.map(\.stem))
+        if let lost = names.first(where: { !found.contains($0) }) {
             throw UserError(
-                "\(folder): cannot be listed; a folder of \(extensions.joined(separator: "/")) files is expected")
+                "\(list): names '\(lost)', which has neither image in \(imageFolder) nor label map in \(labelFolder)")
         }
-        let found = names.compactMap { name -> (stem: String, path: String)? in
-            guard !name.hasPrefix("."), let dot = name.lastIndex(of: "."),
-                extensions.contains(name[name.index(after: dot)...].lowercased())
-            else { return nil }
-            return (String(name[..<dot]), join(folder, name))
-        }
-        .sorted { $0.stem.utf8.lexicographicallyPrecedes($1.stem.utf8) }
+        return pair(
+            split: split, imageFolder: imageFolder, labelFolder: labelFolder, images: images, labels: labels)
+    }
+
+    /// A folder's files of some kinds, in the order of their names' bytes.
+    ///
+    /// - Parameter ending: what the names end in before the extension; it is no part of the stem.
+    /// - Throws: `UserError` where the folder cannot be listed, or two names differ only in their extension.
+    static func files(
+        in folder: String, extensions: [String], ending: String = "", of tree: DatasetTree
+    ) throws -> [Named] {
+        let names = try tree.names(in: folder, expecting: extensions.joined(separator: "/") + " files")
+        let found = sorted(
+            names.compactMap { name -> Named? in
+                guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")),
+                    extensions.contains(name[name.index(after: dot)...].lowercased()),
+                    name[..<dot].hasSuffix(ending)
+                else { return nil }
+                return (String(name[..<dot].dropLast(ending.count)), join(folder, name))
+            })
         for (a, b) in zip(found, found.dropFirst()) where a.stem == b.stem {
             throw UserError("\(a.path) and \(b.path) have the same name; remove one of them")
         }
         return found
+    }
+
+    private static func sorted(_ files: [Named]) -> [Named] {
+        files.sorted { $0.stem.utf8.lexicographicallyPrecedes($1.stem.utf8) }
     }
 }

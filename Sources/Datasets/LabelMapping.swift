@@ -4,31 +4,37 @@ import Imaging
 /// What the numbers in a dataset's label files mean: the one place where they are translated.
 ///
 /// Every value of a file is a class, or ignored, or wrong; a wrong value is an error, never silently ignored.
-public struct LabelMapping: Sendable, Equatable {
+public struct LabelMapping: Sendable, Equatable, Codable {
     /// Most classes a dataset may have: class numbers are bytes, 255 is ignored and 254 marks a refused value.
     public static let mostClasses = 254
     private static let refused: UInt8 = 254
 
     /// Number of classes; they are 0 ..< `classes`.
     public let classes: Int
-    /// Per file value: a class, `IgnoreLabel.value`, or `refused`.
+    /// The name of the matrix in label files that are MATLAB's; nil where they are PNGs.
+    public let matrix: String?
+    /// Per file value, 0 to 255 and beyond where files hold more: a class, `IgnoreLabel.value`, or `refused`.
     private let table: [UInt8]
 
     /// Files hold the classes' own numbers and the values that are to be ignored.
     public init(classes: Int, ignored: [UInt8]) {
-        var values: [UInt8: UInt8?] = [:]
-        for value in 0..<classes { values[UInt8(value)] = .some(UInt8(value)) }
-        for value in ignored { values[value] = .some(nil) }
+        var values: [Int: UInt8?] = [:]
+        for value in 0..<classes { values[value] = .some(UInt8(value)) }
+        for value in ignored { values[Int(value)] = .some(nil) }
         self.init(classes: classes, values: values)
     }
 
-    /// - Parameter values: class of each value that files may hold, nil for an ignored value.
-    /// - Precondition: at most `mostClasses` classes, and every class is below `classes`.
-    public init(classes: Int, values: [UInt8: UInt8?]) {
+    /// - Parameters:
+    ///   - values: class of each value that files may hold, nil for an ignored value.
+    ///   - matrix: the name of the matrix in label files that are MATLAB's.
+    /// - Precondition: at most `mostClasses` classes, every class is below `classes`, and values are 0 to 65,535.
+    public init(classes: Int, values: [Int: UInt8?], matrix: String? = nil) {
         precondition((1...Self.mostClasses).contains(classes), "\(classes) classes")
+        precondition(values.keys.allSatisfy { (0...65_535).contains($0) }, "label files hold numbers of up to 16 bits")
         self.classes = classes
-        table = (0...255).map { raw -> UInt8 in
-            guard let meaning = values[UInt8(raw)] else { return Self.refused }
+        self.matrix = matrix
+        table = (0...max(255, values.keys.max() ?? 0)).map { raw -> UInt8 in
+            guard let meaning = values[raw] else { return Self.refused }
             guard let label = meaning else { return IgnoreLabel.value }
             precondition(label < classes, "class \(label) of \(classes)")
             return label
@@ -36,24 +42,27 @@ public struct LabelMapping: Sendable, Equatable {
     }
 
     /// The class of a file value or `IgnoreLabel.value`; nil where files must not hold it.
-    public subscript(value: UInt8) -> UInt8? {
-        let meaning = table[Int(value)]
+    public subscript(value: Int) -> UInt8? {
+        guard table.indices.contains(value) else { return nil }
+        let meaning = table[value]
         return meaning == Self.refused ? nil : meaning
     }
 
     /// The values that files may hold, as a reader wants to see them: `0-10 (classes), 11 (ignored)`.
     public var allowed: String {
-        let valid = (0...255).filter { table[$0] < classes }
-        let ignored = (0...255).filter { table[$0] == IgnoreLabel.value }
+        let valid = table.indices.filter { table[$0] < classes }
+        let ignored = table.indices.filter { table[$0] == IgnoreLabel.value }
         let classPart = ranges(valid) + " (classes)"
         return ignored.isEmpty ? classPart : classPart + ", " + ranges(ignored) + " (ignored)"
     }
 
     /// Translates a file's numbers to classes.
     ///
-    /// - Parameter file: begins the message.
+    /// - Parameters:
+    ///   - corner: column and row of the file that `raw` begins at.
+    ///   - file: begins the message.
     /// - Throws: `UserError` with the first wrong value, its position and the allowed values.
-    public func apply(to raw: LabelMap, file: String) throws -> LabelMap {
+    public func apply(to raw: LabelMap, at corner: (Int, Int) = (0, 0), file: String) throws -> LabelMap {
         var wrong = false
         let mapped = LabelMap(width: raw.width, height: raw.height) { target in
             raw.values.withUnsafeBytes { source in
@@ -70,10 +79,25 @@ public struct LabelMapping: Sendable, Equatable {
         }
         guard wrong else { return mapped }
         let first = raw.values.withUnsafeBytes { source in source.firstIndex { table[Int($0)] == Self.refused }! }
-        let x = first % raw.width
-        let y = first / raw.width
-        throw UserError(
-            "\(file): label value \(raw[x, y]) at column \(x), row \(y) is outside the classes; allowed are \(allowed)")
+        let (x, y) = (first % raw.width, first / raw.width)
+        throw refusal(of: Int(raw[x, y]), column: corner.0 + x, row: corner.1 + y, file: file)
+    }
+
+    /// The same for a matrix, whose numbers may exceed a byte.
+    public func apply(to raw: IntegerMatrix, file: String) throws -> LabelMap {
+        if let first = raw.values.firstIndex(where: { self[Int($0)] == nil }) {
+            throw refusal(
+                of: Int(raw.values[first]), column: first % raw.width, row: first / raw.width, file: file)
+        }
+        return LabelMap(width: raw.width, height: raw.height) { target in
+            for i in 0..<target.count { target[i] = table[Int(raw.values[i])] }
+        }
+    }
+
+    private func refusal(of value: Int, column: Int, row: Int, file: String) -> UserError {
+        UserError(
+            "\(file): label value \(value) at column \(column), row \(row) is outside the classes; "
+                + "allowed are \(allowed)")
     }
 
     private func ranges(_ values: [Int]) -> String {

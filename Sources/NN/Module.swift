@@ -85,6 +85,21 @@ open class Module {
     /// Fills this module's own parameters and buffers (not its children's) as PyTorch does when it makes the layer.
     open func initializeParameters(_ fill: ParameterFiller) throws {}
 
+    /// Keys of own parameters (not children's) that trainings often leave out of weight decay: a normalisation's, and learned
+    /// embeddings of positions and the like.
+    open var undecayed: [String] { [] }
+
+    /// The full names of these parameters, here and below.
+    public func undecayedNames() -> Set<String> {
+        Set(namedModules().flatMap { path, module in module.undecayed.map { joined(path, $0) } })
+    }
+
+    /// The full names of a module's parameters, which is this one or stands below it; empty if it does not.
+    public func parameterNames(of module: Module) -> Set<String> {
+        guard let path = namedModules().first(where: { $0.module === module })?.path else { return [] }
+        return Set(module.namedParameters().names.map { joined(path, $0) })
+    }
+
     /// Switches the collection of gradients for all parameters: off freezes them.
     public func requiresGrad(_ on: Bool) throws {
         for (_, parameter) in namedParameters() { try parameter.requiresGrad(on) }

@@ -10,6 +10,10 @@ extension DatasetSummary {
     /// - Throws: `UserError` that names the folder or file.
     public init(opening settings: DatasetSettings) throws {
         let index = try Dataset.open(settings)
+        guard try index.listing(of: settings.split).labelFolder != nil else {
+            throw UserError(
+                "\(index.root): split '\(settings.split)' (dataset.split) has no label maps to train on")
+        }
         let images = try index.samples(of: settings.split).count
         guard images > 0 else { throw UserError("\(index.root): split '\(settings.split)' has no images to train on") }
         self.init(

@@ -8,11 +8,7 @@ enum EvaluatorJob {
     ///
     /// - Throws: `UserError` where the program cannot be started; does not return otherwise.
     static func run(_ arguments: [String]) throws -> Never {
-        let folder = try SupervisorRunner.Environment.ofThisProcess().executables
-        let program = folder + "/picoflow-evaluator"
-        guard access(program, X_OK) == 0 else {
-            throw UserError("\(program) is not there; build it or install it beside picoflow")
-        }
+        let program = try program()
         fflush(nil)
         var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
         words.append(nil)
@@ -20,5 +16,38 @@ enum EvaluatorJob {
         let reason = String(cString: strerror(errno))
         words.forEach { free($0) }
         throw UserError("cannot start \(program): \(reason)")
+    }
+
+    /// Has `picoflow-evaluator` answer what is written to its standard input, in one process for all of it.
+    ///
+    /// - Throws: `UserError` where the program cannot be started or fails; its own words are on standard error.
+    static func ask(_ arguments: [String], input: Data) throws -> Data {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try program())
+        process.arguments = arguments
+        let (questions, answers) = (Pipe(), Pipe())
+        (process.standardInput, process.standardOutput) = (questions, answers)
+        do { try process.run() } catch {
+            throw UserError("cannot start \(try program()): \(error.localizedDescription)")
+        }
+        // A program that dies early is an error by its exit code, not our end.
+        signal(SIGPIPE, SIG_IGN)
+        // The program reads all before it writes, so neither pipe can fill while the other is waited for.
+        try? questions.fileHandleForWriting.write(contentsOf: input)
+        try? questions.fileHandleForWriting.close()
+        let output = answers.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+            throw UserError("picoflow-evaluator \(arguments.joined(separator: " ")) failed; see above")
+        }
+        return output
+    }
+
+    private static func program() throws -> String {
+        let program = try SupervisorRunner.Environment.ofThisProcess().executables + "/picoflow-evaluator"
+        guard access(program, X_OK) == 0 else {
+            throw UserError("\(program) is not there; build it or install it beside picoflow")
+        }
+        return program
     }
 }

@@ -6,7 +6,7 @@ struct OverrideOptions: ParsableArguments {
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp(
-            "Override a recipe key: schedule.batch=4, model.atrousRates=[6,12,18]. Repeatable, in order.",
+            "Override a recipe key: schedule.batch=4, model.atrousRates=[6,12,18]; or take another of the recipe's parts: model=NAME or FILE, as loss=ce. Repeatable, in order.",
             valueName: "key=value"))
     var overrides: [String] = []
 }

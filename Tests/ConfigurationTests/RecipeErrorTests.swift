@@ -123,7 +123,10 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
         ("schedule.lr", "0", "above 0"), ("schedule.lr", "-0.1", "above 0"),
         ("schedule.momentum", "1", "at least 0 and below 1"), ("schedule.weightDecay", "-1", "at least 0"),
         ("schedule.power", "-1", "at least 0"), ("schedule.warmup", "-1", "at least 0"),
-        ("schedule.lrWarmup", "-1", "at least 0"),
+        ("schedule.lrWarmup", "-1", "at least 0"), ("schedule.lrWarmupRatio", "2", "between 0 and 1"),
+        ("schedule.normWeightDecay", "-1", "at least 0"), ("schedule.clipNorm", "0", "above 0"),
+        ("schedule.backboneLrFactor", "-1", "at least 0"), ("schedule.headLrFactor", "-1", "at least 0"),
+        ("schedule.minLr", "-1", "at least 0"),
         ("checkpoints.every", "0", "at least 1"), ("checkpoints.keep", "0", "at least 1"),
     ])
     func numbersOutOfRange(key: String, value: String, rule: String) {
@@ -144,6 +147,9 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
                 == "--set dataset.kind=folder: 'dataset.description' is missing: kind 'folder' needs the YAML that describes the dataset"
         )
         #expect(recipeMessage("dataset: {kind: folder, description: d.yaml}\n") == "")
+        #expect(
+            recipeMessage(minimal, "schedule.lr=0.01", "schedule.minLr=0.1")
+                == "--set schedule.minLr=0.1: 'schedule.minLr' must be at most 'schedule.lr', which is 0.01, not 0.1")
         // The later of the two places is to blame.
         #expect(
             recipeMessage(minimal + "contrast:\n  hardAnchors: 20\n", "contrast.anchors=10")
@@ -183,7 +189,8 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
         )
         #expect(
             recipeMessage(minimal, "parts.model=x")
-                == "--set parts.model=x: 'parts' stands in recipe files only; set single keys here")
+                == "--set parts.model=x: 'parts' stands in recipe files only; set single keys here, or take another part: model=NAME"
+        )
     }
 
     @Test func filesThatCannotBeRead() throws {

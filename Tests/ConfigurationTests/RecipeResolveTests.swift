@@ -160,11 +160,14 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.model.dropout = optional(unit())
     recipe.model.dropPath = optional(unit())
     recipe.model.pretrained = optional(text())
+    recipe.model.imageSize = optional([1 + random.below(16384), 1 + random.below(16384)])
+    if recipe.model.head == .segmenter { recipe.model.imageSize = recipe.model.imageSize ?? recipe.augmentation.crop }
     recipe.contrast.enabled = random.below(2) == 0
     recipe.contrast.lambda = unit() * 1e10
     recipe.contrast.temperature = unit() + 1e-12
     recipe.contrast.anchors = count()
     recipe.contrast.hardAnchors = random.below(recipe.contrast.anchors + 1)
+    recipe.contrast.memory = any(ContrastSettings.Memory.self)
     recipe.contrast.pixelsPerImage = count()
     recipe.contrast.pixelQueue = optional(count())
     recipe.contrast.regionCap = optional(count())
@@ -187,10 +190,18 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.schedule.power = double()
     recipe.schedule.warmup = count() - 1
     recipe.schedule.lrWarmup = count() - 1
+    recipe.schedule.lrWarmupRatio = optional(Double(unit()))
+    recipe.schedule.normWeightDecay = optional(double())
+    recipe.schedule.backboneLrFactor = double()
+    recipe.schedule.headLrFactor = double()
+    recipe.schedule.clipNorm = optional(double())
+    recipe.schedule.minLr = recipe.schedule.lr / 2
     recipe.checkpoints.every = count()
     recipe.checkpoints.keep = count()
+    recipe.evaluate.every = optional(count())
     recipe.evaluate.scales = (0...random.below(4)).map { _ in unit() + 1e-9 }
     recipe.evaluate.flip = random.below(2) == 0
+    recipe.evaluate.window = any(EvaluationSettings.Window.self)
     recipe.determinism = any(Determinism.self)
     return recipe
 }

@@ -35,6 +35,85 @@ import Testing
         #expect(texts.contains { $0.contains("../\(tail)\n") })
     }
 
+    @Test(arguments: recipes)
+    func recipeIsShortAndSaysWhatItIs(path: String) throws {
+        let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+        #expect(lines[0].hasPrefix("# ") && lines.count <= 25)
+    }
+
+    private static let rows = [
+        "deeplabv3-mobilenetv1", "deeplabv3-mobilenetv2", "deeplabv3-mobilenetv3", "deeplabv3-resnet101",
+        "hrnet-hrnetv2w48",
+        "ocrnet-hrnetv2w48", "segformer-mitb5", "segmenter-vitb16", "segmenter-vitl16", "maskformer-resnet101",
+        "maskformer-swin",
+    ]
+
+    /// The paper's tables: each network of a row, as its file's name has it, with each loss.
+    @Test func thereIsARecipeForEveryRow() throws {
+        for dataset in ["cityscapes", "ade20k", "pascal-context", "coco-stuff", "camvid"] {
+            for row in dataset == "cityscapes" ? Self.rows : Array(Self.rows[3...6]) {
+                for loss in ["ce", "pico", "pico-plus"] {
+                    let recipe = try Recipe.resolve(path: "\(repositoryRoot)/Configs/\(dataset)/\(row)-\(loss).yaml")
+                    let (head, backbone) = (row.split(separator: "-")[0], row.split(separator: "-")[1])
+                    #expect(recipe.dataset.kind.rawValue == dataset)
+                    #expect(recipe.model.head.rawValue == head && recipe.model.backbone.rawValue.hasPrefix(backbone))
+                }
+            }
+        }
+    }
+
+    /// Batch, learning rate, crop, iterations of the paper, and of its memory.
+    @Test(arguments: [
+        ("cityscapes", 8, 0.01, [512, 1024], 80_000, nil), ("ade20k", 16, 0.02, [512, 512], 160_000, 10_000),
+        ("pascal-context", 16, 0.001, [520, 520], 60_000, nil), ("coco-stuff", 16, 0.001, [520, 520], 60_000, 10_000),
+        ("camvid", 16, 0.02, [360, 480], 6000, nil),
+    ])
+    func trainingSettingsAreThePapers(
+        dataset: String, batch: Int, lr: Double, crop: [Int], iterations: Int, queue: Int?
+    ) throws {
+        for row in dataset == "cityscapes" ? Self.rows : Array(Self.rows[3...6]) {
+            for loss in ["ce", "pico", "pico-plus"] {
+                let recipe = try Recipe.resolve(path: "\(repositoryRoot)/Configs/\(dataset)/\(row)-\(loss).yaml")
+                #expect(recipe.schedule.batch == batch && recipe.schedule.iterations == iterations)
+                #expect(recipe.augmentation.crop == crop)
+                #expect(recipe.schedule.warmup == (dataset == "camvid" ? 1000 : 5000))
+                #expect(recipe.contrast.pixelQueue == queue && recipe.contrast.regionCap == queue.map { _ in 2000 })
+                #expect(
+                    recipe.contrast.lambda == 1 && recipe.contrast.temperature == 0.1 && recipe.contrast.anchors == 50)
+                #expect(recipe.contrast.pixelsPerImage == 10 && recipe.sampler.strategy == .semiHard)
+                #expect(recipe.sampler.positives == 1024 && recipe.sampler.negatives == 2048)
+                var expected = ScheduleSettings()
+                (expected.iterations, expected.batch, expected.warmup) = (iterations, batch, recipe.schedule.warmup)
+                switch recipe.model.head {
+                case .deeplabv3, .hrnet, .ocrnet:
+                    (expected.lr, expected.weightDecay, expected.power) = (lr, 5e-4, 0.9)
+                case .segformer:
+                    expected.optimizer = .adamw
+                    (expected.lr, expected.weightDecay, expected.normWeightDecay) = (6e-5, 0.01, 0)
+                    (expected.headLrFactor, expected.power) = (10, 1)
+                    (expected.lrWarmup, expected.lrWarmupRatio) = (1500, 1e-6)
+                case .segmenter: (expected.lr, expected.minLr, expected.weightDecay) = (0.01, 1e-5, 0)
+                case .maskformer where recipe.model.backbone == .resnet101:
+                    expected.optimizer = .adamw
+                    (expected.lr, expected.weightDecay, expected.normWeightDecay) = (1e-4, 1e-4, 0)
+                    (expected.backboneLrFactor, expected.clipNorm) = (0.1, 0.01)
+                case .maskformer:
+                    expected.optimizer = .adamw
+                    (expected.lr, expected.weightDecay, expected.normWeightDecay) = (6e-5, 0.01, 0)
+                    (expected.clipNorm, expected.lrWarmup, expected.lrWarmupRatio) = (0.01, 1500, 1e-6)
+                }
+                #expect(recipe.schedule == expected, "\(row)-\(loss)")
+            }
+        }
+    }
+
+    @Test func theTestServersSettingIsTwoOverrides() throws {
+        let recipe = try Recipe.resolve(
+            path: repositoryRoot + "/Configs/cityscapes/ocrnet-hrnetv2w48-pico.yaml",
+            overrides: ["schedule.iterations=100000", "dataset.split=train+val"])
+        #expect(recipe.schedule.iterations == 100_000 && recipe.dataset.split == "train+val")
+    }
+
     @Test func thereAreTopologiesForEachPlace() {
         let names = yamlFiles(below: "Pipelines").map { String($0.dropFirst((repositoryRoot + "/Pipelines/").count)) }
         #expect(

@@ -1,7 +1,9 @@
 import Basics
+import CTurboJPEG
 import Configuration
 import Foundation
 import Imaging
+import Testing
 
 @testable import Datasets
 
@@ -51,6 +53,21 @@ func image(_ width: Int, _ height: Int) -> Image {
 
 func labels(_ width: Int, _ height: Int, _ value: (Int, Int) -> UInt8) -> LabelMap {
     LabelMap(width: width, height: height) { for i in 0..<$0.count { $0[i] = value(i % width, i / width) } }
+}
+
+/// A JPEG with one channel only, of one brightness.
+func greyJPEG(_ width: Int, _ height: Int, value: UInt8 = 90) throws -> [UInt8] {
+    let encoder = try #require(tjInitCompress())
+    defer { tjDestroy(encoder) }
+    var output: UnsafeMutablePointer<UInt8>?
+    var size: UInt = 0
+    defer { tjFree(output) }
+    let pixels = [UInt8](repeating: value, count: width * height)
+    try #require(
+        tjCompress2(
+            encoder, pixels, Int32(width), 0, Int32(height), Int32(TJPF_GRAY.rawValue), &output, &size,
+            Int32(TJSAMP_GRAY.rawValue), 95, 0) == 0)
+    return Array(UnsafeBufferPointer(start: output, count: Int(size)))
 }
 
 /// The message of the error that `body` throws; empty where it throws none.

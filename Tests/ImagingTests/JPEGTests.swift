@@ -52,10 +52,26 @@ import Testing
         #expect(refused > 100)
     }
 
-    @Test func greyBecomesRGBAndCMYKIsRefused() throws {
+    @Test func greyBecomesRGB() throws {
         #expect(try JPEG.decode(encoded(TJPF_GRAY, bytesPerPixel: 1, TJSAMP_GRAY), name: "g")[3, 3] == RGB8(77, 77, 77))
-        let cmyk = try encoded(TJPF_CMYK, bytesPerPixel: 4, TJSAMP_444)
-        #expect(message { _ = try JPEG.decode(cmyk, name: "c.jpg") } == "c.jpg: is a CMYK JPEG; convert it to RGB")
+    }
+
+    /// Pillow 13.0's `Image.open(file).convert("RGB")` of files of one colour, in Adobe's numbers (255: no ink).
+    @Test(arguments: [
+        ([255, 255, 255, 255], RGB8(255, 255, 255)), ([0, 0, 0, 0], RGB8(0, 0, 0)),
+        ([0, 255, 255, 255], RGB8(0, 255, 255)),
+        ([200, 100, 50, 255], RGB8(200, 100, 50)), ([200, 100, 50, 128], RGB8(100, 50, 25)),
+        ([77, 77, 77, 77], RGB8(23, 23, 23)),
+    ])
+    func printingColoursBecomeRGBAsInPillow(inks: [UInt8], color: RGB8) throws {
+        let file = try encoded(TJPF_CMYK, bytesPerPixel: 4, TJSAMP_444, pixel: inks)
+        // The encoder stores such colours as luma and chroma, whose conversion rounds.
+        let decoded = try JPEG.decode(file, name: "c.jpg")[3, 3]
+        for (a, b) in [(decoded.red, color.red), (decoded.green, color.green), (decoded.blue, color.blue)] {
+            #expect(abs(Int(a) - Int(b)) <= 1)
+        }
+        #expect(
+            message { _ = try JPEG.decode(prefix(file.array(), file.count - 9), name: "c.jpg") }.contains("truncated"))
     }
 
     @Test func tooLargeIsRefusedByTheHeader() throws {
@@ -70,13 +86,15 @@ import Testing
         #expect(throws: UserError.self) { try JPEG.encode(smooth, quality: 101) }
     }
 
-    private func encoded(_ format: TJPF, bytesPerPixel: Int, _ sampling: TJSAMP) throws -> SharedBytes {
+    private func encoded(
+        _ format: TJPF, bytesPerPixel: Int, _ sampling: TJSAMP, pixel: [UInt8] = [77, 77, 77, 77]
+    ) throws -> SharedBytes {
         let encoder = try #require(tjInitCompress())
         defer { tjDestroy(encoder) }
         var output: UnsafeMutablePointer<UInt8>?
         var size: UInt = 0
         defer { tjFree(output) }
-        let pixels = [UInt8](repeating: 77, count: 256 * bytesPerPixel)
+        let pixels = (0..<256 * bytesPerPixel).map { pixel[$0 % bytesPerPixel] }
         #expect(
             tjCompress2(
                 encoder, pixels, 16, 0, 16, Int32(format.rawValue), &output, &size, Int32(sampling.rawValue), 100, 0)

@@ -194,4 +194,24 @@ import Wire
             #expect(try tensor.isEqual(to: resumed.modelState()[name]!), "\(name)")
         }
     }
+
+    /// Plain descent moves all parameters together by rate times length.
+    @Test func aClippedGradientMovesTheNetworkByNoMoreThanItsLength() throws {
+        var recipe = Self.recipe(contrast: false)
+        (recipe.schedule.momentum, recipe.schedule.weightDecay, recipe.schedule.clipNorm) = (0, 0, 0.01)
+        let trainer = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        let before = try trainer.network.namedParameters().map {
+            (name: $0.name, tensor: try $0.tensor.detach().clone())
+        }
+        let batch = try Self.batch()
+        let pass = try trainer.forward(batch, learnsEmbedding: false)
+        _ = try trainer.backwardFromScores(pass, batch: batch)
+        try trainer.backwardThroughBackbone(pass)
+        let rate = try trainer.update(step: 1, embedding: false)
+        let parameters = trainer.network.namedParameters()
+        let moved = try before.reduce(0.0) { sum, entry in
+            sum + (try (parameters[entry.name]!.detach() - entry.tensor).square().sum().item())
+        }
+        #expect(abs(moved.squareRoot() / (rate * 0.01) - 1) < 1e-3)
+    }
 }

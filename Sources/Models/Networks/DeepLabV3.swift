@@ -19,6 +19,7 @@ public final class DeepLabV3: Module, SegmentationNetwork {
     /// Of the backbone's last feature map: what the head reads, the projection head reads too.
     public let pixelChannels: Int
     public let alignCorners = false
+    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:
@@ -78,7 +79,5 @@ public final class DeepLabV3: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        try backbone.load(backbone.ownNames(weights), allowing: .missingBatchCounts)
-    }
+    public var publishedBackbone: PublishedBackbone? { PublishedBackbone(prefix: "backbone.", backbone) }
 }

@@ -12,6 +12,7 @@ public final class HRNet: Module, SegmentationNetwork {
     public let classes: Int
     public let pixelChannels: Int
     public let alignCorners: Bool
+    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:
@@ -48,7 +49,5 @@ public final class HRNet: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        try backbone.load(backbone.ownNames(weights), allowing: .missingBatchCounts)
-    }
+    public var publishedBackbone: PublishedBackbone? { PublishedBackbone(prefix: "", backbone) }
 }

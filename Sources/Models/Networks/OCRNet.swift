@@ -11,6 +11,7 @@ public final class OCRNet: Module, SegmentationNetwork {
     public let classes: Int
     public let pixelChannels: Int
     public let alignCorners: Bool
+    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:
@@ -51,7 +52,5 @@ public final class OCRNet: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        try backbone.load(backbone.ownNames(weights), allowing: .missingBatchCounts)
-    }
+    public var publishedBackbone: PublishedBackbone? { PublishedBackbone(prefix: "", backbone) }
 }

@@ -13,6 +13,7 @@ public final class SegFormer: Module, SegmentationNetwork {
     /// The fused map: what the classifier reads, the projection head reads too.
     public let pixelChannels: Int
     public let alignCorners = false
+    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:
@@ -50,5 +51,5 @@ public final class SegFormer: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws { try backbone.load(backbone.ownNames(weights)) }
+    public var publishedBackbone: PublishedBackbone? { PublishedBackbone(prefix: "segformer.encoder.", backbone) }
 }

@@ -16,6 +16,8 @@ final class Trainer {
     let classes: Int
     let device: Tensors.Device
     let network: any SegmentationNetwork
+    /// What became of the recipe's pretrained weights; nil where it names none.
+    let pretrained: WeightReport?
     private let dtype: DType
     private let group: ProcessGroup?
     private let gradientSum: GradientSum?
@@ -50,28 +52,26 @@ final class Trainer {
         self.device = device
         self.dtype = dtype
         self.group = group
+        var report: WeightReport?
         network = try Network.initial(
-            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled)
+            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled
+        ) { report = $0 }
+        pretrained = report
         try network.to(device).to(dtype).train().requiresGrad(true)
         network.synchronizeBatchNorm(over: group)
 
         let settings = recipe.schedule
         schedule = PolySchedule(
-            base: settings.lr, total: settings.iterations, power: settings.power, ramp: settings.lrWarmup)
+            base: settings.lr, total: settings.iterations, power: settings.power, floor: settings.minLr,
+            ramp: settings.lrWarmup, from: settings.lrWarmupRatio)
         let parameters = network.namedParameters()
         gradientSum = group.map { GradientSum(parameters, over: $0) }
-        let projection = parameters.renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil }
-        var groups = [ParameterGroup("network", parameters.withoutProjection, weightDecay: settings.weightDecay)]
-        if !projection.isEmpty {
-            groups.append(ParameterGroup(Self.projectionGroup, projection, weightDecay: settings.weightDecay))
-        }
+        let groups = network.parameterGroups(settings)
         switch settings.optimizer {
         case .sgd: optimizer = SGD(groups, momentum: settings.momentum)
         case .adamw: optimizer = AdamW(groups)
         }
     }
-
-    private static let projectionGroup = "projection"
 
     /// Red, green and blue that the network's normalisation maps nearest to 0: what lies beyond an image's edge.
     var padding: [UInt8] {
@@ -84,16 +84,19 @@ final class Trainer {
     /// - Parameter learnsEmbedding: whether the projection head gets a gradient in this step. While the schedule warms
     ///   up it does not; its running statistics follow the features all the same.
     func forward(_ batch: Batch, learnsEmbedding: Bool) throws -> Pass {
-        let features = try network.features(batch.input(network.inputNormalization, device: device).to(dtype))
-        let leaves = try features.map { try $0.detach().requiresGrad(true) }
-        let decoded = try network.decode(leaves)
-        var embedding: Tensor?
-        if network.projection != nil {
-            embedding =
-                learnsEmbedding
-                ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
+        let input = try batch.input(network.inputNormalization, device: device).to(dtype)
+        return try recipe.model.precision.compute(on: device) {
+            let features = try network.features(input)
+            let leaves = try features.map { try $0.detach().requiresGrad(true) }
+            let decoded = try network.decode(leaves).widened()
+            var embedding: Tensor?
+            if network.projection != nil {
+                embedding =
+                    learnsEmbedding
+                    ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
+            }
+            return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
         }
-        return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
     }
 
     /// The network's own loss against the labels, mostly cross-entropy, and its gradients down to the leaves.
@@ -146,7 +149,8 @@ final class Trainer {
     /// - Returns: the learning rate used.
     func update(step: UInt64, embedding: Bool) throws -> Double {
         let rate = schedule.rate(at: Int(step) - 1)
-        try optimizer.step(learningRate: rate, skipping: embedding ? [] : [Self.projectionGroup])
+        if let longest = recipe.schedule.clipNorm { try network.namedParameters().clipGradients(to: longest) }
+        try optimizer.step(learningRate: rate, skipping: embedding ? [] : ParameterGroup.ofProjection)
         try optimizer.zeroGrad()
         return rate
     }

@@ -1,0 +1,33 @@
+import Basics
+
+/// How a dataset is got, which ends every message about a part of it that is not there.
+struct DatasetSource: Sendable {
+    /// A sentence without its full stop: who gives it out, what to download, what to name as `dataset.root`.
+    let hint: String
+
+    init(_ hint: String) { self.hint = hint }
+
+    /// What was expected where, and how to get it.
+    func error(_ what: String) -> UserError { UserError("\(what); \(hint)") }
+
+    /// - Throws: `UserError` where there is no such folder.
+    func checkRoot(_ root: String, in tree: DatasetTree) throws {
+        guard !root.isEmpty else { throw error("dataset.root is not set") }
+        guard tree.isFolder(root) else { throw error("\(root): no such folder (dataset.root)") }
+    }
+
+    /// The folder that holds a dataset's folders: `root`, or the one below it that its archive unpacks to.
+    ///
+    /// - Parameters:
+    ///   - below: such folders, from `root`.
+    ///   - mark: a folder that stands in every one of them.
+    /// - Throws: `UserError` where neither has `mark`.
+    func base(of root: String, orIn below: [String], having mark: String, in tree: DatasetTree) throws -> String {
+        try checkRoot(root, in: tree)
+        let candidates = [root] + below.map { Folders.join(root, $0) }
+        guard let base = candidates.first(where: { tree.isFolder(Folders.join($0, mark)) }) else {
+            throw error("\(root): has no folder \(mark), nor has a folder \(below.joined(separator: " or ")) in it")
+        }
+        return base
+    }
+}

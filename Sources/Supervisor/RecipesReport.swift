@@ -1,0 +1,110 @@
+import Basics
+import Configuration
+import Datasets
+import StageKit
+
+/// A folder's recipes as a table, and what a check found.
+public struct RecipesReport: Sendable {
+    private struct Row: Sendable {
+        let name: String
+        let recipe: Recipe
+        var network: NetworkAnswer?
+    }
+
+    private let folder: String
+    private var rows: [Row] = []
+    /// Recipes that cannot be read, each as a line that names its file.
+    private var errors: [String] = []
+    /// Per dataset, in the order of its first recipe: what is missing, or nil where it is there.
+    private var datasets: [(settings: DatasetSettings, trouble: String?)] = []
+    private var isChecked = false
+
+    public init(folder: String, entries: [RecipeFolder.Entry]) {
+        self.folder = folder
+        for entry in entries {
+            switch entry.recipe {
+            case .success(let recipe): rows.append(Row(name: entry.name, recipe: recipe))
+            case .failure(let error): errors.append("\(error)")
+            }
+        }
+    }
+
+    /// Whether a recipe is wrong, or its network cannot be built.
+    public var isBroken: Bool { !errors.isEmpty || rows.contains { $0.network?.error != nil } }
+
+    /// The networks to build, each once.
+    public var questions: [NetworkQuestion] {
+        var seen: Set<NetworkQuestion> = []
+        return rows.map { Self.question(for: $0.recipe) }.filter { seen.insert($0).inserted }
+    }
+
+    /// A dataset of one's own says its classes itself; where it is not there yet, the network is built for two.
+    private static func question(for recipe: Recipe) -> NetworkQuestion {
+        let known = Dataset.classes(of: recipe.dataset.kind)?.count ?? (try? Dataset.open(recipe.dataset).classes.count)
+        return NetworkQuestion(model: recipe.model, classes: known ?? 2, projecting: recipe.contrast.enabled)
+    }
+
+    /// Takes the answers in, and looks for the datasets.
+    public mutating func check(networks: [NetworkQuestion: NetworkAnswer]) {
+        isChecked = true
+        for index in rows.indices {
+            rows[index].network = networks[Self.question(for: rows[index].recipe)]
+            let dataset = rows[index].recipe.dataset
+            guard !datasets.contains(where: { $0.settings == dataset }) else { continue }
+            var trouble: String?
+            do {
+                let opened = try Dataset.open(dataset)
+                for split in [dataset.split, dataset.evaluationSplit] { _ = try opened.samples(of: split) }
+            } catch {
+                trouble = "\(error)"
+            }
+            datasets.append((dataset, trouble))
+        }
+    }
+
+    public var text: String {
+        var table = [
+            ["recipe", "dataset", "network", "loss", "iterations"] + (isChecked ? ["parameters", "data"] : [])
+        ]
+        for row in rows {
+            let (dataset, model, contrast) = (row.recipe.dataset, row.recipe.model, row.recipe.contrast)
+            let loss = !contrast.enabled ? "ce" : row.recipe.synthesis.enabled ? "pico-plus" : "pico"
+            var cells = [
+                row.name, "\(dataset.kind.rawValue) \(dataset.split)",
+                "\(model.head.rawValue) \(model.backbone.rawValue)", loss,
+                "\(row.recipe.schedule.iterations)",
+            ]
+            if isChecked {
+                cells.append(row.network?.parameters.map(Self.millions) ?? "broken")
+                cells.append(datasets.contains { $0.settings == dataset && $0.trouble == nil } ? "present" : "missing")
+            }
+            table.append(cells)
+        }
+        var lines = rows.isEmpty ? [] : Self.aligned(table)
+        lines += ["", "\(rows.count) recipe\(rows.count == 1 ? "" : "s") in \(folder)"]
+        var missing: [String] = []
+        for trouble in datasets.compactMap(\.trouble) where !missing.contains(trouble) { missing.append(trouble) }
+        if !missing.isEmpty { lines += ["", "data that is not here:"] + missing.map { "  " + $0 } }
+        let broken = errors + rows.compactMap { row in row.network?.error.map { "\(row.name): \($0)" } }
+        if !broken.isEmpty { lines += ["", "\(broken.count) broken:"] + broken.map { "  " + $0 } }
+        return lines.joined(separator: "\n")
+    }
+
+    /// `4.4 M`
+    private static func millions(_ count: Int) -> String {
+        let tenths = (count + 50_000) / 100_000
+        return "\(tenths / 10).\(tenths % 10) M"
+    }
+
+    /// Columns two blanks apart; numbers stand at their columns' right.
+    private static func aligned(_ table: [[String]]) -> [String] {
+        let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+        return table.map { row in
+            let cells = row.enumerated().map { column, cell in
+                let pad = String(repeating: " ", count: widths[column] - cell.count)
+                return [4, 5].contains(column) ? pad + cell : cell + pad
+            }
+            return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
+        }
+    }
+}
