@@ -61,6 +61,8 @@ let package = Package(
         .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+        .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
+        .target(name: "CPixels"),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -73,8 +75,11 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "WeightFiles", dependencies: ["Basics", "CZip"]),
-        .target(name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md"]),
-        .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG", "CZlib"]),
+        .target(
+            name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md", "COST.md"]),
+        .target(
+            name: "Imaging",
+            dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
         .target(

@@ -168,18 +168,43 @@ public enum Dataset {
     ///   than its image, a value outside the classes, or a sample without a label map.
     public static func readSample(_ files: SampleFiles, mapping: LabelMapping) throws -> (image: Image, label: LabelMap)
     {
-        guard let labelPath = files.labelPath else {
+        let labelPath = try labelPath(of: files)
+        let image = try ImageFile.readImage(files.imagePath)
+        let label = try readLabel(labelPath, mapping: mapping)
+        try ImageFile.checkSizes(
+            label: (label.width, label.height), labelPath, image: (image.width, image.height), files.imagePath)
+        return (image, label)
+    }
+
+    /// A training sample: of both files only what the crop keeps is decoded.
+    ///
+    /// - Parameters: as of `augment`.
+    /// - Throws: as `readSample`; values outside the classes are noticed within the crop only.
+    public static func readAugmentedSample(
+        _ files: SampleFiles, mapping: LabelMapping, settings: AugmentationSettings, seed: UInt64, padding: RGB8
+    ) throws -> (image: Image, label: LabelMap) {
+        let labelPath = try labelPath(of: files)
+        let image = try ImageFile.readBytes(files.imagePath)
+        return try augment(image, name: files.imagePath, settings: settings, seed: seed, padding: padding) {
+            region, width, height in
+            guard mapping.matrix == nil else {
+                let label = try readLabel(labelPath, mapping: mapping)
+                try ImageFile.checkSizes(
+                    label: (label.width, label.height), labelPath, image: (width, height), files.imagePath)
+                return label.cropped(to: region)
+            }
+            let raw = try ImageFile.readLabels(
+                labelPath, region: region, width: width, height: height, of: files.imagePath)
+            return try mapping.apply(to: raw, at: (region.left, region.top), file: labelPath)
+        }
+    }
+
+    private static func labelPath(of files: SampleFiles) throws -> String {
+        guard let path = files.labelPath else {
             throw UserError(
                 "\(files.imagePath): has no label map; its split can be predicted but not learned or evaluated")
         }
-        let image = try ImageFile.readImage(files.imagePath)
-        let label = try readLabel(labelPath, mapping: mapping)
-        guard label.width == image.width, label.height == image.height else {
-            throw UserError(
-                "\(labelPath): the label map is \(label.width)x\(label.height) but its image "
-                    + "\(files.imagePath) is \(image.width)x\(image.height)")
-        }
-        return (image, label)
+        return path
     }
 
     /// Reads a label map, a PNG or a matrix in a MATLAB file, as classes and `IgnoreLabel.value`.

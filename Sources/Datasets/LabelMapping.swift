@@ -58,9 +58,11 @@ public struct LabelMapping: Sendable, Equatable, Codable {
 
     /// Translates a file's numbers to classes.
     ///
-    /// - Parameter file: begins the message.
+    /// - Parameters:
+    ///   - corner: column and row of the file that `raw` begins at.
+    ///   - file: begins the message.
     /// - Throws: `UserError` with the first wrong value, its position and the allowed values.
-    public func apply(to raw: LabelMap, file: String) throws -> LabelMap {
+    public func apply(to raw: LabelMap, at corner: (Int, Int) = (0, 0), file: String) throws -> LabelMap {
         var wrong = false
         let mapped = LabelMap(width: raw.width, height: raw.height) { target in
             raw.values.withUnsafeBytes { source in
@@ -77,22 +79,24 @@ public struct LabelMapping: Sendable, Equatable, Codable {
         }
         guard wrong else { return mapped }
         let first = raw.values.withUnsafeBytes { source in source.firstIndex { table[Int($0)] == Self.refused }! }
-        throw refusal(of: Int(raw[first % raw.width, first / raw.width]), at: first, width: raw.width, file: file)
+        let (x, y) = (first % raw.width, first / raw.width)
+        throw refusal(of: Int(raw[x, y]), column: corner.0 + x, row: corner.1 + y, file: file)
     }
 
     /// The same for a matrix, whose numbers may exceed a byte.
     public func apply(to raw: IntegerMatrix, file: String) throws -> LabelMap {
         if let first = raw.values.firstIndex(where: { self[Int($0)] == nil }) {
-            throw refusal(of: Int(raw.values[first]), at: first, width: raw.width, file: file)
+            throw refusal(
+                of: Int(raw.values[first]), column: first % raw.width, row: first / raw.width, file: file)
         }
         return LabelMap(width: raw.width, height: raw.height) { target in
             for i in 0..<target.count { target[i] = table[Int(raw.values[i])] }
         }
     }
 
-    private func refusal(of value: Int, at position: Int, width: Int, file: String) -> UserError {
+    private func refusal(of value: Int, column: Int, row: Int, file: String) -> UserError {
         UserError(
-            "\(file): label value \(value) at column \(position % width), row \(position / width) is outside the classes; "
+            "\(file): label value \(value) at column \(column), row \(row) is outside the classes; "
                 + "allowed are \(allowed)")
     }
 

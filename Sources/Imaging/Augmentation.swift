@@ -23,7 +23,32 @@ public func augment(
             "the image is \(image.width)x\(image.height) but its label map is \(label.width)x\(label.height)")
     }
     let plan = try AugmentationPlan(width: image.width, height: image.height, settings: settings, seed: seed)
-    return plan.apply(to: image, label, padding: padding)
+    return plan.apply(to: ImagePart(image), label, at: (0, 0), padding: padding)
+}
+
+/// The same from an image's file, of which only what the crop keeps is decoded. Where the image is to become at most half
+/// as large, a JPEG's decoder shrinks it 2, 4 or 8 times while it transforms, which also averages pixels that `augment` of a
+/// decoded image would skip; elsewhere the bytes are the same.
+///
+/// - Parameters:
+///   - image: the file's bytes.
+///   - name: what messages call it.
+///   - labels: reads a region of the label map, given the image's width and height.
+/// - Throws: `UserError` that names the file, and what `labels` throws.
+public func augment(
+    _ image: SharedBytes, name: String, settings: AugmentationSettings, seed: UInt64, padding: RGB8,
+    labels: (_ region: PixelRegion, _ width: Int, _ height: Int) throws -> LabelMap
+) throws -> (image: Image, label: LabelMap) {
+    let (width, height) = try ImageFile.size(image, name: name)
+    let plan = try AugmentationPlan(width: width, height: height, settings: settings, seed: seed)
+    let shrink = ImageFile.canShrink(image) ? plan.window.shrink(ofWidth: width, height: height) : 1
+    let region = plan.window.region(ofWidth: width, height: height, shrink: shrink)
+    let part = ImagePart(
+        try ImageFile.decode(image, region: region, shrink: shrink, name: name), region: region, shrink: shrink,
+        width: width, height: height)
+    let labelled = plan.window.region(ofWidth: width, height: height, shrink: 1)
+    let label = try labels(labelled, width, height)
+    return plan.apply(to: part, label, at: (labelled.left, labelled.top), padding: padding)
 }
 
 /// The colour whose normalised value is nearest to zero: the mean of an input normalisation given as fractions.
@@ -58,12 +83,17 @@ struct AugmentationPlan: Equatable {
         jitter = ColorJitter(settings: settings, random: &random)
     }
 
-    func apply(to image: Image, _ label: LabelMap, padding: RGB8) -> (image: Image, label: LabelMap) {
+    /// - Parameters:
+    ///   - image: holds what the window needs.
+    ///   - label: the same of the label map, its corner at `corner` of the whole.
+    func apply(
+        to image: ImagePart, _ label: LabelMap, at corner: (left: Int, top: Int), padding: RGB8
+    ) -> (image: Image, label: LabelMap) {
         let newImage = Image(width: cropWidth, height: cropHeight) { target in
             let base = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
-            image.resize(window: window, into: base, stride: cropWidth * 3)
-            jitter.apply(
-                to: PixelRows(base: base, width: window.width, height: window.height, stride: cropWidth * 3))
+            jitter.apply(width: window.width, height: window.height, into: base, stride: cropWidth * 3) { rows, done in
+                image.forEachRow(of: window, in: rows, done)
+            }
             for y in 0..<cropHeight {
                 for x in (y < window.height ? window.width : 0)..<cropWidth {
                     let pixel = base + (y * cropWidth + x) * 3
@@ -75,7 +105,8 @@ struct AugmentationPlan: Equatable {
         }
         let newLabel = LabelMap(width: cropWidth, height: cropHeight) { target in
             let base = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
-            label.resize(window: window, into: base, stride: cropWidth)
+            label.resize(
+                window: window, at: corner, of: (image.width, image.height), into: base, stride: cropWidth)
             for y in 0..<cropHeight {
                 let from = y < window.height ? window.width : 0
                 (base + y * cropWidth + from).update(repeating: IgnoreLabel.value, count: cropWidth - from)

@@ -1,4 +1,5 @@
 import Basics
+import CPixels
 import Configuration
 
 /// Random changes of brightness, contrast, saturation and hue, in random order, as torchvision's `ColorJitter` does it.
@@ -34,119 +35,80 @@ struct ColorJitter: Equatable {
         hue = Int((random.uniform(-settings.hue, settings.hue) * 6 * Float(Self.one)).rounded())
     }
 
-    /// Changes the pixels in place.
-    func apply(to pixels: PixelRows) {
-        for change in order {
+    /// The changes that do something, in their order.
+    private var effective: [Change] {
+        order.filter { change in
             switch change {
-            case .brightness where brightness != Self.one: changeBrightness(pixels)
-            case .contrast where contrast != Self.one: changeContrast(pixels)
-            case .saturation where saturation != Self.one: changeSaturation(pixels)
-            case .hue where hue != 0: shiftHue(pixels)
-            default: break
+            case .brightness: brightness != Self.one
+            case .contrast: contrast != Self.one
+            case .saturation: saturation != Self.one
+            case .hue: hue != 0
             }
         }
     }
 
-    /// `v * factor`.
-    func changeBrightness(_ pixels: PixelRows) {
-        pixels.replace(by: (0..<256).map { clamp(($0 * brightness + 1 << 15) >> 16) })
-    }
-
-    /// `mean + (v - mean) * factor` with the mean grey of the window.
-    func changeContrast(_ pixels: PixelRows) {
-        var sum = 0
-        pixels.forEachRow { row, width in
-            for x in 0..<width { sum &+= Int(grey(row + 3 &* x)) }
+    /// Changes a window's rows as they are made and writes them as RGB pixels.
+    ///
+    /// Contrast turns about the window's mean grey: what comes before it is done row by row as they are made, then the rest
+    /// row by row again.
+    ///
+    /// - Parameters:
+    ///   - make: fills the rows that it is given, in order, and calls its second argument after each.
+    ///   - target: of rows `stride` bytes apart.
+    func apply(
+        width: Int, height: Int, into target: UnsafeMutablePointer<UInt8>, stride: Int,
+        make: (PlanarRows, (_ y: Int, _ row: PlanarRow) -> Void) -> Void
+    ) {
+        let changes = effective
+        guard let contrast = changes.firstIndex(of: .contrast) else {
+            make(PlanarRows(width: width, count: 1)) { y, row in
+                apply(changes[...], to: row)
+                row.interleave(into: target + y * stride)
+            }
+            return
         }
-        let count = pixels.width * pixels.height
-        let mean = (sum << 16 + count / 2) / count
-        pixels.replace(
-            by: (0..<256).map { clamp(($0 * contrast << 16 + (Self.one - contrast) * mean + 1 << 31) >> 32) })
+        let rows = PlanarRows(width: width, count: height)
+        var sum: UInt64 = 0
+        make(rows) { _, row in
+            apply(changes[..<contrast], to: row)
+            sum += row.greySum
+        }
+        let count = width * height
+        let mean = (Int(sum) << 16 + count / 2) / count
+        for y in 0..<height {
+            let row = rows[y]
+            applyContrast(mean: mean, to: row)
+            apply(changes[(contrast + 1)...], to: row)
+            row.interleave(into: target + y * stride)
+        }
     }
 
-    /// `grey + (v - grey) * factor` with the pixel's own grey.
-    func changeSaturation(_ pixels: PixelRows) {
-        let factor = Int32(saturation)
-        pixels.forEachRow { row, width in
-            for x in 0..<width {
-                let pixel = row + 3 &* x
-                let base = (Int32(1 << 16) &- factor) &* grey(pixel) &+ 1 << 15
-                for c in 0..<3 {
-                    let value = (Int32(pixel[c]) &* factor &+ base) >> 16
-                    pixel[c] = UInt8(truncatingIfNeeded: min(max(value, 0), 255))
-                }
+    /// Applies changes other than contrast to a row.
+    private func apply(_ changes: ArraySlice<Change>, to row: PlanarRow) {
+        let count = Int32(row.width)
+        for change in changes {
+            switch change {
+            // `v * factor`
+            case .brightness: px_scale(row.red, 3 * count, Int32(brightness), 1 << 15)
+            // `grey + (v - grey) * factor` with the pixel's own grey
+            case .saturation: px_saturate(row.red, row.green, row.blue, count, Int32(saturation))
+            // In HSV: the largest and the smallest channel value stay, what moves is which channel has them.
+            case .hue:
+                let circle = Int32(6 << 16)
+                let shift = (Int32(hue) % circle + circle) % circle
+                px_shift_hue(row.red, row.green, row.blue, count, shift, Self.reciprocals)
+            case .contrast: preconditionFailure("contrast needs the mean grey")
             }
         }
     }
 
-    /// Turns the hue in HSV: the largest and the smallest channel value stay, what moves is which channel has them.
-    func shiftHue(_ pixels: PixelRows) {
-        let circle = Int32(6 << 16)
-        let shift = (Int32(hue) % circle + circle) % circle
-        // 2^24 / delta: a division per pixel becomes a multiplication.
-        let reciprocals: [UInt32] = [0] + (1...255).map { UInt32((1 << 24 + $0 / 2) / $0) }
-        reciprocals.withUnsafeBufferPointer { reciprocals in
-            pixels.forEachRow { row, width in
-                for x in 0..<width {
-                    let pixel = row + 3 &* x
-                    let r = Int32(pixel[0])
-                    let g = Int32(pixel[1])
-                    let b = Int32(pixel[2])
-                    let top = max(r, max(g, b))
-                    let delta = top &- min(r, min(g, b))
-                    if delta == 0 { continue }
-                    // Hue in sixths, 16 fractional bits: red at 0, green at 2, blue at 4.
-                    let (centre, difference): (Int32, Int32) =
-                        top == r ? (0, g &- b) : top == g ? (2 << 16, b &- r) : (4 << 16, r &- g)
-                    let size = UInt32(truncatingIfNeeded: difference < 0 ? 0 &- difference : difference)
-                    let offset = Int32(truncatingIfNeeded: (size &* reciprocals[Int(delta)] &+ 128) >> 8)
-                    var turned = centre &+ (difference < 0 ? 0 &- offset : offset) &+ shift
-                    if turned < 0 { turned &+= circle }
-                    if turned >= circle { turned &-= circle }
-                    pixel[0] = channel(5 << 16, turned, top, delta)
-                    pixel[1] = channel(3 << 16, turned, top, delta)
-                    pixel[2] = channel(1 << 16, turned, top, delta)
-                }
-            }
-        }
-    }
-}
-
-/// Rows of RGB pixels that may be changed in place, `stride` bytes apart.
-struct PixelRows {
-    let base: UnsafeMutablePointer<UInt8>
-    let width: Int
-    let height: Int
-    let stride: Int
-
-    @inline(__always)
-    func forEachRow(_ body: (UnsafeMutablePointer<UInt8>, Int) -> Void) {
-        for y in 0..<height { body(base + y * stride, width) }
+    /// `mean + (v - mean) * factor`, the window's mean grey in 1/65536.
+    private func applyContrast(mean: Int, to row: PlanarRow) {
+        // v * factor + (1 - factor) * mean, rounded; all but v's part is the same for every v.
+        let offset = ((Self.one - contrast) * mean + 1 << 31) >> 16
+        px_scale(row.red, Int32(3 * row.width), Int32(contrast), Int32(offset))
     }
 
-    func replace(by table: [UInt8]) {
-        table.withUnsafeBufferPointer { table in
-            forEachRow { row, width in
-                for i in 0..<width &* 3 { row[i] = table[Int(row[i])] }
-            }
-        }
-    }
+    /// 2^24 / delta: a division per pixel becomes a multiplication.
+    private static let reciprocals: [UInt32] = [0] + (1...255).map { UInt32((1 << 24 + $0 / 2) / $0) }
 }
-
-/// ITU-R 601 luma as Pillow rounds it: (0.299 R + 0.587 G + 0.114 B).
-@inline(__always)
-private func grey(_ pixel: UnsafeMutablePointer<UInt8>) -> Int32 {
-    (19595 &* Int32(pixel[0]) &+ 38470 &* Int32(pixel[1]) &+ 7471 &* Int32(pixel[2]) &+ 32768) >> 16
-}
-
-/// A channel of a colour from its hue: `V - delta * clamp(min(k, 4 - k), 0, 1)`, `k = (n + hue) mod 6`, with `n` = 5, 3,
-/// 1 for red, green, blue (Smith's HSV hexcone, closed form).
-@inline(__always)
-private func channel(_ n: Int32, _ hue: Int32, _ top: Int32, _ delta: Int32) -> UInt8 {
-    var k = n &+ hue
-    if k >= 6 << 16 { k &-= 6 << 16 }
-    let part = max(0, min(min(k, (4 << 16) &- k), 1 << 16))
-    return UInt8(truncatingIfNeeded: top &- (delta &* part &+ 1 << 15) >> 16)
-}
-
-private func clamp(_ value: Int) -> UInt8 { UInt8(min(max(value, 0), 255)) }

@@ -51,12 +51,69 @@ public enum ImageFile {
     ///
     /// - Throws: `UserError` that begins with `path`.
     public static func readLabels(_ path: String, limits: ImageLimits = .standard) throws -> LabelMap {
+        try decodeLabels(readBytes(path, limits: limits), name: path, limits: limits)
+    }
+
+    /// A part of a label map.
+    ///
+    /// - Parameters:
+    ///   - width, height: of the image that it belongs to, called `image` in messages.
+    /// - Throws: as `readLabels`, also where the map's size is another one.
+    public static func readLabels(
+        _ path: String, region: PixelRegion, width: Int, height: Int, of image: String,
+        limits: ImageLimits = .standard
+    ) throws -> LabelMap {
         let bytes = try readBytes(path, limits: limits)
+        guard signature(of: bytes) == .png else { return try decodeLabels(bytes, name: path, limits: limits) }
+        let size = try PNG.size(bytes, name: path, limits: limits)
+        try checkSizes(label: size, path, image: (width, height), image)
+        return try PNG.decodeLabels(bytes, region: region, name: path, limits: limits)
+    }
+
+    /// - Throws: `UserError` where a label map's size is not its image's.
+    public static func checkSizes(
+        label: (width: Int, height: Int), _ labelName: String, image: (width: Int, height: Int), _ imageName: String
+    ) throws {
+        guard label == image else {
+            throw UserError(
+                "\(labelName): the label map is \(label.width)x\(label.height) but its image \(imageName) is "
+                    + "\(image.width)x\(image.height)")
+        }
+    }
+
+    private static func decodeLabels(_ bytes: SharedBytes, name: String, limits: ImageLimits) throws -> LabelMap {
         switch signature(of: bytes) {
-        case .png: return try PNG.decodeLabels(bytes, name: path, limits: limits)
+        case .png: return try PNG.decodeLabels(bytes, name: name, limits: limits)
         case .jpeg:
-            throw UserError("\(path): is a JPEG, which blurs class numbers; label maps are grey or palette PNGs")
-        case nil: throw UserError("\(path): is not a PNG file; label maps are grey or palette PNGs")
+            throw UserError("\(name): is a JPEG, which blurs class numbers; label maps are grey or palette PNGs")
+        case nil: throw UserError("\(name): is not a PNG file; label maps are grey or palette PNGs")
+        }
+    }
+
+    /// An image file's width and height, from its header.
+    static func size(
+        _ bytes: SharedBytes, name: String, limits: ImageLimits = .standard
+    ) throws -> (width: Int, height: Int) {
+        switch signature(of: bytes) {
+        case .jpeg: try JPEG.size(bytes, name: name, limits: limits)
+        case .png: try PNG.size(bytes, name: name, limits: limits)
+        case nil: throw UserError("\(name): is neither a JPEG nor a PNG file")
+        }
+    }
+
+    /// Whether a file's decoder can shrink the image while it transforms it, 2, 4 or 8 times.
+    static func canShrink(_ bytes: SharedBytes) -> Bool { signature(of: bytes) == .jpeg }
+
+    /// Decodes a part of an image.
+    ///
+    /// - Parameter region: in pixels of the image shrunk by `shrink`, which is 1 where `canShrink` says no.
+    static func decode(
+        _ bytes: SharedBytes, region: PixelRegion, shrink: Int, name: String, limits: ImageLimits = .standard
+    ) throws -> Image {
+        switch signature(of: bytes) {
+        case .jpeg: try JPEG.decode(bytes, region: region, shrink: shrink, name: name)
+        case .png: try PNG.decodeImage(bytes, region: region, name: name, limits: limits)
+        case nil: throw UserError("\(name): is neither a JPEG nor a PNG file")
         }
     }
 

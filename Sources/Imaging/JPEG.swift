@@ -1,4 +1,5 @@
 import Basics
+import CJPEG
 import CTurboJPEG
 
 /// JPEG through libjpeg-turbo.
@@ -13,54 +14,89 @@ public enum JPEG {
     /// - Parameter name: what messages call the data, normally its path.
     /// - Throws: `UserError` for data that is no JPEG, is corrupt, cut short or too large.
     public static func decode(_ file: SharedBytes, name: String, limits: ImageLimits = .standard) throws -> Image {
-        guard let decoder = tjInitDecompress() else { throw UserError("\(name): no memory for a JPEG decoder") }
-        defer { tjDestroy(decoder) }
-        return try file.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), !bytes.isEmpty else {
-                throw UserError("\(name): is empty")
-            }
-            var width: Int32 = 0
-            var height: Int32 = 0
-            var subsampling: Int32 = 0
-            var space: Int32 = 0
-            let header = tjDecompressHeader3(decoder, base, UInt(bytes.count), &width, &height, &subsampling, &space)
-            if header != 0, let fault = fault(of: decoder) { throw UserError("\(name): corrupt JPEG: \(fault)") }
-            guard width > 0, height > 0 else { throw UserError("\(name): corrupt JPEG: no image is in it") }
-            try limits.check(width: Int(width), height: Int(height), name: name)
-            func decompress(into target: UnsafeMutableRawBufferPointer, _ format: TJPF) throws {
-                let status = tjDecompress2(
-                    decoder, base, UInt(bytes.count), target.baseAddress!.assumingMemoryBound(to: UInt8.self),
-                    width, 0, height, Int32(format.rawValue), TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
-                if status != 0, let fault = fault(of: decoder) {
-                    throw UserError("\(name): corrupt or truncated JPEG: \(fault)")
-                }
-            }
-            return try Image(width: Int(width), height: Int(height)) { target in
-                guard space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue) else {
-                    return try decompress(into: target, TJPF_RGB)
-                }
-                let inks = UnsafeMutableRawBufferPointer.allocate(
-                    byteCount: Int(width) * Int(height) * 4, alignment: 64)
-                defer { inks.deallocate() }
-                try decompress(into: inks, TJPF_CMYK)
-                fillRGB(target, from: inks)
+        let size = try size(file, name: name, limits: limits)
+        return try decode(
+            file, region: PixelRegion(width: size.width, height: size.height), shrink: 1, name: name)
+    }
+
+    /// The image's width and height, from its header.
+    ///
+    /// - Throws: as `decode`.
+    static func size(
+        _ file: SharedBytes, name: String, limits: ImageLimits
+    ) throws -> (width: Int, height: Int) {
+        var header = cj_header()
+        try calling(file, name: name, trouble: "corrupt JPEG") { bytes, message in
+            cj_read_header(bytes.baseAddress, bytes.count, &header, message)
+        }
+        guard header.width > 0, header.height > 0 else {
+            throw UserError("\(name): corrupt JPEG: no image is in it")
+        }
+        try limits.check(width: Int(header.width), height: Int(header.height), name: name)
+        return (Int(header.width), Int(header.height))
+    }
+
+    /// Decodes a part of the image as it is when shrunk 1, 2, 4 or 8 times (sides rounded up): the pixels that the whole
+    /// would have there.
+    ///
+    /// Faults below the part go unnoticed, but for a file that lacks its end.
+    ///
+    /// - Parameter region: within the shrunk image.
+    static func decode(_ file: SharedBytes, region: PixelRegion, shrink: Int, name: String) throws -> Image {
+        let asked = cj_region(
+            shrink: Int32(shrink), top: Int32(region.top), height: Int32(region.height), left: Int32(region.left),
+            width: Int32(region.width))
+        if !hasEnd(file) { try decodeWhole(file, shrink: shrink, name: name) }
+        return try Image(width: region.width, height: region.height) { target in
+            try calling(file, name: name, trouble: "corrupt or truncated JPEG") { bytes, message in
+                cj_decode(
+                    bytes.baseAddress, bytes.count, asked, target.baseAddress!.assumingMemoryBound(to: UInt8.self),
+                    region.width * 3, { JPEG.isFault($0) }, message)
             }
         }
     }
 
-    /// Colours from inks: an ink's paper shows where neither it nor black covers it.
-    ///
-    /// The numbers say how much paper shows, 255 for all of it: Adobe's convention, which all CMYK JPEGs in use follow and
-    /// which Pillow takes for granted too. The division by 255 rounds.
-    private static func fillRGB(_ target: UnsafeMutableRawBufferPointer, from inks: UnsafeMutableRawBufferPointer) {
-        for pixel in 0..<inks.count / 4 {
-            let black = Int(inks[4 * pixel + 3])
-            for channel in 0..<3 {
-                // Pillow rounds what the ink takes away, not what is left.
-                let covered = (255 - Int(inks[4 * pixel + channel])) * black + 128
-                target[3 * pixel + channel] = UInt8(black - (covered + covered >> 8) >> 8)
+    /// Whether the last bytes are the marker of a JPEG's end; cameras may write more behind it.
+    private static func hasEnd(_ file: SharedBytes) -> Bool {
+        file.withUnsafeBytes { $0.count >= 2 && $0[$0.count - 2] == 0xff && $0[$0.count - 1] == 0xd9 }
+    }
+
+    /// Reads a file to its end for the faults that are in it.
+    private static func decodeWhole(_ file: SharedBytes, shrink: Int, name: String) throws {
+        let size = try size(file, name: name, limits: .standard)
+        let (width, height) = ((size.width + shrink - 1) / shrink, (size.height + shrink - 1) / shrink)
+        let all = cj_region(shrink: Int32(shrink), top: 0, height: Int32(height), left: 0, width: Int32(width))
+        _ = try Image(width: width, height: height) { target in
+            try calling(file, name: name, trouble: "corrupt or truncated JPEG") { bytes, message in
+                cj_decode(
+                    bytes.baseAddress, bytes.count, all, target.baseAddress!.assumingMemoryBound(to: UInt8.self),
+                    width * 3, { JPEG.isFault($0) }, message)
             }
         }
+    }
+
+    private static func calling(
+        _ file: SharedBytes, name: String, trouble: String,
+        _ body: (UnsafeBufferPointer<UInt8>, UnsafeMutablePointer<CChar>) -> Int32
+    ) throws {
+        try file.withUnsafeBytes { raw in
+            guard !raw.isEmpty else { throw UserError("\(name): is empty") }
+            try withUnsafeTemporaryAllocation(of: CChar.self, capacity: CJ_MESSAGE) { message in
+                message[0] = 0
+                guard body(raw.assumingMemoryBound(to: UInt8.self), message.baseAddress!) != 0 else { return }
+                throw UserError("\(name): \(trouble): \(String(cString: message.baseAddress!))")
+            }
+        }
+    }
+
+    /// Whether a warning is about the data and not about metadata.
+    ///
+    /// Warnings about the data all begin with one of these words (jerror.h: "Corrupt JPEG data: …", "Premature end of
+    /// JPEG file", "Inconsistent progression sequence …", "Invalid …"); the others are about Adobe and ICC markers.
+    private static func isFault(_ remark: UnsafePointer<CChar>?) -> Int32 {
+        guard let remark else { return 0 }
+        let text = String(cString: remark)
+        return ["Corrupt", "Premature", "Inconsistent", "Invalid"].contains { text.hasPrefix($0) } ? 1 : 0
     }
 
     /// Encodes as baseline JPEG without chroma subsampling, which would smear colours across class borders.
@@ -82,23 +118,10 @@ public enum JPEG {
                 Int32(image.height), Int32(TJPF_RGB.rawValue), &output, &size, Int32(TJSAMP_444.rawValue),
                 Int32(quality), TJFLAG_ACCURATEDCT)
         }
-        guard status == 0, let output else { throw UserError("cannot encode a JPEG: \(message(of: encoder))") }
+        guard status == 0, let output else {
+            let reason = tjGetErrorStr2(encoder).map { String(cString: $0) } ?? "unknown error"
+            throw UserError("cannot encode a JPEG: \(reason)")
+        }
         return Array(UnsafeBufferPointer(start: output, count: Int(size)))
-    }
-
-    /// What is wrong with the data, or nil where the library only remarked on metadata.
-    ///
-    /// Warnings about the data all begin with one of these words (jerror.h: "Corrupt JPEG data: …", "Premature end of
-    /// JPEG file", "Inconsistent progression sequence …", "Invalid …"); the others are about Adobe and ICC markers,
-    /// which come before the data, and only the last warning is kept, so a fault is never hidden behind one of them.
-    private static func fault(of handle: tjhandle) -> String? {
-        let text = message(of: handle)
-        guard tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue) else { return text }
-        let aboutData = ["Corrupt", "Premature", "Inconsistent", "Invalid"]
-        return aboutData.contains { text.hasPrefix($0) } ? text : nil
-    }
-
-    private static func message(of handle: tjhandle) -> String {
-        tjGetErrorStr2(handle).map { String(cString: $0) } ?? "unknown error"
     }
 }

@@ -58,6 +58,71 @@ public enum PNG {
         }
     }
 
+    /// Decodes a part of an image to RGB: the pixels that the whole would have there.
+    ///
+    /// Faults below the part go unnoticed, but for a file that lacks its end.
+    static func decodeImage(
+        _ file: SharedBytes, region: PixelRegion, name: String, limits: ImageLimits
+    ) throws -> Image {
+        try withDecoder(file, name: name, limits: limits) { decoder, header in
+            guard header.interlace_method == 0, hasEnd(file) else {
+                return try decodeImage(file, name: name, limits: limits).cropped(to: region)
+            }
+            return try Image(width: region.width, height: region.height) { target in
+                try decodeRows(decoder, header, region, into: target, format: SPNG_FMT_RGB8, name: name)
+            }
+        }
+    }
+
+    /// The same of a label map.
+    static func decodeLabels(
+        _ file: SharedBytes, region: PixelRegion, name: String, limits: ImageLimits
+    ) throws -> LabelMap {
+        try withDecoder(file, name: name, limits: limits) { decoder, header in
+            let isBytes = [SPNG_COLOR_TYPE_GRAYSCALE.rawValue, SPNG_COLOR_TYPE_INDEXED.rawValue].contains(
+                UInt32(header.color_type))
+            guard isBytes, header.bit_depth == 8, header.interlace_method == 0, hasEnd(file) else {
+                return try decodeLabels(file, name: name, limits: limits).cropped(to: region)
+            }
+            return try LabelMap(width: region.width, height: region.height) { target in
+                try decodeRows(decoder, header, region, into: target, format: SPNG_FMT_PNG, name: name)
+            }
+        }
+    }
+
+    /// Width and height, from the header.
+    static func size(
+        _ file: SharedBytes, name: String, limits: ImageLimits
+    ) throws -> (width: Int, height: Int) {
+        try withDecoder(file, name: name, limits: limits) { _, header in (Int(header.width), Int(header.height)) }
+    }
+
+    /// Rows are inflated up to the region's last one.
+    private static func decodeRows(
+        _ decoder: OpaquePointer, _ header: spng_ihdr, _ region: PixelRegion,
+        into target: UnsafeMutableRawBufferPointer, format: spng_format, name: String
+    ) throws {
+        try check(
+            spng_decode_image(decoder, nil, 0, Int32(format.rawValue), Int32(SPNG_DECODE_PROGRESSIVE.rawValue)), name)
+        let pixel = format == SPNG_FMT_RGB8 ? 3 : 1
+        let line = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(header.width) * pixel, alignment: 16)
+        defer { line.deallocate() }
+        let rowBytes = region.width * pixel
+        for row in 0..<region.bottom {
+            let status = spng_decode_row(decoder, line.baseAddress, line.count)
+            if status != Int32(SPNG_EOI.rawValue) { try check(status, name) }
+            guard row >= region.top else { continue }
+            (target.baseAddress! + (row - region.top) * rowBytes).copyMemory(
+                from: line.baseAddress! + region.left * pixel, byteCount: rowBytes)
+        }
+    }
+
+    /// Whether the last chunk is a PNG's end.
+    private static func hasEnd(_ file: SharedBytes) -> Bool {
+        let end: [UInt8] = [0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82]
+        return file.withUnsafeBytes { $0.count >= end.count && $0.suffix(end.count).elementsEqual(end) }
+    }
+
     /// Encodes an RGB image.
     public static func encode(_ image: Image) throws -> [UInt8] {
         try encode(

@@ -1,4 +1,5 @@
 import Basics
+import CPixels
 
 extension Image {
     /// The image at another size, bilinearly: pixel centres correspond (torch's `align_corners=False`), no antialiasing.
@@ -55,58 +56,108 @@ struct ScaledWindow: Equatable {
 
 extension Image {
     /// Computes the window of the resized image into rows `stride` bytes apart.
+    func resize(window: ScaledWindow, into target: UnsafeMutablePointer<UInt8>, stride: Int) {
+        ImagePart(self).forEachRow(of: window, in: PlanarRows(width: window.width, count: 1)) { y, row in
+            row.interleave(into: target + y * stride)
+        }
+    }
+}
+
+extension ImagePart {
+    /// Computes the rows of a window of the resized whole, of which this part holds all that is needed, one after another.
     ///
     /// Rows are first interpolated across, each source row once as long as it is in use, then down. Coordinates are
     /// fractions of integers: no rounding depends on a machine.
-    func resize(window: ScaledWindow, into target: UnsafeMutablePointer<UInt8>, stride: Int) {
-        let across = window.columns.map { BilinearTap(at: $0, source: width, scaled: window.scaledWidth) }
-        let down = window.rows.map { BilinearTap(at: $0, source: height, scaled: window.scaledHeight) }
-        let rowLength = window.width * 3
-        let scratch = UnsafeMutablePointer<Int32>.allocate(capacity: rowLength * 2)
+    ///
+    /// - Parameters:
+    ///   - rows: take them in turn.
+    ///   - body: gets each row and its number in the window.
+    func forEachRow(of window: ScaledWindow, in rows: PlanarRows, _ body: (_ y: Int, _ row: PlanarRow) -> Void) {
+        let across = window.columns.map { column in
+            let tap = BilinearTap(at: column, source: width, scaled: window.scaledWidth, shrink: shrink)
+            return px_tap(
+                low: Int32((tap.low - left) * 3), high: Int32((tap.high - left) * 3), weight: tap.weight)
+        }
+        let length = window.width * 3
+        let scratch = UnsafeMutablePointer<Int32>.allocate(capacity: length * 2)
         defer { scratch.deallocate() }
-        var upper = scratch
-        var lower = scratch + rowLength
-        var upperRow = -1
-        var lowerRow = -1
-        pixels.withUnsafeBytes { bytes in
+        var (upper, lower) = (scratch, scratch + length)
+        var (upperRow, lowerRow) = (-1, -1)
+        let count = Int32(window.width)
+        image.pixels.withUnsafeBytes { bytes in
             let source = bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
-            across.withUnsafeBufferPointer { across in
-                for (y, tap) in down.enumerated() {
-                    if tap.low != upperRow {
-                        if tap.low == lowerRow {
-                            swap(&upper, &lower)
-                            swap(&upperRow, &lowerRow)
-                        } else {
-                            interpolateRow(source + tap.low * width * 3, across, into: upper)
-                            upperRow = tap.low
-                        }
-                    }
-                    if tap.high != tap.low && tap.high != lowerRow {
-                        interpolateRow(source + tap.high * width * 3, across, into: lower)
-                        lowerRow = tap.high
-                    }
-                    let second = tap.high == tap.low ? upper : lower
-                    let weight = tap.weight
-                    let row = target + y * stride
-                    for i in 0..<rowLength {
-                        let sum = upper[i] &* (BilinearTap.one &- weight) &+ second[i] &* weight &+ (1 << 21)
-                        row[i] = UInt8(truncatingIfNeeded: sum >> 22)
+            func interpolate(_ line: Int, into planes: UnsafeMutablePointer<Int32>) {
+                px_across(
+                    source + (line - top) * image.width * 3, across, count, planes, planes + window.width,
+                    planes + 2 * window.width)
+            }
+            for y in 0..<window.height {
+                let tap = BilinearTap(at: window.top + y, source: height, scaled: window.scaledHeight, shrink: shrink)
+                if tap.low != upperRow {
+                    if tap.low == lowerRow {
+                        swap(&upper, &lower)
+                        swap(&upperRow, &lowerRow)
+                    } else {
+                        interpolate(tap.low, into: upper)
+                        upperRow = tap.low
                     }
                 }
+                if tap.high != tap.low, tap.high != lowerRow {
+                    interpolate(tap.high, into: lower)
+                    lowerRow = tap.high
+                }
+                // The planes lie behind one another, in all of them.
+                let row = rows[y]
+                px_down(upper, tap.high == tap.low ? upper : lower, tap.weight, row.red, Int32(length))
+                body(y, row)
             }
         }
+    }
+}
+
+extension ScaledWindow {
+    /// How often an image can be halved first and still be no smaller than it is to become: 1, 2, 4 or 8 times.
+    func shrink(ofWidth sourceWidth: Int, height sourceHeight: Int) -> Int {
+        [8, 4, 2].first { scaledWidth * $0 <= sourceWidth && scaledHeight * $0 <= sourceHeight } ?? 1
+    }
+
+    /// The pixels that the window is interpolated from, in an image of `width` x `height` shrunk `shrink` times.
+    func region(ofWidth sourceWidth: Int, height sourceHeight: Int, shrink: Int) -> PixelRegion {
+        func span(_ start: Int, _ count: Int, _ source: Int, _ scaled: Int) -> (Int, Int) {
+            let first = BilinearTap(at: start, source: source, scaled: scaled, shrink: shrink)
+            let last = BilinearTap(at: start + count - 1, source: source, scaled: scaled, shrink: shrink)
+            return (first.low, last.high - first.low + 1)
+        }
+        let (x, wide) = span(left, width, sourceWidth, scaledWidth)
+        let (y, high) = span(top, height, sourceHeight, scaledHeight)
+        return PixelRegion(left: x, top: y, width: wide, height: high)
     }
 }
 
 extension LabelMap {
     /// Computes the window of the resized map into rows `stride` bytes apart.
     func resize(window: ScaledWindow, into target: UnsafeMutablePointer<UInt8>, stride: Int) {
-        let columns = window.columns.map { nearest($0, source: width, scaled: window.scaledWidth) }
+        resize(window: window, at: (0, 0), of: (width, height), into: target, stride: stride)
+    }
+
+    /// The same from a part of the whole map that holds all that is needed.
+    ///
+    /// - Parameters:
+    ///   - corner: where this part begins in the whole.
+    ///   - whole: the whole's width and height.
+    func resize(
+        window: ScaledWindow, at corner: (left: Int, top: Int), of whole: (width: Int, height: Int),
+        into target: UnsafeMutablePointer<UInt8>, stride: Int
+    ) {
+        let columns = window.columns.map {
+            nearest($0, source: whole.width, scaled: window.scaledWidth) - corner.left
+        }
         values.withUnsafeBytes { bytes in
             let source = bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
             columns.withUnsafeBufferPointer { columns in
                 for (y, scaledRow) in window.rows.enumerated() {
-                    let from = source + nearest(scaledRow, source: height, scaled: window.scaledHeight) * width
+                    let line = nearest(scaledRow, source: whole.height, scaled: window.scaledHeight) - corner.top
+                    let from = source + line * width
                     let row = target + y * stride
                     for x in 0..<columns.count { row[x] = from[columns[x]] }
                 }
@@ -116,7 +167,7 @@ extension LabelMap {
 }
 
 /// Two neighbours of a resized pixel's centre and the weight of the second.
-private struct BilinearTap {
+struct BilinearTap {
     static let one: Int32 = 1 << 11
 
     let low: Int
@@ -126,12 +177,14 @@ private struct BilinearTap {
     /// - Parameters:
     ///   - at: position in the resized line of `scaled` pixels.
     ///   - source: length of the line that is resized.
-    init(at: Int, source: Int, scaled: Int) {
-        // (at + 1/2) * source / scaled - 1/2, times 2 * scaled
-        let numerator = max(0, (2 * at + 1) * source - scaled)
-        let denominator = 2 * scaled
-        low = min(numerator / denominator, source - 1)
-        high = min(low + 1, source - 1)
+    ///   - shrink: how many of its pixels each pixel at hand stands for.
+    init(at: Int, source: Int, scaled: Int, shrink: Int = 1) {
+        // ((at + 1/2) * source / scaled) / shrink - 1/2, times 2 * scaled * shrink
+        let denominator = 2 * scaled * shrink
+        let numerator = max(0, (2 * at + 1) * source - scaled * shrink)
+        let last = (source + shrink - 1) / shrink - 1
+        low = min(numerator / denominator, last)
+        high = min(low + 1, last)
         let rest = numerator - low * denominator
         weight = high == low ? 0 : Int32((rest * Int(Self.one) + denominator / 2) / denominator)
     }
@@ -140,20 +193,4 @@ private struct BilinearTap {
 /// The source pixel under the centre of pixel `at` of the resized line.
 private func nearest(_ at: Int, source: Int, scaled: Int) -> Int {
     min((2 * at + 1) * source / (2 * scaled), source - 1)
-}
-
-private func interpolateRow(
-    _ source: UnsafePointer<UInt8>, _ taps: UnsafeBufferPointer<BilinearTap>, into row: UnsafeMutablePointer<Int32>
-) {
-    for x in 0..<taps.count {
-        let tap = taps[x]
-        let a = source + tap.low &* 3
-        let b = source + tap.high &* 3
-        let second = tap.weight
-        let first = BilinearTap.one &- second
-        let out = row + x &* 3
-        out[0] = Int32(a[0]) &* first &+ Int32(b[0]) &* second
-        out[1] = Int32(a[1]) &* first &+ Int32(b[1]) &* second
-        out[2] = Int32(a[2]) &* first &+ Int32(b[2]) &* second
-    }
 }

@@ -102,11 +102,18 @@ import Testing
         var jitter = jitter
         jitter.order = order
         return Image(width: image.width, height: image.height) { target in
-            image.pixels.withUnsafeBytes { target.copyMemory(from: $0) }
-            jitter.apply(
-                to: PixelRows(
-                    base: target.baseAddress!.assumingMemoryBound(to: UInt8.self), width: image.width,
-                    height: image.height, stride: image.width * 3))
+            let base = target.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            image.pixels.withUnsafeBytes { bytes in
+                let source = bytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
+                jitter.apply(width: image.width, height: image.height, into: base, stride: image.width * 3) {
+                    rows, done in
+                    for y in 0..<image.height {
+                        let row = rows[y]
+                        row.deinterleave(source + y * image.width * 3)
+                        done(y, row)
+                    }
+                }
+            }
         }
     }
 

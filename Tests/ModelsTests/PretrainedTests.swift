@@ -45,7 +45,8 @@ import Testing
         let settings = settings(Self.networks[index].0, Self.networks[index].1)
         let first = try Network.initial(settings, classes: 3, seed: 5, projecting: false)
         let saved = first.stateDict()
-        for wrapper in ["", "module.", "model.", "_orig_mod.module."] {
+        // One network is tried behind all of them: wrappers do not know what they wrap.
+        for wrapper in index == 0 ? ["", "module.", "model.", "_orig_mod.module."] : ["_orig_mod.module."] {
             let second = try Network.initial(settings, classes: 3, seed: 6, projecting: true)
             let report = try load(saved.prefixed(wrapper), into: second, settings)
             for (name, tensor) in second.stateDict().withoutProjection {
@@ -61,7 +62,7 @@ import Testing
         let first = try Network.initial(settings, classes: 3, seed: 5, projecting: false)
         let backbone = try #require(first.publishedBackbone)
         let own = backbone.module.stateDict()
-        for wrapper in ["", "backbone.", "module.model.", "model.backbone."] {
+        for wrapper in index == 0 ? ["", "backbone.", "module.model.", "model.backbone."] : ["module.model."] {
             var file = own.prefixed(wrapper)
             file["neck.conv.weight"] = try Tensor.zeros([4])
             file["decode_head_of_another.weight"] = try Tensor.zeros([4])
