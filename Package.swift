@@ -62,6 +62,7 @@ let package = Package(
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
@@ -71,7 +72,8 @@ let package = Package(
         .target(name: "Configuration", dependencies: ["Basics", yams]),
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
-        .target(name: "Models", dependencies: ["NN", "Configuration"], exclude: ["README.md"]),
+        .target(name: "WeightFiles", dependencies: ["Basics", "CZip"]),
+        .target(name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md"]),
         .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
@@ -95,7 +97,7 @@ let package = Package(
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
 
         // Bad peers, for `tools/fuzz` and tests.
-        .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit"]),
+        .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit", "WeightFiles"]),
 
         // Executables: main files only.
         .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
@@ -106,7 +108,8 @@ let package = Package(
         .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
 
         // What `tools/bench` and `tools/fuzz` run.
-        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", arguments]),
+        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", "Contrast", arguments]),
+        .executableTarget(name: "picoflow-bench-torch", dependencies: ["ComputeStage", arguments]),
         .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.
@@ -114,6 +117,8 @@ let package = Package(
         .testTarget(name: "BasicsTests", dependencies: ["Basics", "TestSupport"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors", "TestSupport"]),
         .testTarget(name: "NNTests", dependencies: ["NN", "TestSupport"]),
+        .testTarget(
+            name: "WeightFilesTests", dependencies: ["WeightFiles", "TestSupport"], exclude: ["Fixtures"]),
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"], exclude: ["Parity"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),

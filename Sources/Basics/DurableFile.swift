@@ -31,6 +31,26 @@ public enum DurableFile {
         try text.withUTF8 { try write(UnsafeRawBufferPointer($0), to: path, mode: mode) }
     }
 
+    /// Replaces the file at `path` by one that `body` writes itself, to the path aside that it is given; after a crash it
+    /// is the old or the new one.
+    ///
+    /// - Throws: `UserError` that names the path, and what `body` throws; nothing is left aside.
+    public static func replace(_ path: String, by body: (_ aside: String) throws -> Void) throws {
+        let aside = path + ".partial"
+        do {
+            try body(aside)
+            let descriptor = open(aside, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { throw systemError("cannot open", aside) }
+            defer { close(descriptor) }
+            guard fsync(descriptor) == 0 else { throw systemError("cannot sync", aside) }
+            guard rename(aside, path) == 0 else { throw systemError("cannot rename \(aside) to", path) }
+        } catch {
+            unlink(aside)
+            throw error
+        }
+        try syncFolder(of: path)
+    }
+
     /// Writes every byte to an open descriptor, however many calls that takes.
     public static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws {
         var rest = bytes

@@ -156,7 +156,7 @@ struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
     auto hasBias = context->saved_data["bias"].toBool();
     return {inputGradient,
             weight.defined() ? weightGradient.to(weight.scalar_type()) : at::Tensor(),
-            hasBias ? biasGradient.to(upstream.scalar_type()) : at::Tensor(),
+            hasBias ? biasGradient : at::Tensor(),
             at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };

@@ -1,5 +1,6 @@
 // Tensors from the caller's memory, and the way back.
 #include "Handles.h"
+#include <ATen/TracerMode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <cstring>
@@ -11,6 +12,8 @@ extern "C" {
 ct_status ct_copy_memory(const void *data, const int64_t *sizes, int32_t dim, int32_t dtype, ct_tensor **out) {
   *out = nullptr;
   return guarded([&] {
+    // While a program is recorded, this is a constant in it, not memory to be allocated and left as it is.
+    at::tracer::impl::NoTracerDispatchMode unrecorded;
     auto tensor = at::empty(c10::IntArrayRef(sizes, dim), at::TensorOptions(static_cast<at::ScalarType>(dtype)));
     if (tensor.numel()) std::memcpy(tensor.data_ptr(), data, tensor.nbytes());
     *out = own(std::move(tensor));
@@ -28,6 +31,7 @@ ct_status ct_adopt_memory(void *data, const int64_t *sizes, int32_t dim, int32_t
     auto shape = c10::IntArrayRef(sizes, dim);
     for (auto size : shape) TORCH_CHECK(size >= 0, "negative size ", size);
     adopted = true;
+    at::tracer::impl::NoTracerDispatchMode unrecorded;
     *out = own(at::from_blob(data, shape, deleter, options));
   });
   if (!adopted) release(context);

@@ -74,12 +74,17 @@ extension ModelSettings: Configurable {
         Field("auxiliary", \.auxiliary, summary: "deeplabv3: a second head on an earlier feature map, weighed 0.4"),
         Field(
             "pretrained", optional: \.pretrained, .notEmpty,
-            summary: "weights to start from (safetensors); null: random ones"),
+            summary: "weights to start from (safetensors, .pth); null: random ones"),
+        Field(
+            "imageSize", optional: \.imageSize, .pair("height", "width", .within(1...16384)),
+            summary: "segmenter: height and width that position embeddings are for; null: the crop's"),
+        Field("precision", \.precision, summary: "of convolutions and matrix products; weights and losses are float32"),
     ]
 }
 
 extension ModelSettings.Backbone: ConfigurationValue {}
 extension ModelSettings.Head: ConfigurationValue {}
+extension ModelSettings.Precision: ConfigurationValue {}
 
 extension ContrastSettings: Configurable {
     static let fields: [Field<Self>] = [

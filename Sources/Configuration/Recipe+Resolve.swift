@@ -42,6 +42,9 @@ extension Recipe {
             guard let trouble = rule.trouble(recipe) else { continue }
             throw UserError("\(reader.place(of: rule.keys) ?? .file(path, line: nil)): \(trouble)")
         }
+        if recipe.model.head == .segmenter, recipe.model.imageSize == nil {
+            recipe.model.imageSize = recipe.augmentation.crop
+        }
         return recipe
     }
 

@@ -76,6 +76,8 @@ public struct ModelSettings: Codable, Sendable, Hashable {
         case segformer, segmenter, maskformer
     }
 
+    public enum Precision: String, Codable, Sendable, CaseIterable { case float32, bf16 }
+
     public var backbone = Backbone.mobilenetv2
     public var head = Head.deeplabv3
     /// Factor of the backbone's channel counts; published weights are for 1.
@@ -92,8 +94,13 @@ public struct ModelSettings: Codable, Sendable, Hashable {
     public var dropPath: Float?
     /// Trains deeplabv3 with a second head on an earlier feature map, its loss weighed 0.4.
     public var auxiliary = false
-    /// Weights to start from (safetensors); random ones where nil.
+    /// Weights to start from, safetensors or of `torch.save`; random ones where nil.
     public var pretrained: String?
+    /// `[height, width]` in pixels that segmenter's position embeddings are for. Where a recipe says nothing, its crop;
+    /// other networks have none.
+    public var imageSize: [Int]?
+    /// Of convolutions and matrix products, in training and in use; weights, norms and losses are float32 in any case.
+    public var precision = Precision.float32
 
     public init() {}
 }

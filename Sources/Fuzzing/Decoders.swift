@@ -7,10 +7,10 @@ import Supervisor
 import Wire
 
 extension FuzzedDecoder {
-    /// All that reads frames of the protocol, from bytes to the state machines behind.
+    /// All that reads frames of the protocol, from bytes to the state machines behind, and files from strangers.
     public static func all() throws -> [FuzzedDecoder] {
         try [header(), message(), poolBodies(), consumer(), worker(), logBodies(), payload(), controlBodies()]
-            + memory()
+            + memory() + weightFiles()
     }
 
     private static let sender = Sender(

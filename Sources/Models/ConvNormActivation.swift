@@ -5,14 +5,14 @@ import Tensors
 enum Activation {
     case none, relu, relu6, hardswish
 
-    /// Applied to a tensor that nothing else reads; it may be changed.
-    func apply(_ x: Tensor) throws -> Tensor {
+    /// The norm and the activation of what it returns.
+    func apply(_ norm: BatchNorm2d, _ x: Tensor) throws -> Tensor {
         switch self {
-        case .none: x
-        case .relu: try x.relu_()
-        case .relu6: try x.relu6_()
+        case .none: try norm(x)
+        case .relu: try norm.relu(x)
+        case .relu6: try norm.relu6(x)
         // Its derivative needs the input, so changing it in place would cost a copy instead of saving one.
-        case .hardswish: try x.hardswish()
+        case .hardswish: try norm(x).hardswish()
         }
     }
 }
@@ -50,5 +50,5 @@ final class ConvNormActivation: Module, Layer {
         norm = try BatchNorm2d(outgoing, constants)
     }
 
-    func callAsFunction(_ x: Tensor) throws -> Tensor { try activation.apply(norm(conv(x))) }
+    func callAsFunction(_ x: Tensor) throws -> Tensor { try activation.apply(norm, conv(x)) }
 }

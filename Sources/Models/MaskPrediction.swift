@@ -18,7 +18,14 @@ public struct MaskPrediction {
         let labelled = classes.size(2) - 1
         let probabilities = try classes.softmax(dim: 2).narrow(dim: 2, start: 0, length: labelled)  // [B, Q, classes]
         let covered = try masks.sigmoid().flatten(from: 2)  // [B, Q, h·w]
-        return try probabilities.transpose(1, 2).matmul(covered).unflatten(dim: 2, [masks.size(2), masks.size(3)])
+        // Not cast where the network is: sums over many queries are compared between classes.
+        let sums = try withAutocast(nil, on: masks.device) { try probabilities.transpose(1, 2).matmul(covered) }
+        return try sums.unflatten(dim: 2, [masks.size(2), masks.size(3)])
+    }
+
+    /// In float32 at least, for losses.
+    func widened() throws -> MaskPrediction {
+        MaskPrediction(classes: try classes.widened(), masks: try masks.widened())
     }
 }
 

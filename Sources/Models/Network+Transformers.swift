@@ -34,6 +34,10 @@ extension Network {
         // Segmenter's own constants: timm has an eps of 1e-6 and, for ImageNet, no stochastic depth.
         config.eps = 1e-5
         config.dropPath = settings.dropPath.map(Double.init) ?? 0.1
+        // Positions have the grid of what is trained on, in whole patches, as in the paper's code.
+        if let size = settings.imageSize {
+            config.imageSize = size.map { max(1, ($0 + config.patch - 1) / config.patch) * config.patch }
+        }
         return try Segmenter(
             encoder: VisionTransformer(config.scaled(Double(settings.width)), classes: 1000), classes: classes,
             dropout: settings.dropout.map(Double.init) ?? 0.1, embedding: embedding)

@@ -44,13 +44,15 @@ public enum Network {
     /// A network to train: the recipe's pretrained weights where it names some, elsewhere random ones that depend on the
     /// seed and on each parameter's name only.
     ///
+    /// - Parameter report: told what became of the pretrained weights.
     /// - Throws: `UserError` that names the file of weights and what does not fit.
-    public static func initial(_ settings: ModelSettings, classes: Int, seed: UInt64, projecting: Bool) throws
-        -> any SegmentationNetwork
-    {
+    public static func initial(
+        _ settings: ModelSettings, classes: Int, seed: UInt64, projecting: Bool,
+        report: (WeightReport) -> Void = { _ in }
+    ) throws -> any SegmentationNetwork {
         let network = try make(settings, classes: classes, projecting: projecting)
         try network.initializeWeights(seed: seed)
-        if let path = settings.pretrained { try network.loadPretrained(path, settings) }
+        if let path = settings.pretrained { report(try network.loadPretrained(path, settings)) }
         return network
     }
 
@@ -113,27 +115,6 @@ public enum Network {
             throw UserError(
                 "\(path): not the weights of \(settings.head.rawValue) on \(settings.backbone.rawValue) "
                     + "as the recipe has it; \(mismatch)")
-        }
-    }
-}
-
-extension SegmentationNetwork {
-    /// Loads published weights of the backbone, or a whole network's trained by us or saved from PyTorch.
-    ///
-    /// A whole network's file has names under `backbone.`, or its head's classifier; its projection head is used if it has
-    /// one and this network does, and is dropped or left random otherwise.
-    func loadPretrained(_ path: String, _ settings: ModelSettings) throws {
-        try Network.withState(of: path, settings) { state in
-            let isWhole = state.names.contains { $0.hasPrefix("backbone.") || $0 == settings.head.classifierWeight }
-            guard isWhole else { return try loadBackbone(state) }
-            let hasProjection = state.names.contains { $0.hasPrefix(NamedTensors.projectionPrefix) }
-            var complete = state
-            if projection == nil {
-                complete = state.withoutProjection
-            } else if !hasProjection {
-                complete.merge(stateDict().renamed { $0.hasPrefix(NamedTensors.projectionPrefix) ? $0 : nil })
-            }
-            try load(complete, allowing: .missingBatchCounts)
         }
     }
 }

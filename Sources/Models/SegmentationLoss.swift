@@ -39,8 +39,9 @@ extension SegmentationNetwork {
         func crossEntropy(_ scores: Tensor) throws -> Tensor {
             // A sum over a count rather than the operator's mean, which is 0/0 without labelled pixels and whose
             // normaliser could not be shared between ranks.
-            try resized(scores, to: targets.size).crossEntropy(
-                targets.labels, ignoring: SegmentationTargets.ignored, reduction: .sum) / Double(targets.labelled)
+            try scores.upsampledCrossEntropy(
+                targets.labels, size: scoredSize(of: targets.size), alignCorners: alignCorners,
+                ignoring: SegmentationTargets.ignored) / Double(targets.labelled)
         }
         let main = try crossEntropy(decoded.scores.main)
         let total = try decoded.scores.auxiliary.reduce(main) { try $0 + crossEntropy($1.scores) * $1.weight }

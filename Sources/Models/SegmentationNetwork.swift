@@ -38,6 +38,10 @@ public protocol SegmentationNetwork: Module {
     /// What is trained beside the contrastive loss; cross-entropy where the network says nothing else.
     func loss(_ decoded: Decoded, _ targets: SegmentationTargets) throws -> SegmentationLoss
 
+    /// The size to which scores of images are resized: the images' own, or that of what the network padded them to; its
+    /// rows and columns beyond the images are left out.
+    func scoredSize(of images: Size2D) -> Size2D
+
     /// Scores resized as the network's own code resizes them.
     ///
     /// - Parameter images: the size of what was given to `features`; networks that pad it crop what they padded.
@@ -51,10 +55,8 @@ public protocol SegmentationNetwork: Module {
     /// parameter's name only, so a network with a projection head starts from the same values as one without.
     func initializeWeights(seed: UInt64) throws
 
-    /// Takes over published weights of the backbone.
-    ///
-    /// - Throws: `StateMismatch` where they are another network's.
-    func loadBackbone(_ weights: NamedTensors) throws
+    /// What is published as weights of its own; nil for a network that has no such part.
+    var publishedBackbone: PublishedBackbone? { get }
 }
 
 /// Class scores at a network's own resolution.
@@ -115,6 +117,8 @@ extension SegmentationNetwork {
     public func callAsFunction(_ images: Tensor) throws -> Tensor {
         try resized(scores(features(images)).main, to: Size2D(images.size(2), images.size(3)))
     }
+
+    public func scoredSize(of images: Size2D) -> Size2D { images }
 
     /// Scores at the size of the images that they are of.
     public func resized(_ scores: Tensor, to size: Size2D) throws -> Tensor {

@@ -39,7 +39,29 @@ public final class BatchNorm2d: Module, Layer {
         }
     }
 
-    public func callAsFunction(_ x: Tensor) throws -> Tensor {
+    public func callAsFunction(_ x: Tensor) throws -> Tensor { try normalized(x, -.infinity, .infinity) }
+
+    /// The same and max(y, 0), in one pass over memory where that is possible.
+    public func relu(_ x: Tensor) throws -> Tensor { try normalized(x, 0, .infinity) }
+
+    /// The same and min(max(y, 0), 6), in one pass over memory where that is possible.
+    public func relu6(_ x: Tensor) throws -> Tensor { try normalized(x, 0, 6) }
+
+    /// What is normalised, brought into `least...most`, which are -∞ or 0, and 6 or ∞.
+    private func normalized(_ x: Tensor, _ least: Double, _ most: Double) throws -> Tensor {
+        if isTraining, group == nil, let weight, let bias, let runningMean, let runningVariance,
+            let y = try x.batchNormInTraining(
+                weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
+                momentum: momentum, eps: eps, least: least, most: most)
+        {
+            try batchesTracked?.add_(1)
+            return y
+        }
+        let y = try normalized(x)
+        return least < 0 ? y : most == 6 ? try y.relu6_() : try y.relu_()
+    }
+
+    private func normalized(_ x: Tensor) throws -> Tensor {
         if isTraining, let batchesTracked { try batchesTracked.add_(1) }
         if isTraining, let group {
             return try x.batchNorm(

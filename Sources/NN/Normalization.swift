@@ -19,8 +19,9 @@ public final class LayerNorm: Module, Layer {
         }
     }
 
+    /// In float32 at least: sums of 16 bits would be too coarse, and so would what shortcuts add the result to.
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x.layerNorm([features], weight: weight, bias: bias, eps: eps)
+        try x.widened().layerNorm([features], weight: weight, bias: bias, eps: eps)
     }
 
     public override func initializeParameters(_ fill: ParameterFiller) throws {
@@ -54,8 +55,9 @@ public final class GroupNorm: Module, Layer {
         bias = try Tensor.zeros([channels])
     }
 
+    /// In float32 at least, as `LayerNorm`.
     public func callAsFunction(_ x: Tensor) throws -> Tensor {
-        try x.groupNorm(groups: groups, weight: weight, bias: bias, eps: eps)
+        try x.widened().groupNorm(groups: groups, weight: weight, bias: bias, eps: eps)
     }
 
     public override func initializeParameters(_ fill: ParameterFiller) throws {

@@ -22,15 +22,26 @@ public struct StateMismatch: Error, CustomStringConvertible, Sendable, Equatable
         public let name: String
         public let network: [Int]
         public let state: [Int]
+
+        public init(name: String, network: [Int], state: [Int]) {
+            (self.name, self.network, self.state) = (name, network, state)
+        }
     }
 
     /// Keys of the network that the state lacks.
-    public internal(set) var missing: [String] = []
+    public fileprivate(set) var missing: [String]
     /// Keys of the state that the network lacks.
-    public internal(set) var unused: [String] = []
-    public internal(set) var misshaped: [Shape] = []
+    public fileprivate(set) var unused: [String]
+    public fileprivate(set) var misshaped: [Shape]
     /// For the first missing keys, the unused one that was most likely meant.
-    var nearest: [String: String] = [:]
+    private let nearest: [String: String]
+
+    public init(missing: [String] = [], unused: [String] = [], misshaped: [Shape] = []) {
+        (self.missing, self.unused, self.misshaped) = (missing, unused, misshaped)
+        var nearest: [String: String] = [:]
+        for name in missing.prefix(Self.listed) { nearest[name] = nearestName(to: name, among: unused) }
+        self.nearest = nearest
+    }
 
     public var isEmpty: Bool { missing.isEmpty && unused.isEmpty && misshaped.isEmpty }
 
@@ -53,6 +64,24 @@ public struct StateMismatch: Error, CustomStringConvertible, Sendable, Equatable
 }
 
 extension Module {
+    /// How a state differs from the network's own.
+    private func mismatch(with state: NamedTensors) -> StateMismatch {
+        let own = stateDict()
+        var missing: [String] = []
+        var misshaped: [StateMismatch.Shape] = []
+        for (name, tensor) in own {
+            if let source = state[name] {
+                if source.shape != tensor.shape {
+                    misshaped.append(.init(name: name, network: tensor.shape, state: source.shape))
+                }
+            } else {
+                missing.append(name)
+            }
+        }
+        return StateMismatch(
+            missing: missing, unused: state.names.filter { own[$0] == nil }, misshaped: misshaped)
+    }
+
     /// Copies a state's values into the network, converted to its types and devices. Nothing is changed if it throws a
     /// `StateMismatch`.
     ///
@@ -63,25 +92,7 @@ extension Module {
     /// - Throws: `StateMismatch` that lists all unused, missing and mis-shaped keys, or `TensorError`.
     @discardableResult
     public func load(_ state: NamedTensors, allowing allowance: LoadAllowance = []) throws -> StateMismatch {
-        let own = stateDict()
-        var found = StateMismatch()
-        var copies: [(to: Tensor, from: Tensor)] = []
-        for (name, tensor) in own {
-            if let source = state[name] {
-                if source.shape == tensor.shape {
-                    copies.append((tensor, source))
-                } else {
-                    found.misshaped.append(.init(name: name, network: tensor.shape, state: source.shape))
-                }
-            } else {
-                found.missing.append(name)
-            }
-        }
-        found.unused = state.names.filter { own[$0] == nil }
-        for name in found.missing.prefix(StateMismatch.listed) {
-            found.nearest[name] = nearestName(to: name, among: found.unused)
-        }
-
+        let found = mismatch(with: state)
         var refused = found
         if allowance.contains(.missing) { refused.missing = [] }
         if allowance.contains(.missingBatchCounts) { refused.missing.removeAll { $0.hasSuffix("num_batches_tracked") } }
@@ -89,7 +100,11 @@ extension Module {
         if allowance.contains(.misshaped) { refused.misshaped = [] }
         guard refused.isEmpty else { throw refused }
 
-        try withoutGradient { for (to, from) in copies { try to.copy_(from) } }
+        try withoutGradient {
+            for (name, tensor) in stateDict() {
+                if let source = state[name], source.shape == tensor.shape { try tensor.copy_(source) }
+            }
+        }
         return found
     }
 }

@@ -28,6 +28,9 @@ public enum DType: Int32, Sendable, CaseIterable, CustomStringConvertible {
         }
     }
 
+    /// Whether it is a floating-point type of 16 bits.
+    public var isHalf: Bool { self == .float16 || self == .bfloat16 }
+
     /// As in PyTorch: `float32`.
     public var description: String {
         switch self {

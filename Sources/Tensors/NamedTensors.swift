@@ -2,6 +2,8 @@
 public struct NamedTensors: Sequence {
     public private(set) var names: [String] = []
     private var tensors: [String: Tensor] = [:]
+    /// What entries were called before they were renamed; those that never were are not in it.
+    private var origins: [String: String] = [:]
 
     public init() {}
 
@@ -29,7 +31,20 @@ public struct NamedTensors: Sequence {
 
     /// The entries whose names pass, under new names if `rename` gives some; the order stays.
     public func renamed(_ rename: (String) -> String?) -> NamedTensors {
-        NamedTensors(compactMap { name, tensor in rename(name).map { (name: $0, tensor: tensor) } })
+        var found = NamedTensors()
+        for (name, tensor) in self {
+            if let new = rename(name) { found.set(new, to: tensor, from: origin(of: name)) }
+        }
+        return found
+    }
+
+    /// What an entry was called before all renaming: in its file.
+    public func origin(of name: String) -> String { origins[name] ?? name }
+
+    /// Sets an entry that comes from the one called `origin`.
+    public mutating func set(_ name: String, to tensor: Tensor, from origin: String) {
+        self[name] = tensor
+        origins[name] = origin == name ? nil : origin
     }
 
     /// The entries that begin with `prefix`, without it.
@@ -41,7 +56,9 @@ public struct NamedTensors: Sequence {
     public func prefixed(_ prefix: String) -> NamedTensors { renamed { prefix + $0 } }
 
     /// Adds another's entries; those of equal name are replaced.
-    public mutating func merge(_ others: NamedTensors) { for (name, tensor) in others { self[name] = tensor } }
+    public mutating func merge(_ others: NamedTensors) {
+        for (name, tensor) in others { set(name, to: tensor, from: others.origin(of: name)) }
+    }
 
     /// The sum of the elements' counts.
     public var elementCount: Int { reduce(0) { $0 + $1.tensor.count } }

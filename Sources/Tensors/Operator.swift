@@ -89,7 +89,9 @@ public enum Operator {
         // The arguments' own references, taken in `pools`, outlive the call.
         try withExtendedLifetime(arguments) { try check(status, "\(name)", arguments.map { text($0.argument) }) }
         defer { ct_results_free(&results) }
-        return (0..<Int(results.count)).map { take(results.values[$0], results.tensors) }
+        let taken = (0..<Int(results.count)).map { take(results.values[$0], results.tensors) }
+        MultiplyAdds.current?.note(name, arguments, taken)
+        return taken
     }
 
     private static func take(_ value: ct_value, _ tensors: UnsafeMutablePointer<OpaquePointer?>) -> OperatorResult {

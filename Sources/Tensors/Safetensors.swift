@@ -26,9 +26,12 @@ public struct SafetensorsFile {
     /// The file must not be shortened while it is mapped; files written by `Safetensors.write` are replaced whole.
     ///
     /// - Throws: `UserError` that names the file and the first thing wrong with it.
-    public init(path: String) throws {
+    public init(path: String) throws { try self.init(SharedBytes(mapping: path), path: path) }
+
+    /// The same for a file that is in memory already; `path` names it in messages.
+    public init(_ bytes: SharedBytes, path: String) throws {
         self.path = path
-        bytes = try Self.map(path)
+        self.bytes = bytes
         do {
             (dataStart, names, metadata, entries) = try Self.check(bytes)
         } catch let error as UserError {
@@ -61,25 +64,11 @@ public struct SafetensorsFile {
     /// Copies all tensors, in the order of the data.
     public func tensors() throws -> NamedTensors { NamedTensors(try names.map { ($0, try tensor($0)) }) }
 
-    private static func map(_ path: String) throws -> SharedBytes {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw DurableFile.systemError("cannot look at", path) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw UserError("\(path) is no regular file") }
-        let size = Int(status.st_size)
-        guard size > 0 else { throw UserError("\(path) is no usable safetensors file: it is empty") }
-        guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
-            throw DurableFile.systemError("cannot map", path)
-        }
-        return SharedBytes(adopting: base, count: size) { munmap($0, size) }
-    }
-
     private typealias Checked = (Int, [String], [String: String], [String: (entry: SafetensorsEntry, dtype: DType)])
 
     private static func check(_ bytes: SharedBytes) throws -> Checked {
         let (start, header) = try bytes.withUnsafeBytes { all in
+            guard !all.isEmpty else { throw UserError("it is empty") }
             guard all.count >= 8 else { throw UserError("it has \(all.count) bytes, not even the header's length") }
             let length = UInt64(littleEndian: all.loadUnaligned(as: UInt64.self))
             guard length <= longestHeader else { throw UserError("it claims a header of \(length) bytes") }

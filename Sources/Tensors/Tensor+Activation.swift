@@ -2,7 +2,10 @@
 extension Tensor {
     public func relu() throws -> Tensor { try Operator.call("aten::relu", self) }
     /// min(max(x, 0), 6)
-    public func relu6() throws -> Tensor { try Operator.call("aten::hardtanh", self, 0.0, 6.0) }
+    public func relu6() throws -> Tensor {
+        dtype == .bfloat16 && device == .cpu
+            ? try clone().relu6_() : try Operator.call("aten::hardtanh", self, 0.0, 6.0)
+    }
     /// x · relu6(x + 3) / 6
     public func hardswish() throws -> Tensor { try Operator.call("aten::hardswish", self) }
     /// relu6(x + 3) / 6
@@ -35,7 +38,9 @@ extension Tensor {
     public func dropPath(_ p: Double, training: Bool) throws -> Tensor {
         guard training && p > 0 else { return self }
         let perSample = [size(0)] + [Int](repeating: 1, count: dim - 1)
-        let uniform = try Operator.call("aten::rand", perSample, dtype, Argument.none, device)
+        // Half precision would round the sum up to 1 too often.
+        let uniform = try Operator.call(
+            "aten::rand", perSample, dtype.isHalf ? DType.float32 : dtype, Argument.none, device)
         // 1 with probability 1 - p; drawn so by the published code, too.
         return try self * ((uniform + (1 - p)).floor() / (1 - p))
     }

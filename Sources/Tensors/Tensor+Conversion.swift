@@ -4,6 +4,9 @@ extension Tensor {
         self.dtype == dtype ? self : try Operator.call("aten::to.dtype", self, dtype)
     }
 
+    /// The tensor as float32 if its elements are of 16 bits; itself otherwise. Differentiable.
+    public func widened() throws -> Tensor { dtype.isHalf ? try to(.float32) : self }
+
     /// The tensor on a device; itself if it is there. Differentiable.
     public func to(_ device: Device) throws -> Tensor {
         if self.device == device { return self }

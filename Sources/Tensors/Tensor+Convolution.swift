@@ -28,7 +28,13 @@ extension Tensor {
         _ weight: Tensor, bias: Tensor? = nil, stride: Size2D = 1, padding: Size2D = 0, dilation: Size2D = 1,
         groups: Int = 1
     ) throws -> Tensor {
-        try Operator.call(
+        if dilation != 1, stride == 1,
+            let cheaper = try dilatedConvolution(
+                weight, bias: bias, padding: padding, dilation: dilation, groups: groups)
+        {
+            return cheaper
+        }
+        return try Operator.call(
             "aten::conv2d", self, weight, bias, stride.list, padding.list, dilation.list, groups)
     }
 

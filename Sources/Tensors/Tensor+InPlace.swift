@@ -1,3 +1,5 @@
+import CTorch
+
 /// Changes of a tensor's own elements; names end in `_` as in PyTorch. All return the tensor itself.
 ///
 /// On a leaf that requires a gradient they are errors outside `withoutGradient`.
@@ -37,7 +39,11 @@ extension Tensor {
     }
     @discardableResult public func relu_() throws -> Tensor { try changed("aten::relu_") }
     /// min(max(x, 0), 6)
-    @discardableResult public func relu6_() throws -> Tensor { try changed("aten::hardtanh_", 0.0, 6.0) }
+    @discardableResult public func relu6_() throws -> Tensor {
+        guard dtype == .bfloat16, device == .cpu else { return try changed("aten::hardtanh_", 0.0, 6.0) }
+        try check(ct_relu6_(handle), "relu6_", [description])
+        return self
+    }
     @discardableResult public func clamp_(min: (any Scalar)? = nil, max: (any Scalar)? = nil) throws -> Tensor {
         try changed("aten::clamp_", min?.argument ?? Argument.none, max?.argument ?? Argument.none)
     }

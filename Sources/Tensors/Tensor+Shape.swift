@@ -22,7 +22,10 @@ extension Tensor {
         guard shape.indices.contains(axis) else {
             throw TensorError(operation: "unflatten", arguments: [description], reason: "there is no dimension \(dim)")
         }
-        return try reshape(Array(shape[..<axis]) + sizes + Array(shape[(axis + 1)...]))
+        var new = Array(shape[..<axis]) + sizes + Array(shape[(axis + 1)...])
+        // Where it follows from the rest, the batch is left open: a recorded program then takes any.
+        if axis > 0, !new.contains(0), !new.contains(-1) { new[0] = -1 }
+        return try reshape(new)
     }
 
     /// Drops a dimension of size 1.
@@ -31,6 +34,15 @@ extension Tensor {
     public func unsqueeze(_ dim: Int) throws -> Tensor { try Operator.call("aten::unsqueeze", self, dim) }
     /// Stretches dimensions of size 1 without a copy; -1 keeps a size.
     public func expand(_ shape: [Int]) throws -> Tensor { try Operator.call("aten::expand", self, shape) }
+    /// Stretches a first dimension of size 1 to another tensor's without a copy: a recorded program takes the size from
+    /// that tensor.
+    public func expanded(toBatchOf other: Tensor) throws -> Tensor {
+        var first = other
+        while first.dim > 1 { first = try first.select(dim: 1, 0) }  // [B]
+        let like = try first.reshape([-1] + [Int](repeating: 1, count: dim - 1))
+        return try Operator.callForList("aten::broadcast_tensors", Argument.tensors([self, like]))[0]
+    }
+
     /// Copies along each dimension so many times.
     public func tiled(_ times: [Int]) throws -> Tensor { try Operator.call("aten::repeat", self, times) }
     /// Moves elements around each dimension's ring, as Swin's shifted windows need it.

@@ -35,7 +35,38 @@ final class Child {
     /// Whether it has ended, which a child that serves must not.
     var hasEnded: Bool { !process.isRunning }
 
-    /// Runs a measurement and reads the JSON that it prints.
+    /// Runs a measurement of this executable's, on all cores, and reads the JSON that it prints.
+    ///
+    /// - Parameter environment: over this process's own; nil takes a variable away.
+    static func measure<Measurement: Decodable>(
+        _ arguments: [String], environment: [String: String?]
+    ) throws -> Measurement {
+        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+        return try measure(command: [program] + arguments, environment: environment)
+    }
+
+    /// The same of any program; what counts is its last line.
+    static func measure<Measurement: Decodable>(
+        command: [String], environment: [String: String?] = [:]
+    ) throws -> Measurement {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
+        var variables = ProcessInfo.processInfo.environment
+        for (name, value) in environment { variables[name] = value }
+        process.environment = variables
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        let line = text.split(separator: UInt8(ascii: "\n")).last ?? Data()
+        guard process.terminationStatus == 0, let result = try? JSONDecoder().decode(Measurement.self, from: line)
+        else { throw UserError("the measurement '\(command.joined(separator: " "))' failed") }
+        return result
+    }
+
+    /// Runs a measurement on some cores and reads the JSON that it prints.
     static func measure<Measurement: Decodable>(_ arguments: [String], cores: [Int]) throws -> Measurement {
         let child = try Child(arguments, cores: cores)
         let text = child.output.fileHandleForReading.readDataToEndOfFile()

@@ -4,7 +4,10 @@ import ArgumentParser
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tools/bench", abstract: "Measures PicoFlow's parts on this machine.",
-        subcommands: [PoolBench.self, PoolCase.self, PoolWorkers.self, BareCase.self, BareDealer.self])
+        subcommands: [
+            PoolBench.self, PoolCase.self, PoolWorkers.self, BareCase.self, BareDealer.self, MiningBench.self,
+            MiningCase.self,
+        ])
 }
 
 Bench.main()

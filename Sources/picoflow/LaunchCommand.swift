@@ -66,7 +66,7 @@ struct LaunchCommand: ParsableCommand {
     func run() throws {
         let environment = try SupervisorRunner.Environment.ofThisProcess()
         let (launch, dataset) = try prepare(environment)
-        let display = self.display()
+        let display = Self.display(quiet: quiet)
         display.log(
             .info,
             "run \(launch.directory.path)"
@@ -90,7 +90,8 @@ struct LaunchCommand: ParsableCommand {
         }
     }
 
-    private func display() -> any ProgressDisplay {
+    /// How a launch shows where it is: as a line that changes on a terminal, as lines elsewhere.
+    static func display(quiet: Bool) -> any ProgressDisplay {
         if quiet { return QuietDisplay() }
         return isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay() as any ProgressDisplay
     }

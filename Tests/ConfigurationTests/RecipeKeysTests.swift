@@ -13,7 +13,7 @@ private let otherValues: [String: String] = [
     "model.backbone": "resnet50", "model.width": "0.5", "model.auxiliary": "true",
     "model.outputStride": "8", "model.atrousRates": "[6, 12, 18]", "model.embedding": "64", "model.dropout": "0.1",
     "model.dropPath": "0.2",
-    "model.pretrained": "weights/m.safetensors",
+    "model.pretrained": "weights/m.safetensors", "model.imageSize": "[512, 768]", "model.precision": "bf16",
     "contrast.enabled": "false", "contrast.lambda": "0", "contrast.temperature": "0.07", "contrast.anchors": "100",
     "contrast.hardAnchors": "0", "contrast.pixelsPerImage": "5", "contrast.pixelQueue": "10000",
     "contrast.regionCap": "2000", "contrast.lag": "4",

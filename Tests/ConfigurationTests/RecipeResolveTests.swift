@@ -160,6 +160,8 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.model.dropout = optional(unit())
     recipe.model.dropPath = optional(unit())
     recipe.model.pretrained = optional(text())
+    recipe.model.imageSize = optional([1 + random.below(16384), 1 + random.below(16384)])
+    if recipe.model.head == .segmenter { recipe.model.imageSize = recipe.model.imageSize ?? recipe.augmentation.crop }
     recipe.contrast.enabled = random.below(2) == 0
     recipe.contrast.lambda = unit() * 1e10
     recipe.contrast.temperature = unit() + 1e-12

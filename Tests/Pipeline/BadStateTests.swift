@@ -31,7 +31,7 @@ extension Pipeline {
             let play = try Playground()
             try play.folder.write("these are no weights", to: "weights.safetensors")
             let ending = try play.launch(["--set", "model.pretrained=weights.safetensors"]).wait()
-            expectFailure(ending, "compute-1 failed first: weights.safetensors is no usable safetensors file: ")
+            expectFailure(ending, "compute-1 failed first: weights.safetensors is no usable file of weights: ")
             #expect(play.stages().isEmpty)
         }
 

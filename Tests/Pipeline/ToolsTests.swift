@@ -35,6 +35,26 @@ extension Pipeline {
             #expect(ending.errors.contains("'udp' is neither ipc nor tcp"), "\(ending)")
         }
 
+        @Test func modelsAreListed() throws {
+            let folder = try TemporaryFolder("models")
+            let list = try PicoFlowProcess(["models", "mobilenetv2", "mitb0", "--size", "64x96"], in: folder).wait()
+            #expect(list.code == 0, "\(list)")
+            let rows = list.output.split(whereSeparator: \.isNewline).suffix(2)
+            #expect(rows.first?.contains("timm mobilenetv2_100") == true, "\(list)")
+            #expect(rows.last?.contains("3.72 M") == true, "\(list)")
+
+            let json = try PicoFlowProcess(["models", "segformer", "--size", "64x96", "--json"], in: folder).wait()
+            let read = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]]
+            #expect(read?.count == 6)
+            #expect(read?.allSatisfy { $0["outputStride"] as? Int == 4 } == true, "\(json)")
+
+            let unknown = try PicoFlowProcess(["models", "mobilnetv2"], in: folder).wait()
+            #expect(unknown.code == 1)
+            #expect(unknown.message.contains("did you mean 'mobilenetv2'?"), "\(unknown)")
+            let size = try PicoFlowProcess(["models", "--size", "large"], in: folder).wait()
+            #expect(size.code == 1 && size.message.contains("HEIGHTxWIDTH"), "\(size)")
+        }
+
         @Test func decodersAreFuzzedByCommandToo() throws {
             let folder = try TemporaryFolder("fuzz")
             let fuzz = try PicoFlowProcess(["decoders", "--inputs", "2000"], program: "picoflow-fuzz", in: folder)

@@ -32,7 +32,7 @@ import Wire
             Decoded(scores: Scores(main: try features[0] * 4.0), pixels: features[0])
         }
         func initializeWeights(seed: UInt64) throws {}
-        func loadBackbone(_ weights: NamedTensors) throws {}
+        var publishedBackbone: PublishedBackbone? { nil }
     }
 
     private func settings(_ scales: [Float], flip: Bool = false) -> EvaluationSettings {

@@ -24,9 +24,9 @@ final class Recorder<Item: Sendable>: Sendable {
     func note(_ item: Item) { monitor.update { $0.append(item) } }
     var all: [Item] { monitor.withLock { $0 } }
 
-    /// Waits until something fits; nil after ten seconds, which no healthy test takes.
+    /// Waits until something fits; nil after half a minute, which no healthy test takes.
     func first(where fits: (Item) -> Bool) -> Item? {
-        monitor.wait(until: .now() + .seconds(10)) { $0.first(where: fits) }
+        monitor.wait(until: .now() + .seconds(30)) { $0.first(where: fits) }
     }
 }
 
@@ -56,9 +56,9 @@ final class RunningWorker: Sendable {
     /// A test that failed leaves no worker behind.
     deinit { worker.stop() }
 
-    /// - Throws: what `run` threw, or an error where it has not returned within ten seconds.
+    /// - Throws: what `run` threw, or an error where it has not returned within half a minute.
     func join() throws {
-        guard let result = outcome.wait(until: .now() + .seconds(10), for: { $0 }) else {
+        guard let result = outcome.wait(until: .now() + .seconds(30), for: { $0 }) else {
             throw UserError("run does not return")
         }
         try result.get()
@@ -86,8 +86,8 @@ extension PoolConsumer {
             fingerprint: fingerprint, onEvent: onEvent)
     }
 
-    /// The next result, which must be there within ten seconds.
-    func expectNext() throws -> TicketResult { try #require(try next(timeout: .seconds(10))) }
+    /// The next result, which must be there within half a minute.
+    func expectNext() throws -> TicketResult { try #require(try next(timeout: .seconds(30))) }
 }
 
 /// A peer made of a bare DEALER, for what a proper worker never does.
@@ -120,7 +120,7 @@ final class BarePeer {
 
     /// Waits for a message of this type; others are passed over.
     func receive(_ type: String) throws -> Message {
-        let end = Instant.now() + .seconds(10)
+        let end = Instant.now() + .seconds(30)
         while Instant.now() < end {
             while let frames = try socket.receive() {
                 let message = try Message(frames: frames, run: nil)

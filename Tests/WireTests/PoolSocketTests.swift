@@ -27,9 +27,14 @@ import Testing
     }
 
     @Test func severalWorkersServeOneConsumerInOrder() throws {
-        let pool = try PoolConsumer.quick(folder.endpoint(), context: context)
+        let events = Recorder<PoolEvent>()
+        let pool = try PoolConsumer.quick(folder.endpoint(), context: context) { events.note($0) }
         let workers = try (0..<3).map {
             try RunningWorker("loader-\($0)", [folder.endpoint()], context: context, execute: Self.double)
+        }
+        // On busy cores one worker would have done all before the others are there.
+        for worker in 0..<3 {
+            #expect(events.first { $0 == .joined(worker: "loader-\(worker)", credit: 2) } != nil)
         }
         for id in 1...500 as ClosedRange<UInt64> { try pool.issue(ticket(id)) }
         var who: Set<String> = []
@@ -105,7 +110,7 @@ import Testing
             ticket, _ in
             inside.update { $0 += 1 }
             // Goes on only once three are inside.
-            guard inside.wait(until: .now() + .seconds(10), for: { $0 >= 3 ? true : nil }) != nil else {
+            guard inside.wait(until: .now() + .seconds(30), for: { $0 >= 3 ? true : nil }) != nil else {
                 throw UserError("alone")
             }
             return TicketOutput(body: ticket.body)
@@ -167,7 +172,7 @@ import Testing
             let gate = Monitor(false)
             context.onCancel { gate.update { $0 = true } }
             waiting.note(true)
-            _ = gate.wait(until: .now() + .seconds(10)) { $0 ? true : nil }
+            _ = gate.wait(until: .now() + .seconds(30)) { $0 ? true : nil }
             #expect(context.isCancelled)
             throw UserError("must not be told")
         }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct SocketTests {
     private func receive(_ socket: Socket) throws -> [SharedBytes] {
-        let end = Instant.now() + .seconds(10)
+        let end = Instant.now() + .seconds(30)
         while Instant.now() < end {
             if let frames = try socket.receive() { return frames }
             _ = Poller.wait([socket], wakeup: nil, milliseconds: 1000)
@@ -91,7 +91,7 @@ import Testing
             _ = try receive(router)
             #expect(try router.send([SharedBytes(Data("d".utf8)), SharedBytes(Data("x".utf8))]) == .sent)
         }
-        let end = Instant.now() + .seconds(10)
+        let end = Instant.now() + .seconds(30)
         var outcome = Socket.SendOutcome.sent
         while outcome == .sent, Instant.now() < end {
             outcome = try router.send([SharedBytes(Data("d".utf8)), SharedBytes(Data("x".utf8))])

@@ -116,6 +116,36 @@ ct_status ct_set_data(ct_tensor *tensor, ct_tensor *data);
 bool ct_grad_mode(void);
 void ct_set_grad_mode(bool enabled);
 
+// --- mixed precision -------------------------------------------------------------------------------------------
+
+/// The type to which this thread's convolutions and matrix products on a kind of device cast their operands; -1: none.
+int32_t ct_autocast(int32_t device_type);
+/// Sets it; -1 switches casting off.
+ct_status ct_set_autocast(int32_t device_type, int32_t dtype);
+/// Drops the parameters' cast copies, which autocast keeps for the next operation that reads the same parameter.
+void ct_clear_autocast_cache(void);
+/// min(max(x, 0), 6) of a dense bfloat16 tensor on the CPU, in place; differentiable.
+ct_status ct_relu6_(ct_tensor *x);
+
+// --- batch normalisation -----------------------------------------------------------------------------------------
+
+/// Whether the next function takes a tensor: float32 or bfloat16 [N, C, H, W] on the CPU, channels last, of more than one
+/// value per channel, under a float32 weight.
+bool ct_batch_norm_activation_fits(const ct_tensor *x, const ct_tensor *weight);
+/// Batch normalisation in training and, behind it, min(max(y, least), most); differentiable. Updates the running
+/// statistics.
+ct_status ct_batch_norm_activation(ct_tensor *x, ct_tensor *weight, ct_tensor *bias, ct_tensor *running_mean,
+                                   ct_tensor *running_variance, double momentum, double eps, double least, double most,
+                                   ct_tensor **out);
+
+// --- loss at full resolution --------------------------------------------------------------------------------------
+
+/// The sum over labelled pixels of the softmax cross-entropy of `scores`, [N, C, h, w] float32 on the CPU, resized
+/// bilinearly to `height` x `width`, against the first rows and columns of that: `labels`, [N, H, W] int64 or uint8 with
+/// H <= height and W <= width. Differentiable with respect to the scores; a derivative of its derivative does not exist.
+ct_status ct_upsampled_cross_entropy(ct_tensor *scores, ct_tensor *labels, int64_t height, int64_t width,
+                                     bool align_corners, int64_t ignored, ct_tensor **out);
+
 // --- several ranks -----------------------------------------------------------------------------------------------
 
 /// Processes that train one network together; every operation must be called by all of them in the same order.
@@ -140,6 +170,25 @@ ct_status ct_barrier(ct_group *group);
 /// backward pass too. The gradients of weight and bias are this rank's shares. Updates the running statistics.
 ct_status ct_sync_batch_norm(ct_group *group, ct_tensor *x, ct_tensor *weight, ct_tensor *bias, ct_tensor *running_mean,
                              ct_tensor *running_variance, double momentum, double eps, ct_tensor **out);
+
+// --- TorchScript -----------------------------------------------------------------------------------------------
+
+/// A program of operators with its parameters; freed by `ct_script_free`.
+typedef struct ct_script ct_script;
+
+/// What is recorded: makes the output (which the callee then owns) of the borrowed input.
+typedef ct_status (*ct_script_body)(void *context, ct_tensor *input, ct_tensor **out);
+
+/// Runs `body` once and records the operators that it calls on this thread. The tensors of `tensors` become parameters
+/// (`trained`) and buffers under their dotted names; every other tensor is a constant, and so is every size.
+ct_status ct_script_trace(const char *const *names, ct_tensor *const *tensors, const bool *trained, int32_t count,
+                          const ct_tensor *input, ct_script_body body, void *context, ct_script **out);
+/// Writes it as `torch.jit.load` reads it, with `count` texts beside it by name.
+ct_status ct_script_save(const ct_script *script, const char *path, const char *const *names, const char *const *texts,
+                         int32_t count);
+ct_status ct_script_load(const char *path, ct_script **out);
+ct_status ct_script_run(ct_script *script, const ct_tensor *input, ct_tensor **out);
+void ct_script_free(ct_script *script);
 
 // --- runtime ---------------------------------------------------------------------------------------------------
 

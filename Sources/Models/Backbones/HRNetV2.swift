@@ -122,8 +122,8 @@ public final class HRNetV2: Module, Backbone {
                 operation: "HRNetV2", arguments: [images.description],
                 reason: "with nearest fusing, height and width must be multiples of 32")
         }
-        let x = try stemNorm1(stem1(images)).relu_()  // [B, 64, H/2, W/2]
-        let y1 = try stage1(stemNorm2(stem2(x)).relu_())  // [B, 256, H/4, W/4]
+        let x = try stemNorm1.relu(stem1(images))  // [B, 64, H/2, W/2]
+        let y1 = try stage1(stemNorm2.relu(stem2(x)))  // [B, 256, H/4, W/4]
         let y2 = try stage2.reduce(transition1([y1])) { try $1($0) }
         let y3 = try stage3.reduce(transition2(y2)) { try $1($0) }
         let y4 = try stage4.reduce(transition3(y3)) { try $1($0) }

@@ -60,7 +60,7 @@ public final class MobileNetV1: Module, Backbone {
 
     /// `[B, 3, H, W] -> [[B, 1024, H / outputStride, W / outputStride]]`, sizes rounded up.
     public func features(_ images: Tensor) throws -> [Tensor] {
-        var x = try stemNorm(stem(images)).relu6_()  // [B, 32, H/2, W/2]
+        var x = try stemNorm.relu6(stem(images))  // [B, 32, H/2, W/2]
         for stage in blocks { x = try stage(x) }
         return [x]
     }

@@ -76,7 +76,7 @@ public final class MobileNetV2: Module, Backbone {
 
     /// `[B, 3, H, W] -> [[B, 320, H / outputStride, W / outputStride]]`, sizes rounded up.
     public func features(_ images: Tensor) throws -> [Tensor] {
-        var x = try stemNorm(stem(images)).relu6_()  // [B, 32, H/2, W/2]
+        var x = try stemNorm.relu6(stem(images))  // [B, 32, H/2, W/2]
         for stage in blocks { x = try stage(x) }
         return [x]
     }
@@ -88,7 +88,7 @@ public final class MobileNetV2: Module, Backbone {
         guard let headConv, let headNorm, let classifier else {
             throw TensorError(operation: "classify", reason: "this MobileNetV2 was made without a classifier")
         }
-        let x = try headNorm(headConv(features(images)[0])).relu6_()  // [B, 1280, H/32, W/32]
+        let x = try headNorm.relu6(headConv(features(images)[0]))  // [B, 1280, H/32, W/32]
         return try classifier(x.mean(dims: [2, 3]))
     }
 }
@@ -115,9 +115,9 @@ final class DepthwiseSeparable: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let filtered = try depthwiseNorm(depthwise(x)).relu6_()
+        let filtered = try depthwiseNorm.relu6(depthwise(x))
+        guard isLinear else { return try projectionNorm.relu6(projection(filtered)) }
         let y = try projectionNorm(projection(filtered))
-        guard isLinear else { return try y.relu6_() }
         return isResidual ? try y.add_(x) : y
     }
 }
@@ -147,8 +147,8 @@ final class InvertedResidual: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let expanded = try expansionNorm(expansion(x)).relu6_()  // [B, 6 C, h, w]
-        let filtered = try depthwiseNorm(depthwise(expanded)).relu6_()  // [B, 6 C, h / stride, w / stride]
+        let expanded = try expansionNorm.relu6(expansion(x))  // [B, 6 C, h, w]
+        let filtered = try depthwiseNorm.relu6(depthwise(expanded))  // [B, 6 C, h / stride, w / stride]
         let y = try projectionNorm(projection(filtered))  // [B, C', h / stride, w / stride]
         return isResidual ? try y.add_(x) : y
     }

@@ -108,7 +108,7 @@ public final class ResNet: Module, Backbone {
 
     /// `[B, 3, H, W] -> [B, 64, H/4, W/4]`
     func pooledStem(_ images: Tensor) throws -> Tensor {
-        try stemNorm(stem(images)).relu_().maxPool2d(3, stride: 2, padding: 1)
+        try stemNorm.relu(stem(images)).maxPool2d(3, stride: 2, padding: 1)
     }
 
     /// Image classification: `[B, 3, H, W] -> [B, classes]`.
@@ -155,7 +155,7 @@ final class BasicBlock: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let hidden = try norm1(conv1(x)).relu_()
+        let hidden = try norm1.relu(conv1(x))
         let y = try norm2(conv2(hidden))
         return try y.add_(shortcut.map { try $0(x) } ?? x).relu_()
     }
@@ -193,8 +193,8 @@ final class Bottleneck: Module, Layer {
     }
 
     func callAsFunction(_ x: Tensor) throws -> Tensor {
-        let narrow = try norm1(conv1(x)).relu_()
-        let filtered = try norm2(conv2(narrow)).relu_()
+        let narrow = try norm1.relu(conv1(x))
+        let filtered = try norm2.relu(conv2(narrow))
         let y = try norm3(conv3(filtered))
         return try y.add_(shortcut.map { try $0(x) } ?? x).relu_()
     }

@@ -24,9 +24,11 @@ extension NamedTensors {
             guard let own = paths(String(name[..<dot])) else { continue }
             let parts = own.count == 1 ? [tensor] : tensor.dim == 0 ? [] : (try? tensor.chunk(own.count)) ?? []
             if parts.count == own.count {
-                for (path, part) in zip(own, parts) { found[path + name[dot...]] = part }
+                for (path, part) in zip(own, parts) {
+                    found.set(path + name[dot...], to: part, from: origin(of: name))
+                }
             } else {
-                found[name] = tensor
+                found.set(name, to: tensor, from: origin(of: name))
             }
         }
         return found

@@ -218,7 +218,9 @@ final class WindowAttention: Module {
         var bias = try offsetBiases.indexSelect(dim: 0, offsetIndex.flatten())
             .reshape([count, count, heads]).permute([2, 0, 1]).unsqueeze(0)  // [1, heads, N, N]
         if let mask {
-            bias = try (bias + mask.unsqueeze(1)).tiled([x.size(0) / mask.size(0), 1, 1, 1])
+            // The same for every image: [1, windows, heads, N, N] -> [B · windows, heads, N, N]
+            let images = try x.unflatten(dim: 0, [-1, mask.size(0)])
+            bias = try (bias + mask.unsqueeze(1)).unsqueeze(0).expanded(toBatchOf: images).flatten(from: 0, to: 1)
         }
         return try output(query(x).attending(to: key(x), value(x), heads: heads, bias: bias))
     }
@@ -257,7 +259,7 @@ extension Tensor {
     /// `[B, H, W, C] -> [B · windows, side², C]`; sizes are multiples of the side.
     fileprivate func windows(_ side: Int) throws -> Tensor {
         let channels = size(3)
-        return try reshape([size(0), size(1) / side, side, size(2) / side, side, channels])
+        return try reshape([-1, size(1) / side, side, size(2) / side, side, channels])
             .permute([0, 1, 3, 2, 4, 5]).reshape([-1, side * side, channels])
     }
 

@@ -85,7 +85,7 @@ public final class VisionTransformer: Module, Backbone {
         let patches = try patchProjection(images)  // [B, D, H/16, W/16]
         let grid = Size2D(patches.size(2), patches.size(3))
         let row = try patches.permute([0, 2, 3, 1]).flatten(from: 1, to: 2)  // [B, N, D]
-        let joined = try Tensor.cat([classToken.expand([images.size(0), -1, -1]), row], dim: 1)  // [B, 1 + N, D]
+        let joined = try Tensor.cat([classToken.expanded(toBatchOf: row), row], dim: 1)  // [B, 1 + N, D]
         var x = try joined + Self.resized(positions, from: config.grid, to: grid)
         x = try x.dropout(config.dropout, training: isTraining)
         for block in blocks { x = try block(x) }

@@ -25,7 +25,7 @@ public final class DeepLabV3Head: Module, Layer {
     /// `[B, C, h, w] -> [B, classes, h, w]`: scores at the features' resolution.
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
         let context = try pyramid(features)  // [B, 256, h, w]
-        return try classifier(norm(conv(context)).relu_())
+        return try classifier(norm.relu(conv(context)))
     }
 }
 
@@ -75,7 +75,7 @@ final class PooledBranch: Module, Layer {
                 operation: "DeepLabV3's pooled branch", arguments: [x.description],
                 reason: "batch statistics of one value per channel; train with batches of at least 2 images")
         }
-        let pooled = try norm(conv(x.adaptiveAvgPool2d(1))).relu_()  // [B, 256, 1, 1]
+        let pooled = try norm.relu(conv(x.adaptiveAvgPool2d(1)))  // [B, 256, 1, 1]
         // torchvision resizes bilinearly from 1x1, which is the same constant. Laid out like the other branches, as
         // concatenation falls back to row-major order where its inputs differ.
         return try pooled.expand([-1, -1, x.size(2), x.size(3)]).channelsLast()

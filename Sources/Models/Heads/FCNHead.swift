@@ -20,7 +20,7 @@ public final class FCNHead: Module, Layer {
 
     /// `[B, C, h, w] -> [B, classes, h, w]`: scores at the features' resolution.
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
-        let x = try norm(conv(features)).relu_().dropout(dropout, training: isTraining)  // [B, C/4, h, w]
+        let x = try norm.relu(conv(features)).dropout(dropout, training: isTraining)  // [B, C/4, h, w]
         return try classifier(x)
     }
 }

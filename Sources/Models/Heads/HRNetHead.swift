@@ -23,7 +23,7 @@ public final class HRNetHead: Module, Layer {
 
     /// `[B, 15 C, h, w] -> [B, classes, h, w]`
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
-        try classifier(norm(conv(features)).relu_())
+        try classifier(norm.relu(conv(features)))
     }
 }
 

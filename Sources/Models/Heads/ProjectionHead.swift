@@ -20,8 +20,8 @@ public final class ProjectionHead: Module, Layer {
         output = try Conv2d(channels, dimension, kernel: 1)
     }
 
-    /// `[B, C, h, w] -> [B, D, h, w]`, unit vectors along the channels.
+    /// `[B, C, h, w] -> [B, D, h, w]`, unit vectors along the channels; float32 at least, as memory and miners want them.
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
-        try output(norm(hidden(features)).relu_()).normalized(dim: 1)
+        try output(norm.relu(hidden(features))).widened().normalized(dim: 1)
     }
 }

@@ -35,8 +35,8 @@ public final class QueryDecoder: Module {
         let memory = try map.permute([0, 2, 3, 1]).flatten(from: 1, to: 2)  // [B, h·w, D]
         let positions = try Self.sinePositions(height: map.size(2), width: map.size(3), like: memory)
         let keys = try memory + positions
-        var states = [try Tensor.zeros([1, 1, 1], dtype: memory.dtype, device: memory.device)]
-        states[0] = try states[0].expand([memory.size(0), queries.size(0), queries.size(1)])
+        let zeros = try Tensor.zeros([1, 1, 1], dtype: memory.dtype, device: memory.device)
+        var states = [try zeros.expand([1, queries.size(0), queries.size(1)]).expanded(toBatchOf: memory)]
         for layer in layers {
             states.append(try layer(states[states.count - 1], queries: queries, keys: keys, values: memory))
         }

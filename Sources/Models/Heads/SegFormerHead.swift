@@ -36,7 +36,7 @@ public final class SegFormerHead: Module {
             return index == 0 ? mixed : try mixed.interpolate(size, .bilinear(alignCorners: false))
         }
         let sum = try parts.dropFirst().reduce(parts[0]) { try $0 + $1 }  // [B, width, h, w]
-        return try norm(sum).relu_()
+        return try norm.relu(sum)
     }
 
     /// `[B, width, h, w] -> [B, classes, h, w]`

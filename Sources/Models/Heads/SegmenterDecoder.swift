@@ -45,11 +45,14 @@ public final class MaskTransformer: Module, SegmenterDecoder {
         let grid = [features.size(2), features.size(3)]
         let count = grid[0] * grid[1]
         let patches = try projection(features.permute([0, 2, 3, 1]).flatten(from: 1, to: 2))  // [B, N, D]
-        var x = try Tensor.cat([patches, classEmbeddings.expand([features.size(0), -1, -1])], dim: 1)
+        var x = try Tensor.cat([patches, classEmbeddings.expanded(toBatchOf: patches)], dim: 1)
         for block in blocks { x = try block(x) }
         x = try norm(x)  // [B, N + classes, D]
         // No eps below, as in the published code.
-        func unit(_ x: Tensor) throws -> Tensor { try x / x.norm(dims: [2], keepDim: true) }
+        func unit(_ x: Tensor) throws -> Tensor {
+            let x = try x.widened()
+            return try x / x.norm(dims: [2], keepDim: true)
+        }
         let pixels = try unit(x.narrow(dim: 1, start: 0, length: count).matmul(patchProjection))
         let classes = try unit(x.slice(dim: 1, start: count).matmul(classProjection))
         let masks = try maskNorm(pixels.matmul(classes.transpose(1, 2)))  // [B, N, classes]

@@ -49,7 +49,5 @@ public final class HRNet: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        try backbone.load(backbone.ownNames(weights), allowing: .missingBatchCounts)
-    }
+    public var publishedBackbone: PublishedBackbone? { PublishedBackbone(prefix: "", backbone) }
 }

@@ -92,8 +92,9 @@ public final class MaskFormer: Module, SegmentationNetwork {
         // As the pixels lie in memory: channels last.
         let rows = try pixels.permute([0, 2, 3, 1]).flatten(from: 1, to: 2)  // [B, h·w, maskWidth]
         let masks = try embedding.matmul(rows.transpose(1, 2))  // [B, Q, h·w]
-        return MaskPrediction(
-            classes: try classPredictor(queries), masks: try masks.unflatten(dim: 2, [pixels.size(2), pixels.size(3)]))
+        return try MaskPrediction(
+            classes: classPredictor(queries), masks: masks.unflatten(dim: 2, [pixels.size(2), pixels.size(3)])
+        ).widened()
     }
 
     /// The set criterion of the last prediction, and in total of those behind the earlier layers.
@@ -146,7 +147,7 @@ public final class MaskFormer: Module, SegmentationNetwork {
         return true
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        try backbone.load(backbone.ownNames(weights), allowing: .missingBatchCounts)
+    public var publishedBackbone: PublishedBackbone? {
+        PublishedBackbone(prefix: "model.pixel_level_module.encoder.", backbone)
     }
 }

@@ -51,5 +51,5 @@ public final class SegFormer: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws { try backbone.load(backbone.ownNames(weights)) }
+    public var publishedBackbone: PublishedBackbone? { PublishedBackbone(prefix: "segformer.encoder.", backbone) }
 }

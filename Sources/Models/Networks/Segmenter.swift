@@ -43,7 +43,7 @@ public final class Segmenter: Module, SegmentationNetwork {
     /// `[B, 3, H, W] -> [[B, D, H/16, W/16]]`, sizes rounded up.
     public func features(_ images: Tensor) throws -> [Tensor] {
         let size = Size2D(images.size(2), images.size(3))
-        let padded = padded(size)
+        let padded = scoredSize(of: size)
         let whole =
             size == padded
             ? images
@@ -58,16 +58,16 @@ public final class Segmenter: Module, SegmentationNetwork {
     }
 
     public func resized(_ scores: Tensor, from images: Size2D, to size: Size2D) throws -> Tensor {
-        let whole = try scores.interpolate(padded(images), .bilinear(alignCorners: false))
+        let whole = try scores.interpolate(scoredSize(of: images), .bilinear(alignCorners: false))
         let cropped = try whole.narrow(dim: 2, start: 0, length: images.height)
             .narrow(dim: 3, start: 0, length: images.width)
         return images == size ? cropped : try cropped.interpolate(size, .bilinear(alignCorners: false))
     }
 
     /// The size in whole patches.
-    private func padded(_ size: Size2D) -> Size2D {
+    public func scoredSize(of images: Size2D) -> Size2D {
         let patch = encoder.config.patch
-        return Size2D((size.height + patch - 1) / patch * patch, (size.width + patch - 1) / patch * patch)
+        return Size2D((images.height + patch - 1) / patch * patch, (images.width + patch - 1) / patch * patch)
     }
 
     public func initializeWeights(seed: UInt64) throws {
@@ -76,12 +76,8 @@ public final class Segmenter: Module, SegmentationNetwork {
         try projection?.initialize(seed: seed, prefix: "projection")
     }
 
-    public func loadBackbone(_ weights: NamedTensors) throws {
-        var own = encoder.ownNames(weights)
-        // The classifier on ImageNet is not used: a file with another one or none is as good.
-        for (name, tensor) in encoder.stateDict() where name.hasPrefix("head.") && own[name]?.shape != tensor.shape {
-            own[name] = tensor
-        }
-        try encoder.load(own)
+    /// The classifier on ImageNet is not used: a file with another one or none is as good.
+    public var publishedBackbone: PublishedBackbone? {
+        PublishedBackbone(prefix: "encoder.", encoder, unused: "head.")
     }
 }

@@ -15,10 +15,15 @@ public enum ComputeStage {
         try Torch.setThreads(configuration.threads)
         runtime.report(.preparing)
 
+        if let warning = configuration.recipe.model.precision.warning(on: device) {
+            runtime.logger.warning("\(warning)")
+            runtime.send(StageEvent(.note, warning))
+        }
         let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(
             recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,
             group: ranks.group)
+        if let report = trainer.pretrained { runtime.logger.info("pretrained weights: \(report.line)") }
         var done: UInt64 = 0
         if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }
         do {

@@ -22,7 +22,8 @@ struct LedgerLine: Codable, Equatable {
     var gradient: String?
     /// What the step's mining tickets asked for; absent like `gradient`.
     var mining: Mining?
-    /// What decides the step's last bits beside the recipe: libtorch and the number of threads.
+    /// What decides the step's last bits: libtorch, the numbers of threads and ranks, and the precision where it is not
+    /// float32.
     var arithmetic: String
 
     struct Mining: Codable, Equatable {

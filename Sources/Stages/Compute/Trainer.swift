@@ -16,6 +16,8 @@ final class Trainer {
     let classes: Int
     let device: Tensors.Device
     let network: any SegmentationNetwork
+    /// What became of the recipe's pretrained weights; nil where it names none.
+    let pretrained: WeightReport?
     private let dtype: DType
     private let group: ProcessGroup?
     private let gradientSum: GradientSum?
@@ -50,8 +52,11 @@ final class Trainer {
         self.device = device
         self.dtype = dtype
         self.group = group
+        var report: WeightReport?
         network = try Network.initial(
-            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled)
+            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled
+        ) { report = $0 }
+        pretrained = report
         try network.to(device).to(dtype).train().requiresGrad(true)
         network.synchronizeBatchNorm(over: group)
 
@@ -79,16 +84,19 @@ final class Trainer {
     /// - Parameter learnsEmbedding: whether the projection head gets a gradient in this step. While the schedule warms
     ///   up it does not; its running statistics follow the features all the same.
     func forward(_ batch: Batch, learnsEmbedding: Bool) throws -> Pass {
-        let features = try network.features(batch.input(network.inputNormalization, device: device).to(dtype))
-        let leaves = try features.map { try $0.detach().requiresGrad(true) }
-        let decoded = try network.decode(leaves)
-        var embedding: Tensor?
-        if network.projection != nil {
-            embedding =
-                learnsEmbedding
-                ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
+        let input = try batch.input(network.inputNormalization, device: device).to(dtype)
+        return try recipe.model.precision.compute(on: device) {
+            let features = try network.features(input)
+            let leaves = try features.map { try $0.detach().requiresGrad(true) }
+            let decoded = try network.decode(leaves).widened()
+            var embedding: Tensor?
+            if network.projection != nil {
+                embedding =
+                    learnsEmbedding
+                    ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
+            }
+            return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
         }
-        return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
     }
 
     /// The network's own loss against the labels, mostly cross-entropy, and its gradients down to the leaves.

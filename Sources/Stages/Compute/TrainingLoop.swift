@@ -51,6 +51,7 @@ final class TrainingLoop {
         arithmetic =
             "libtorch \(Torch.version), \(configuration.threads) threads"
             + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
+            + (recipe.model.precision == .float32 ? "" : ", \(recipe.model.precision.rawValue)")
         // Only a CPU's sums have a fixed order.
         ledger =
             ranks.isFirst

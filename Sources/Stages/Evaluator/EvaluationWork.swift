@@ -59,7 +59,8 @@ final class EvaluationWork {
         if let inference, inference.key == key { return inference.inference }
         inference = nil  // the old network's memory first
         let network = try Network.trained(ticket.model, classes: classes, checkpoint: ticket.checkpoint)
-        let made = try Inference(network: network, settings: ticket.evaluation, device: device)
+        let made = try Inference(
+            network: network, settings: ticket.evaluation, precision: ticket.model.precision, device: device)
         inference = (key, made)
         return made
     }

@@ -1,4 +1,5 @@
 import Basics
+import Configuration
 import Imaging
 import Models
 import StageKit
@@ -21,6 +22,19 @@ public enum EvaluatorFingerprint {
             let probabilities = try features.interpolate(Size2D(48, 64), .bilinear(alignCorners: false)).softmax(dim: 1)
             hash.update(try probabilities.bytes())
         }
+    }
+
+    /// What evaluators tell who they work for. In bf16 it also says what a convolution in it gives here: processors with
+    /// and without instructions for it round differently.
+    static func digest(_ fingerprint: Fingerprint, precision: ModelSettings.Precision) throws -> String {
+        guard precision == .bf16 else { return fingerprint.digest }
+        let output = try precision.compute(on: .cpu) {
+            try drawn([1, 16, 12, 16]).channelsLast().conv2d(drawn([16, 16, 3, 3]), padding: 1).widened()
+        }
+        var hash = SHA256()
+        hash.update(fingerprint.digest)
+        hash.update(try output.bytes())
+        return hash.hex()
     }
 
     private static func picture() -> Image {

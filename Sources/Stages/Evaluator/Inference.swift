@@ -10,11 +10,17 @@ import Tensors
 public struct Inference {
     public let network: any SegmentationNetwork
     public let settings: EvaluationSettings
+    private let precision: ModelSettings.Precision
     private let device: Tensors.Device
 
-    /// - Parameter network: in evaluation mode; it is moved to the device.
+    /// - Parameters:
+    ///   - network: in evaluation mode; it is moved to the device.
+    ///   - precision: the run's.
     /// - Throws: `UserError` for scales that cannot be.
-    public init(network: any SegmentationNetwork, settings: EvaluationSettings, device: Tensors.Device = .cpu) throws {
+    public init(
+        network: any SegmentationNetwork, settings: EvaluationSettings, precision: ModelSettings.Precision = .float32,
+        device: Tensors.Device = .cpu
+    ) throws {
         guard !settings.scales.isEmpty else { throw UserError("evaluate.scales is empty; [1] is the image's own size") }
         if let scale = settings.scales.first(where: { !($0 > 0 && $0 <= Self.largestScale) }) {
             throw UserError("evaluate.scales has \(scale); scales are above 0 and at most \(Self.largestScale)")
@@ -22,6 +28,7 @@ public struct Inference {
         try network.to(device)
         self.network = network
         self.settings = settings
+        self.precision = precision
         self.device = device
     }
 
@@ -76,7 +83,9 @@ public struct Inference {
             let width = max(1, Int((Float(size.width) * scale).rounded()))
             seen = try input.interpolate(Size2D(height, width), .bilinear(alignCorners: false))
         }
-        let scores = try network.scores(network.features(seen)).main
+        let scores = try precision.compute(on: device) {
+            try network.scores(network.features(seen)).main.widened()
+        }
         return try network.resized(scores, from: Size2D(seen.size(2), seen.size(3)), to: size)
     }
 }

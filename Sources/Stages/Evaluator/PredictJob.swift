@@ -44,7 +44,8 @@ public enum PredictJob {
         let classes = try classes(ofRun: options.run, recipe)
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
-        let inference = try Inference(network: network, settings: recipe.evaluate, device: options.device)
+        let inference = try Inference(
+            network: network, settings: recipe.evaluate, precision: recipe.model.precision, device: options.device)
 
         for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
         report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))
@@ -60,7 +61,7 @@ public enum PredictJob {
     }
 
     /// What the run noted of its dataset in `dataset.json`, which may have gone since; the dataset itself otherwise.
-    private static func classes(ofRun directory: String, _ recipe: Recipe) throws -> [ClassInfo] {
+    static func classes(ofRun directory: String, _ recipe: Recipe) throws -> [ClassInfo] {
         let path = directory + "/dataset.json"
         guard let data = FileManager.default.contents(atPath: path) else {
             return try Dataset.open(recipe.dataset).classes

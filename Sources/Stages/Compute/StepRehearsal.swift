@@ -1,0 +1,63 @@
+import Basics
+import Configuration
+import Contrast
+import Models
+import StageKit
+import Tensors
+import Wire
+
+/// Training steps without other stages: the very trainer of a run on one mini-batch of noise, by cross-entropy alone. For
+/// benchmarks.
+public final class StepRehearsal {
+    private let trainer: Trainer
+    private let batch: Batch
+    private var step: UInt64 = 0
+
+    /// What a run exports: without a projection head.
+    public var parameterCount: Int { trainer.network.parameterCount }
+
+    /// - Parameter recipe: its contrast is left out, so that steps need no miners.
+    public init(_ recipe: Recipe, classes: Int, device: Tensors.Device = .cpu) throws {
+        var recipe = recipe
+        recipe.contrast.enabled = false
+        trainer = try Trainer(recipe: recipe, classes: classes, device: device)
+        let (height, width) = (recipe.augmentation.crop[0], recipe.augmentation.crop[1])
+        let samples = try (0..<recipe.schedule.batch).map { row in
+            var random = KeyedRandom(seed: recipe.seed, purpose: "rehearsal", index: UInt64(row))
+            let pixels = (0..<height * width * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            let labels = (0..<height * width).map { _ in UInt8(random.next() % UInt64(classes)) }
+            return (
+                image: row,
+                result: TicketResult(
+                    id: TicketID(UInt64(row)), body: .init(),
+                    tensors: [
+                        try WireTensor(
+                            name: "image", dtype: .uint8, shape: [height, width, 3], bytes: SharedBytes(pixels)),
+                        try WireTensor(
+                            name: "label", dtype: .uint8, shape: [height, width], bytes: SharedBytes(labels)),
+                    ], worker: "rehearsal")
+            )
+        }
+        batch = try Batch(samples, height: height, width: width)
+    }
+
+    /// One step. Returns the milliseconds of its parts: `forward`, `backwardHead` with the loss, `backwardBackbone`,
+    /// `optimizer`.
+    ///
+    /// - Throws: `UserError` where the loss is no number.
+    public func callAsFunction() throws -> [String: Double] {
+        step += 1
+        var watch = Stopwatch()
+        try Torch.seed(step)
+        let pass = try trainer.forward(batch, learnsEmbedding: false)
+        watch.lap("forward")
+        let loss = try trainer.backwardFromScores(pass, batch: batch)
+        watch.lap("backwardHead")
+        try trainer.backwardThroughBackbone(pass)
+        watch.lap("backwardBackbone")
+        _ = try trainer.update(step: step, embedding: false)
+        watch.lap("optimizer")
+        guard loss.isFinite else { throw UserError("the loss of step \(step) is \(loss)") }
+        return watch.phases
+    }
+}

@@ -1,0 +1,75 @@
+import Basics
+import Configuration
+import Datasets
+import Foundation
+import Models
+import Tensors
+
+/// Says what a file of weights holds and what of it a recipe's network takes: `picoflow import` runs it once.
+public enum ImportJob {
+    public struct Options: Sendable, Equatable {
+        public var file: String
+        /// The recipe that names the network; without one, all networks are compared with the file.
+        public var recipe: String?
+        public var overrides: [String] = []
+        /// Where to write what was taken over, under the network's names; nowhere where nil.
+        public var output: String?
+    }
+
+    /// - Parameter report: gets a line at a time.
+    /// - Throws: `UserError` that names the file: unreadable, damaged, or not for the recipe's network.
+    public static func run(_ options: Options, report: (String) -> Void) throws {
+        let file = try WeightFile(path: options.file)
+        if let recipe = options.recipe {
+            try take(file, by: Recipe.resolve(path: recipe, overrides: options.overrides), options.output, report)
+        } else {
+            try list(file, report)
+        }
+    }
+
+    private static func take(_ file: WeightFile, by recipe: Recipe, _ output: String?, _ report: (String) -> Void)
+        throws
+    {
+        let known = (try? Dataset.open(recipe.dataset))?.classes.count
+        // Where the dataset is elsewhere the file's own number is as good as any.
+        var network = try Network.make(recipe.model, classes: known ?? 2)
+        var result = try network.loadPretrained(file, recipe.model)
+        if known == nil, let classes = result.fileClasses, (1...255).contains(classes) {
+            network = try Network.make(recipe.model, classes: classes)
+            result = try network.loadPretrained(file, recipe.model)
+        }
+        report("network: \(recipe.model.head.rawValue) on \(recipe.model.backbone.rawValue)")
+        result.lines.forEach(report)
+        if known == nil { report("the recipe's dataset is not there, so its number of classes was not compared") }
+        guard let output else { return }
+        let taken = Set(result.names)
+        let state = network.stateDict().renamed { taken.contains($0) ? $0 : nil }
+        try Safetensors.write(state, metadata: ["format": "pt"], to: output)
+        report("\(output): \(state.count) tensors written, for 'model.pretrained'")
+    }
+
+    private static func list(_ file: WeightFile, _ report: (String) -> Void) throws {
+        for (name, tensor) in file.tensors { report("\(name)  \(tensor)") }
+        report("\(file.path): \(file.tensors.count) tensors, \(file.tensors.elementCount) values (\(file.format))")
+        if !file.besides.isEmpty { report("beside them: \(file.besides.joined(separator: ", "))") }
+        let fitting = try Network.fitting(file.tensors)
+        report(
+            fitting.isEmpty
+                ? "it fits none of the networks at their published width"
+                : "it fits " + fitting.map(\.description).joined(separator: ", "))
+    }
+}
+
+extension ImportJob.Options {
+    /// Reads the words behind `import`.
+    ///
+    /// - Throws: `UserError` for a missing, unknown or ill-formed one.
+    public init(arguments: [String]) throws {
+        let words = try JobArguments(arguments, options: ["--recipe", "--set", "--output"])
+        guard let file = words.rest.first, words.rest.count == 1 else { throw UserError("import takes one file") }
+        self.file = file
+        recipe = words["--recipe"]
+        overrides = words.all("--set")
+        output = words["--output"]
+    }
+}

@@ -1,0 +1,124 @@
+import Basics
+import Configuration
+import Foundation
+import StageKit
+
+/// Trains a plan's runs one after another, in a folder that says by itself how far they are:
+///
+/// ```
+/// VARIANT-seed-N/   a run directory each
+/// table.md          means and deviations of the runs that have finished
+/// table.csv         the same, one line per variant
+/// runs.csv          one line per run
+/// ```
+public struct Sweep {
+    public let plan: SweepPlan
+    /// Absolute.
+    public let folder: String
+    private let topology: String
+    private let replicas: [String]
+
+    /// What became of a run.
+    public enum Ending {
+        case finished(SweepResult)
+        /// By signal: the sweep ends with it.
+        case stopped
+        case failed(String)
+    }
+
+    /// - Parameters:
+    ///   - topology: path of the topology that each run is launched on.
+    ///   - replicas: `loader=3`, …, over the topology's own.
+    ///   - folder: of this sweep, made where it is not there.
+    /// - Throws: `UserError` where the topology does not fit a recipe, or where a run in the folder is of another recipe.
+    public init(_ plan: SweepPlan, topology: String, replicas: [String], in folder: String) throws {
+        self.plan = plan
+        self.topology = topology
+        self.replicas = replicas
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        self.folder = try RunDirectory.absolute(folder)
+        for cell in plan.cells {
+            _ = try resolvedTopology(for: cell)
+            try check(cell)
+        }
+    }
+
+    public func path(of cell: SweepPlan.Cell) -> String { "\(folder)/\(cell.name)" }
+
+    /// The runs that have finished, in the plan's order.
+    public func results() throws -> [SweepResult] {
+        try plan.cells.compactMap { try SweepResult(of: $0, inRun: path(of: $0)) }
+    }
+
+    /// Launches a run, or goes on with it, until it ends.
+    public func run(
+        _ cell: SweepPlan.Cell, environment: SupervisorRunner.Environment, display: any ProgressDisplay
+    ) -> Ending {
+        do {
+            let launch = try begin(cell, environment)
+            let outcome = try launch.run(
+                dataset: DatasetSummary(opening: launch.recipe.dataset), evaluation: PoolEvaluation(),
+                environment: environment, display: display)
+            switch outcome {
+            case .stopped: return .stopped
+            case .failed(let reason): return .failed(reason)
+            case .finished(_, _, let evaluation):
+                try evaluation?.save(inRun: launch.directory.path)
+                guard let result = try SweepResult(of: cell, inRun: path(of: cell)) else {
+                    return .failed("the run ended without an evaluation")
+                }
+                return .finished(result)
+            }
+        } catch {
+            return .failed("\(error)")
+        }
+    }
+
+    /// Writes the tables of what has finished so far, each file whole or not at all.
+    ///
+    /// - Returns: the Markdown.
+    @discardableResult public func writeTables() throws -> String {
+        let table = SweepTable(plan, try results())
+        try DurableFile.write(table.markdown + "\n", to: folder + "/table.md")
+        try DurableFile.write(table.csv, to: folder + "/table.csv")
+        try DurableFile.write(table.runsCSV, to: folder + "/runs.csv")
+        return table.markdown
+    }
+
+    private func begin(_ cell: SweepPlan.Cell, _ environment: SupervisorRunner.Environment) throws -> Launch {
+        let path = path(of: cell)
+        if isBegun(cell) { return try Launch.resume(path, replicas: replicas, environment: environment) }
+        // What was cut off before its journal's first entry has trained nothing.
+        if FileManager.default.fileExists(atPath: path), !RunDirectory.isLive(path) {
+            try FileManager.default.removeItem(atPath: path)
+        }
+        return try Launch.new(
+            at: path, recipe: cell.recipe, topology: resolvedTopology(for: cell), environment: environment)
+    }
+
+    private func isBegun(_ cell: SweepPlan.Cell) -> Bool {
+        let journal = try? Journal.read(path: path(of: cell) + "/journal.jsonl")
+        return journal?.isEmpty == false
+    }
+
+    private func resolvedTopology(for cell: SweepPlan.Cell) throws -> Topology {
+        try Topology.resolve(path: topology, replicas: replicas, recipe: cell.recipe, programs: .ofThisProcess())
+    }
+
+    /// A run that is there must be of the recipe that the plan has for it.
+    private func check(_ cell: SweepPlan.Cell) throws {
+        guard isBegun(cell) else { return }
+        let run = path(of: cell)
+        let saved = try Recipe.resolve(path: run + "/recipe.yaml")
+        var wanted = cell.recipe
+        wanted.dataset = wanted.dataset.absolutePaths()
+        let (old, new) = (try saved.yaml().split(separator: "\n"), try wanted.yaml().split(separator: "\n"))
+        guard let line = zip(old, new).first(where: { $0 != $1 }) ?? (old.count == new.count ? nil : ("", "")) else {
+            return
+        }
+        let difference =
+            line.0.isEmpty ? "" : " ('\(line.0.drop { $0 == " " })' there, '\(line.1.drop { $0 == " " })' now)"
+        throw UserError(
+            "\(run) was trained from another recipe\(difference); sweep into another folder by --to, or remove it")
+    }
+}

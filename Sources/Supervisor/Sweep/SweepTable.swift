@@ -1,0 +1,137 @@
+import Foundation
+
+/// Means and deviations of a sweep's runs so far.
+public struct SweepTable: Sendable {
+    private let plan: SweepPlan
+    private let results: [SweepResult]
+
+    public init(_ plan: SweepPlan, _ results: [SweepResult]) {
+        self.plan = plan
+        self.results = results
+    }
+
+    /// For readers: the variants, then IoU by class. Percent; ± is the seeds' standard deviation (n - 1).
+    public var markdown: String {
+        var lines: [String] = []
+        if results.count < plan.cells.count {
+            lines += ["Partial: \(results.count) of \(plan.cells.count) runs have finished.", ""]
+        }
+        let first = plan.variants[0].name
+        var head = ["variant", "runs", "mIoU", "pixel accuracy", "mean accuracy", "training time"]
+        if plan.variants.count > 1 { head.insert("mIoU against \(first), seed by seed", at: 3) }
+        lines += Self.table(
+            head,
+            plan.variants.indices.map { variant in
+                let runs = self.runs(of: variant)
+                var row = [
+                    plan.variants[variant].name, "\(runs.count)", Spread(runs.map(\.meanIoU)).text,
+                    Spread(runs.map(\.pixelAccuracy)).text, Spread(runs.map(\.meanAccuracy)).text,
+                    Self.duration(Spread(runs.map(\.seconds)).mean),
+                ]
+                if plan.variants.count > 1 { row.insert(variant == 0 ? "" : gain(of: variant).signed, at: 3) }
+                return row
+            })
+        guard let classes = results.first?.iou.map(\.name) else { return lines.joined(separator: "\n") }
+        lines += [""]
+        lines += Self.table(
+            ["IoU"] + plan.variants.map(\.name),
+            classes.indices.map { index in
+                [classes[index]]
+                    + plan.variants.indices.map { variant in
+                        Spread(runs(of: variant).map { $0.iou.indices.contains(index) ? $0.iou[index].value : nil })
+                            .text
+                    }
+            })
+        return lines.joined(separator: "\n")
+    }
+
+    /// For programs: one line per variant, fractions.
+    public var csv: String {
+        let classes = results.first?.iou.map(\.name) ?? []
+        let head =
+            ["variant", "runs", "mIoU", "mIoU deviation", "pixelAccuracy", "meanAccuracy", "seconds"]
+            + classes.map { "IoU \($0)" }
+        let rows = plan.variants.indices.map { variant in
+            let runs = self.runs(of: variant)
+            let iou = Spread(runs.map(\.meanIoU))
+            let byClass = classes.indices.map { index in
+                Spread(runs.map { $0.iou.indices.contains(index) ? $0.iou[index].value : nil }).mean
+            }
+            return [plan.variants[variant].name, "\(runs.count)"]
+                + ([
+                    iou.mean, iou.deviation, Spread(runs.map(\.pixelAccuracy)).mean,
+                    Spread(runs.map(\.meanAccuracy)).mean, Spread(runs.map(\.seconds)).mean,
+                ] + byClass).map { $0.map { "\($0)" } ?? "" }
+        }
+        return ([head] + rows).map { $0.map(Self.quoted).joined(separator: ",") + "\n" }.joined()
+    }
+
+    /// One line per run.
+    public var runsCSV: String {
+        let classes = results.first?.iou.map(\.name) ?? []
+        let head =
+            ["variant", "seed", "mIoU", "pixelAccuracy", "meanAccuracy", "seconds"]
+            + classes.map { "IoU \($0)" }
+        let rows = results.map { run in
+            [plan.variants[run.variant].name, "\(run.seed)"]
+                + ([run.meanIoU, run.pixelAccuracy, run.meanAccuracy, run.seconds] + run.iou.map(\.value))
+                .map { $0.map { "\($0)" } ?? "" }
+        }
+        return ([head] + rows).map { $0.map(Self.quoted).joined(separator: ",") + "\n" }.joined()
+    }
+
+    private func runs(of variant: Int) -> [SweepResult] { results.filter { $0.variant == variant } }
+
+    /// Differences to the first variant with the same seed: what the seeds have in common cancels.
+    private func gain(of variant: Int) -> Spread {
+        let base = Dictionary(uniqueKeysWithValues: runs(of: 0).map { ($0.seed, $0.meanIoU) })
+        return Spread(
+            runs(of: variant).map { run in
+                guard let other = base[run.seed] ?? nil, let own = run.meanIoU else { return nil }
+                return own - other
+            })
+    }
+
+    private static func table(_ head: [String], _ rows: [[String]]) -> [String] {
+        func line(_ cells: [String]) -> String {
+            "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |"
+        }
+        return [line(head), "|" + String(repeating: "---|", count: head.count)] + rows.map(line)
+    }
+
+    /// RFC 4180.
+    private static func quoted(_ text: String) -> String {
+        guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
+        return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+    }
+
+    private static func duration(_ seconds: Double?) -> String {
+        guard let seconds, seconds.isFinite else { return "" }
+        let whole = Int(seconds.rounded())
+        return String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
+    }
+}
+
+/// Mean and sample deviation of those values that are there.
+struct Spread: Equatable {
+    var mean: Double?
+    /// Of n - 1; nil for fewer than two values.
+    var deviation: Double?
+
+    init(_ values: [Double?]) {
+        let values = values.compactMap(\.self)
+        guard !values.isEmpty else { return }
+        let mean = values.reduce(0, +) / Double(values.count)
+        self.mean = mean
+        guard values.count > 1 else { return }
+        deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
+    }
+
+    var text: String { formatted("%.2f") }
+    var signed: String { formatted("%+.2f") }
+
+    private func formatted(_ format: String) -> String {
+        guard let mean else { return "–" }
+        return String(format: format, 100 * mean) + (deviation.map { String(format: " ± %.2f", 100 * $0) } ?? "")
+    }
+}

@@ -1,0 +1,67 @@
+import Foundation
+
+/// One network in one precision, measured in turns.
+struct StepRow: Encodable {
+    var network: String
+    var batch: Int
+    var precision: String
+    var ours: [StepFigures] = []
+    var peer: [StepFigures] = []
+    /// Why there is nothing of the peer.
+    var trouble: String?
+
+    /// How many times as long the peer's step takes.
+    var speed: Double? { ratio(\.median) }
+    /// Our peak memory over the peer's.
+    var memory: Double? { ratio(\.peakMiB).map { 1 / $0 } }
+
+    private func ratio(_ figure: KeyPath<StepFigures, Double>) -> Double? {
+        peer.isEmpty ? nil : peer.map { $0[keyPath: figure] }.median / ours.map { $0[keyPath: figure] }.median
+    }
+}
+
+/// All measurements of a `tools/bench step`, as a Markdown table for people and as JSON for programs.
+struct StepReport: Encodable {
+    var crop: [Int]
+    var classes: Int
+    var threads: Int
+    var rounds: Int
+    var steps: Int
+    var rows: [StepRow]
+
+    func table() -> String {
+        let head = [
+            "network", "params, M", "batch", "precision", "ours, ms (from - to)", "peer, ms (from - to)", "peer / ours",
+            "ours, MiB", "peer, MiB", "ours / peer",
+        ]
+        let rule = head.indices.map { $0 == 0 || $0 == 3 ? "---" : "---:" }
+        let lines =
+            [head, rule]
+            + rows.map { row in
+                [
+                    row.network, fixed(row.ours[0].parametersM, 1), "\(row.batch)", row.precision, times(row.ours),
+                    row.peer.isEmpty ? "-" : times(row.peer), row.speed.map { fixed($0, 2) } ?? "-",
+                    fixed(row.ours.map(\.peakMiB).median, 0),
+                    row.peer.isEmpty ? "-" : fixed(row.peer.map(\.peakMiB).median, 0),
+                    row.memory.map { fixed($0, 2) } ?? "-",
+                ]
+            }
+        let note =
+            "\ncrop \(crop[0])x\(crop[1]), \(classes) classes, \(threads) threads; medians of \(rounds) processes of \(steps) "
+            + "steps each, in turns"
+        return lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n") + "\n" + note
+    }
+
+    private func times(_ figures: [StepFigures]) -> String {
+        let (least, most) = (figures.map(\.least).min()!, figures.map(\.most).max()!)
+        return "\(fixed(figures.map(\.median).median, 0)) (\(fixed(least, 0)) - \(fixed(most, 0)))"
+    }
+
+    private func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
+
+    func json() throws -> Data {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        return try encoder.encode(self)
+    }
+}

@@ -1,0 +1,127 @@
+import ArgumentParser
+import Basics
+import Foundation
+
+/// `tools/bench mining`: what the contrast of one mini-batch costs, beside the bare products that it cannot do without,
+/// and beside another program's in turns.
+struct MiningBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mining",
+        abstract: "Time and memory of mining a mini-batch from full memories of three datasets' sizes.",
+        discussion: """
+            Random unit vectors, 256 numbers each, 50 anchors of each class. Both sets of OpenBLAS's kernels are measured: \
+            those it chooses for this processor, and those that OPENBLAS_CORETYPE names where that is set.
+
+            --peer names a program that is run in turns with ours, as PROGRAM --case camvid|cityscapes|ade \
+            --mode mined|mined+|subsampled --threads N --seconds S, and prints a JSON object with median_ms.
+            """)
+
+    @Option(help: "Sizes, separated by commas: camvid, cityscapes, ade.") var sizes = "camvid,cityscapes,ade"
+    @Option(help: "Modes, separated by commas: exact, synthesis, candidates.") var modes = "exact,synthesis,candidates"
+    @Option(help: "Threads of the miner.") var threads = 2
+    @Option(help: "Seconds of each measurement; at least three steps.") var seconds = 2.0
+    @Option(help: "How often each measurement is made; medians are shown.") var rounds = 3
+    @Option(help: "Another program to measure in turns with ours.") var peer: String?
+    @Flag(help: "Print all measurements as JSON.") var json = false
+
+    /// One size, mode and set of kernels.
+    struct Row: Codable {
+        var ours: [MiningMeasurement]
+        /// Milliseconds.
+        var peer: [Double]
+    }
+
+    func validate() throws {
+        guard seconds >= 0.1, seconds <= 600 else { throw ValidationError("--seconds takes 0.1 to 600") }
+        guard (1...99).contains(rounds) else { throw ValidationError("--rounds takes 1 to 99") }
+        guard (1...1024).contains(threads) else { throw ValidationError("--threads takes 1 to 1024") }
+        _ = try list(sizes, MiningSize.self, "--sizes")
+        _ = try list(modes, MiningMode.self, "--modes")
+    }
+
+    func run() throws {
+        let forced = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"]
+        var rows: [Row] = []
+        for size in try list(sizes, MiningSize.self, "--sizes") {
+            for mode in try list(modes, MiningMode.self, "--modes") {
+                // Ours with each set of kernels, and the peer's, take turns.
+                var own = Row(ours: [], peer: [])
+                var other = own
+                for _ in 0..<rounds {
+                    note("\(size) \(mode)")
+                    own.ours.append(try measure(size, mode, kernels: nil))
+                    if let forced { other.ours.append(try measure(size, mode, kernels: forced)) }
+                    if let peer {
+                        own.peer.append(try measure(peer, size, mode))
+                        other.peer = own.peer
+                    }
+                }
+                rows.append(own)
+                if forced != nil { rows.append(other) }
+            }
+        }
+        note("")
+        print(try json ? rows.prettyJSON() : Self.table(rows))
+    }
+
+    private func measure(_ size: MiningSize, _ mode: MiningMode, kernels: String?) throws -> MiningMeasurement {
+        try Child.measure(
+            [
+                "mining-case", "--size", size.rawValue, "--mode", mode.rawValue, "--threads", "\(threads)", "--seconds",
+                "\(seconds)",
+            ], environment: ["OPENBLAS_CORETYPE": kernels])
+    }
+
+    private func measure(_ peer: String, _ size: MiningSize, _ mode: MiningMode) throws -> Double {
+        struct Answer: Decodable { var median_ms: Double }
+        let name = [MiningMode.exact: "mined", .synthesis: "mined+", .candidates: "subsampled"][mode]!
+        let answer: Answer = try Child.measure(
+            command: try shellWords(peer) + [
+                "--case", size.rawValue, "--mode", name, "--threads", "\(threads)", "--seconds", "\(seconds)",
+            ])
+        return answer.median_ms
+    }
+
+    private func list<Item: RawRepresentable<String> & CaseIterable>(
+        _ text: String, _: Item.Type, _ option: String
+    ) throws -> [Item] {
+        try text.split(separator: ",").map { word in
+            guard let item = Item(rawValue: String(word)) else {
+                let known = Item.allCases.map(\.rawValue).joined(separator: ", ")
+                throw ValidationError("\(option): '\(word)' is none of \(known)")
+            }
+            return item
+        }
+    }
+
+    static func table(_ rows: [Row]) -> String {
+        var lines = [
+            "| memory | mode | kernels | GFLOP/s | bare products, ms | ours, ms | of the bare | above the memory, MiB | peer, ms | peer / ours |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for row in rows {
+            let first = row.ours[0]
+            let milliseconds = row.ours.map(\.milliseconds.p50)
+            let product = row.ours.map(\.productMilliseconds).median
+            let ratios = zip(row.peer, milliseconds).map { $0 / $1 }
+            lines.append(
+                "| \(first.size) | \(first.mode) | \(first.kernels) | "
+                    + String(
+                        format: "%.0f | %.1f | %.1f (%.1f–%.1f) | %.2f | %.0f | ",
+                        row.ours.map(\.gigaflopsPerSecond).median, product, milliseconds.median,
+                        milliseconds.spread.lowerBound, milliseconds.spread.upperBound,
+                        zip(milliseconds, row.ours).map { $0 / $1.productMilliseconds }.median,
+                        row.ours.map(\.aboveMemoryMiB).median)
+                    + (row.peer.isEmpty
+                        ? "| |"
+                        : String(
+                            format: "%.0f | %.1f (%.1f–%.1f) |", row.peer.median, ratios.median,
+                            ratios.spread.lowerBound, ratios.spread.upperBound)))
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func note(_ text: String) {
+        if isatty(STDERR_FILENO) == 1 { FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8)) }
+    }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension Pipeline {
+    /// `picoflow sweep` with real runs.
+    @Suite struct SweepTests {
+        @Test func sweepGoesOnWhereItWasCutOff() throws {
+            let play = try Playground()
+            let words = [
+                "sweep", "recipe.yaml", "--topology", "topology.yaml", "--over", "contrast.enabled=false,true",
+                "--seeds",
+                "1", "--set", "schedule.iterations=30", "--to", "sweep",
+            ]
+            let first = play.folder("sweep/enabled=false-seed-0")
+            let second = play.folder("sweep/enabled=true-seed-0")
+
+            // Stopped in its second run.
+            let cut = try play.start(words)
+            #expect(waitUntil { FileManager.default.fileExists(atPath: second + "/metrics.jsonl") })
+            cut.signal(SIGTERM)
+            let ending = try cut.wait()
+            #expect(ending.code == 0 && ending.output.contains("the same command goes on"), "\(ending)")
+            let table = try String(contentsOfFile: play.folder("sweep/table.md"), encoding: .utf8)
+            #expect(table.hasPrefix("Partial: 1 of 2 runs"))
+            let done = try modified(first + "/evaluation.json")
+
+            let rest = try play.start(words).wait()
+            #expect(rest.code == 0, "\(rest)")
+            #expect(rest.output.contains("| enabled=true | 1 |") && !rest.output.contains("Partial"), "\(rest)")
+            #expect(try modified(first + "/evaluation.json") == done)
+            #expect(FileManager.default.fileExists(atPath: second + "/evaluation.json"))
+
+            // Another recipe under the same names is not mixed into the table.
+            let other = try play.start(words + ["--set", "schedule.lr=0.5"]).wait()
+            #expect(other.code == 1 && other.message.contains("was trained from another recipe"), "\(other)")
+            let shown = try play.start(words + ["--table-only"]).wait()
+            #expect(shown.code == 0 && shown.output.contains("| enabled=false | 1 |"), "\(shown)")
+        }
+
+        private func modified(_ path: String) throws -> Date? {
+            try FileManager.default.attributesOfItem(atPath: path)[.modificationDate] as? Date
+        }
+    }
+}
