@@ -73,7 +73,8 @@ let package = Package(
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),
         .target(name: "WeightFiles", dependencies: ["Basics", "CZip"]),
-        .target(name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md"]),
+        .target(
+            name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md", "COST.md"]),
         .target(name: "Imaging", dependencies: ["Basics", "Configuration", "CTurboJPEG", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),

@@ -11,7 +11,7 @@ extension Recipe: Configurable {
         .section("synthesis", \.synthesis, summary: "synthetic hard negatives"),
         .section("schedule", \.schedule, summary: "iterations and optimiser"),
         .section("checkpoints", \.checkpoints, summary: "what a run keeps of its progress"),
-        .section("evaluate", \.evaluate, summary: "the final evaluation"),
+        .section("evaluate", \.evaluate, summary: "how and how often the network is evaluated"),
         Field(
             "determinism", \.determinism,
             summary: "strict refuses workers whose kernels or libraries differ from the run's"),
@@ -95,6 +95,9 @@ extension ContrastSettings: Configurable {
         Field(
             "hardAnchors", \.hardAnchors, .atLeast(0), summary: "the part of them drawn from mispredicted pixels first"),
         Field(
+            "memory", \.memory,
+            summary: "what is kept of earlier images; none: anchors meet their own mini-batch's keys alone"),
+        Field(
             "pixelsPerImage", \.pixelsPerImage, .within(1...65536),
             summary: "pixels per class and image that enter the queue, V"),
         Field(
@@ -106,6 +109,8 @@ extension ContrastSettings: Configurable {
         Field("lag", \.lag, .atLeast(1), summary: "mining at step s sees the records of all steps up to s - lag"),
     ]
 }
+
+extension ContrastSettings.Memory: ConfigurationValue {}
 
 extension SamplerSettings: Configurable {
     static let fields: [Field<Self>] = [
@@ -173,11 +178,19 @@ extension CheckpointSettings: Configurable {
 
 extension EvaluationSettings: Configurable {
     static let fields: [Field<Self>] = [
+        Field(
+            "every", optional: \.every, .atLeast(1),
+            summary: "iterations between evaluations beside training; null: at the end alone"),
         // 16 times an image's size is far beyond what helps, and still a tensor that fits.
-        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose scores are averaged"),
+        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose probabilities are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),
+        Field(
+            "window", \.window,
+            summary: "crop: windows of augmentation.crop slide over what exceeds it; whole: each image at once"),
     ]
 }
+
+extension EvaluationSettings.Window: ConfigurationValue {}
 
 extension Check where Value == Int {
     /// The heads' image-level branch has one value per image and channel, and batch normalisation needs two to train.

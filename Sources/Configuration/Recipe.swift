@@ -19,6 +19,20 @@ public struct Recipe: Codable, Sendable, Equatable {
     public var determinism = Determinism.strict
 
     public init() {}
+
+    /// Whether the network is evaluated after a step on the way; that of the last step always is.
+    public func isEvaluated(after step: UInt64) -> Bool {
+        guard let every = evaluate.every else { return false }
+        return step > 0 && step % UInt64(every) == 0 && step < UInt64(schedule.iterations)
+    }
+
+    /// `[height, width]` of the window that slides over an image to evaluate; nil takes it whole.
+    public var evaluationWindow: [Int]? {
+        switch evaluate.window {
+        case .crop: augmentation.crop
+        case .whole: nil
+        }
+    }
 }
 
 public enum Determinism: String, Codable, Sendable, CaseIterable { case strict, relaxed }
@@ -106,6 +120,8 @@ public struct ModelSettings: Codable, Sendable, Hashable {
 }
 
 public struct ContrastSettings: Codable, Sendable, Equatable {
+    public enum Memory: String, Codable, Sendable, CaseIterable { case both, pixels, regions, none }
+
     /// False trains by cross-entropy alone: no projection head, no memory, no miners.
     public var enabled = true
     /// Weight of the contrastive loss, lambda.
@@ -114,8 +130,11 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var temperature: Float = 0.1
     /// Anchors per class and mini-batch.
     public var anchors = 50
-    /// The part of them drawn from mispredicted pixels first.
+    /// The part of them drawn from mispredicted pixels first: none of them is a random choice, all of them a hard one.
     public var hardAnchors = 25
+    /// What the memory keeps of the images so far, pixels, regions or both; `none` keeps no memory: anchors meet the keys of
+    /// their own mini-batch, V pixels per class and image and a region each, as constants.
+    public var memory = Memory.both
     /// Pixels per class and image that enter the queue, V.
     public var pixelsPerImage = 10
     /// Length of each class's pixel queue, T; 10 times the number of training images where nil.
@@ -126,6 +145,9 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var lag = 1
 
     public init() {}
+
+    /// Whether a bank keeps keys from one step to the next.
+    public var usesMemory: Bool { enabled && memory != .none }
 }
 
 public struct SamplerSettings: Codable, Sendable, Equatable {
@@ -201,8 +223,16 @@ public struct CheckpointSettings: Codable, Sendable, Equatable {
 }
 
 public struct EvaluationSettings: Codable, Sendable, Equatable {
+    public enum Window: String, Codable, Sendable, CaseIterable { case crop, whole }
+
+    /// Iterations between evaluations while the run trains; the finished network alone is evaluated where nil.
+    public var every: Int?
+    /// Image scales whose probabilities are averaged; published tables are of 0.75 to 2 in steps of 0.25, and `flip`.
     public var scales: [Float] = [1]
+    /// Also averages over the mirrored image.
     public var flip = false
+    /// `crop` slides a window of the training crop's size over a scaled image that exceeds it; `whole` takes all of it.
+    public var window = Window.crop
 
     public init() {}
 }

@@ -16,9 +16,15 @@ public struct Topology: Codable, Sendable, Equatable {
     /// The stage of a kind of which a topology has one at most: compute, bank, evaluator.
     public func stage(of kind: StageKind) -> StageSettings? { stages.first { $0.kind == kind } }
 
-    /// The stages that a recipe keeps busy: without contrast neither bank nor miners are started.
+    /// The stages that a recipe keeps busy: without contrast neither bank nor miners are started, without memory no bank.
     public func stages(for recipe: Recipe) -> [StageSettings] {
-        stages.filter { recipe.contrast.enabled || ($0.kind != .bank && $0.kind != .miner) }
+        stages.filter { stage in
+            switch stage.kind {
+            case .bank: recipe.contrast.usesMemory
+            case .miner: recipe.contrast.enabled
+            case .loader, .compute, .evaluator: true
+            }
+        }
     }
 
     /// Writes down the thread counts left open: all processors where a network runs, shared out among ranks of one

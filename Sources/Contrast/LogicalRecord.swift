@@ -42,7 +42,8 @@ public struct LogicalRecord: Sendable, Equatable {
 
     public var rowCount: Int { pixels.count + regions.count }
 
-    /// The record of a mini-batch: V random pixels per class and image, and one region per class and image.
+    /// The record of a mini-batch: V random pixels per class and image, and one region per class and image; where the memory
+    /// keeps only one of the two, only that.
     ///
     /// - Parameters:
     ///   - embeddings: `[B * h * w, D]`, row-major, unit rows.
@@ -61,15 +62,17 @@ public struct LogicalRecord: Sendable, Equatable {
         var pixels: [ClassID] = []
         var regions: [Region] = []
         var rows: [Float] = []
-        for group in PixelDraw.draw(
-            labels: labels, perImage: settings.pixelsPerImage, seed: seed, step: step, firstImage: firstImage)
-        {
+        let drawn =
+            settings.keepsPixels
+            ? PixelDraw.draw(
+                labels: labels, perImage: settings.pixelsPerImage, seed: seed, step: step, firstImage: firstImage) : []
+        for group in drawn {
             for pixel in group.pixels {
                 pixels.append(group.classID)
                 rows += embeddings[pixel * dimension..<(pixel + 1) * dimension]
             }
         }
-        for group in pixelsByImageAndClass(labels) {
+        for group in settings.keepsRegions ? pixelsByImageAndClass(labels) : [] {
             guard let mean = RegionMeans.mean(of: group.pixels, embeddings: embeddings, dimension: dimension) else {
                 continue
             }
@@ -78,4 +81,10 @@ public struct LogicalRecord: Sendable, Equatable {
         }
         try self.init(dimension: dimension, pixels: pixels, regions: regions, rows: rows)
     }
+}
+
+extension ContrastSettings {
+    /// Which keys a step makes. Where no memory is kept, the mini-batch's own are both.
+    var keepsPixels: Bool { memory != .regions }
+    var keepsRegions: Bool { memory != .pixels }
 }

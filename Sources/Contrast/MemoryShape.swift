@@ -36,11 +36,13 @@ public struct MemoryShape: Codable, Sendable, Equatable {
         self.images = images
     }
 
-    /// The shape a recipe asks for: T is ten times the training images and a region per image unless it says otherwise.
+    /// The shape a recipe asks for: T is ten times the training images and a region per image unless it says otherwise; no
+    /// room for what it does not keep.
     public init(settings: ContrastSettings, classes: Int, dimension: Int, images: Int) throws {
         try self.init(
-            classes: classes, dimension: dimension, pixelCapacity: settings.pixelQueue ?? 10 * images,
-            regionCapacity: min(settings.regionCap ?? images, images), images: images)
+            classes: classes, dimension: dimension,
+            pixelCapacity: settings.keepsPixels ? settings.pixelQueue ?? 10 * images : 0,
+            regionCapacity: settings.keepsRegions ? min(settings.regionCap ?? images, images) : 0, images: images)
     }
 
     public func capacity(of part: MemoryPart) -> Int { part == .pixels ? pixelCapacity : regionCapacity }

@@ -1,19 +1,20 @@
 import Basics
 import Datasets
 import Foundation
+import StageKit
 
 /// What an evaluation found, for readers and for programs.
-struct EvaluationReport: Encodable {
-    struct ClassResult: Encodable {
-        var name: String
+public struct EvaluationReport: Encodable {
+    public struct ClassResult: Encodable, Sendable, Equatable {
+        public var name: String
         /// Nil for a class that is neither labelled nor predicted anywhere.
-        var iou: Double?
+        public var iou: Double?
         /// Nil for a class that is not labelled anywhere. Not in the JSON.
-        var accuracy: Double?
+        public var accuracy: Double?
 
         private enum CodingKeys: CodingKey { case name, iou }
 
-        func encode(to encoder: any Encoder) throws {
+        public func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             try container.encode(name, forKey: .name)
             // An absent class is null there, not left out.
@@ -23,6 +24,10 @@ struct EvaluationReport: Encodable {
 
     var split: String
     var images: Int
+    /// Where predictions were written.
+    var written: String?
+    /// False for a split without label maps: nothing was measured.
+    var isMeasured: Bool
     /// Steps of training that the checkpoint had; nil where that is not known.
     var step: UInt64?
     var classes: [ClassResult]
@@ -31,10 +36,17 @@ struct EvaluationReport: Encodable {
     var pixelAccuracy: Double?
     var meanAccuracy: Double?
 
-    init(_ matrix: ConfusionMatrix, classes names: [String], split: String, images: Int, step: UInt64?) {
+    /// - Parameter matrix: nil for a split without label maps.
+    init(
+        _ matrix: ConfusionMatrix?, classes names: [String], split: String, images: Int, step: UInt64?,
+        written: String? = nil
+    ) {
         self.split = split
         self.images = images
         self.step = step
+        self.written = written
+        isMeasured = matrix != nil
+        let matrix = matrix ?? ConfusionMatrix(classes: names.count)
         let iou = matrix.iou
         let accuracy = matrix.classAccuracy
         classes = names.indices.map { ClassResult(name: names[$0], iou: iou[$0], accuracy: accuracy[$0]) }
@@ -43,13 +55,22 @@ struct EvaluationReport: Encodable {
         meanAccuracy = matrix.meanAccuracy
     }
 
-    func summary() throws -> EvaluationSummary { EvaluationSummary(table: table, json: try prettyJSON()) }
+    func summary() throws -> EvaluationSummary {
+        EvaluationSummary(
+            table: table, json: try prettyJSON(),
+            scores: isMeasured
+                ? step.map {
+                    EvaluationScores(
+                        step: $0, split: split, mIoU: meanIoU, pixelAccuracy: pixelAccuracy, meanAccuracy: meanAccuracy)
+                } : nil,
+            classes: classes)
+    }
 
     // MARK: For programs
 
-    private enum CodingKeys: CodingKey { case mIoU, pixelAccuracy, meanAccuracy, classes, split, images, step }
+    private enum CodingKeys: CodingKey { case mIoU, pixelAccuracy, meanAccuracy, classes, split, images, step, written }
 
-    func encode(to encoder: any Encoder) throws {
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(meanIoU, forKey: .mIoU)
         try container.encode(pixelAccuracy, forKey: .pixelAccuracy)
@@ -58,6 +79,7 @@ struct EvaluationReport: Encodable {
         try container.encode(split, forKey: .split)
         try container.encode(images, forKey: .images)
         try container.encodeIfPresent(step, forKey: .step)
+        try container.encodeIfPresent(written, forKey: .written)
     }
 
     // MARK: For readers
@@ -65,6 +87,13 @@ struct EvaluationReport: Encodable {
     /// Percentages in aligned columns; the means stand below the classes, each in its column.
     var table: String {
         let title = "\(split), \(images) \(images == 1 ? "image" : "images")" + (step.map { ", step \($0)" } ?? "")
+        let files = written.map { ["", "\(images) label map\(images == 1 ? "" : "s") written to \($0)"] } ?? []
+        guard isMeasured else {
+            return
+                ([title, "", "The split has no label maps, so there is no mIoU: only its keepers can measure it."]
+                + files)
+                .joined(separator: "\n")
+        }
         let head = ["class", "IoU", "accuracy"]
         let body = classes.map { [$0.name, Self.percent($0.iou), Self.percent($0.accuracy)] }
         let means = [
@@ -79,7 +108,8 @@ struct EvaluationReport: Encodable {
             for column in 1...2 { line += Self.space(2 + widths[column] - row[column].count) + row[column] }
             return String(line.reversed().drop { $0 == " " }.reversed())
         }
-        return ([title, "", line(head), rule] + body.map(line) + [rule] + means.map(line)).joined(separator: "\n")
+        return ([title, "", line(head), rule] + body.map(line) + [rule] + means.map(line) + files)
+            .joined(separator: "\n")
     }
 
     private static func percent(_ fraction: Double?) -> String {

@@ -2,12 +2,12 @@ import Configuration
 import StageKit
 import Wire
 
-/// What measures a finished run: the consumer of the evaluators' pool. The supervisor starts and watches the evaluator
+/// What measures a checkpoint: the consumer of the evaluators' pool. The supervisor starts and watches the evaluator
 /// processes meanwhile, so an implementation binds `session.endpoint`, issues tickets and adds up the results.
 public protocol FinalEvaluation: Sendable {
-    /// Called once, on a thread of its own.
+    /// Called for the finished network and for those on the way, one after another, each time on a thread of its own.
     ///
-    /// - Throws: what ends the run as failed, or anything after `session.stop` was set.
+    /// - Throws: why it failed, which ends the run where it is the last one; anything after `session.stop` was set.
     func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary
 }
 
@@ -39,9 +39,17 @@ public struct EvaluationSummary: Sendable, Equatable {
     public var table: String
     /// The same for programs, one JSON object; saved beside the checkpoint by whoever wants it.
     public var json: String
+    /// Nil where nothing was measured, or nobody knows at which step.
+    public var scores: EvaluationScores?
+    /// In the order of their numbers.
+    public var classes: [EvaluationReport.ClassResult]
 
-    public init(table: String, json: String) {
+    public init(
+        table: String, json: String, scores: EvaluationScores? = nil, classes: [EvaluationReport.ClassResult] = []
+    ) {
         self.table = table
         self.json = json
+        self.scores = scores
+        self.classes = classes
     }
 }

@@ -23,6 +23,10 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     case swap(Swap)
     /// The fingerprint of a swapped program; later workers of it must have the same.
     case programFingerprint(Generation, Fingerprint)
+    /// A checkpoint was evaluated; for readers only, as are all entries on evaluations.
+    case evaluated(EvaluationScores)
+    /// An evaluation beside training failed, which training did not mind.
+    case evaluationFailed(step: UInt64, String)
     case ended(String)
 
     public struct EpochStart: Codable, Equatable, Sendable {
@@ -47,7 +51,7 @@ public enum JournalEntry: Codable, Equatable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case entry, start, kind, fingerprint, message, step
-        case stage, from, to, reason, proposal, swap, generation
+        case stage, from, to, reason, proposal, swap, generation, scores
     }
 
     public init(from decoder: Decoder) throws {
@@ -75,6 +79,10 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             self = .programFingerprint(
                 try values.decode(Generation.self, forKey: .generation),
                 try values.decode(Fingerprint.self, forKey: .fingerprint))
+        case "evaluated": self = .evaluated(try values.decode(EvaluationScores.self, forKey: .scores))
+        case "evaluation-failed":
+            self = .evaluationFailed(
+                step: try values.decode(UInt64.self, forKey: .step), try values.decode(String.self, forKey: .message))
         case "ended": self = .ended(try values.decode(String.self, forKey: .message))
         case let other:
             throw DecodingError.dataCorruptedError(
@@ -115,6 +123,13 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             try values.encode("program-fingerprint", forKey: .entry)
             try values.encode(generation, forKey: .generation)
             try values.encode(fingerprint, forKey: .fingerprint)
+        case .evaluated(let scores):
+            try values.encode("evaluated", forKey: .entry)
+            try values.encode(scores, forKey: .scores)
+        case .evaluationFailed(let step, let message):
+            try values.encode("evaluation-failed", forKey: .entry)
+            try values.encode(step, forKey: .step)
+            try values.encode(message, forKey: .message)
         case .ended(let message):
             try values.encode("ended", forKey: .entry)
             try values.encode(message, forKey: .message)

@@ -166,6 +166,15 @@ public struct Launch {
             addresses: addresses, keys: keys?.path,
             fingerprints: journal.fingerprints)
         plan.history = journal.swaps
+        if evaluation == nil {
+            // Nobody would let go of what compute keeps for it.
+            plan.recipe.evaluate.every = nil
+        } else {
+            plan.evaluations = EvaluationHistory(
+                due: directory.checkpoints.filter {
+                    EvaluationRecord.isAwaited(inRun: directory.path, step: $0.step, recipe)
+                }, journal.entries)
+        }
         if takesOver { plan.counts = journal.counts }
         if !takesOver {
             plan.epoch = journal.nextEpoch

@@ -30,6 +30,8 @@ public struct LaunchPlan: Sendable {
     public var history = SwapHistory()
     /// Replicas of the stages that were scaled under a supervisor whose stages are taken over.
     public var counts: [String: Int] = [:]
+    /// The run's evaluations so far.
+    public var evaluations = EvaluationHistory()
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
@@ -48,6 +50,9 @@ public struct LaunchPlan: Sendable {
         self.keys = keys
         self.fingerprints = fingerprints
     }
+
+    /// Whether a step's evaluation is over, under this or an earlier supervisor.
+    func isRecorded(_ step: UInt64) -> Bool { EvaluationRecord.isThere(inRun: runDirectory, step: step) }
 
     public var runName: String { (runDirectory as NSString).lastPathComponent }
 

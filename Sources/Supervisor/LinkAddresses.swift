@@ -73,6 +73,7 @@ extension LaunchPlan {
     }
 
     private func memory(of settings: StageSettings, _ place: ReplicaPlace) throws -> [Endpoint] {
-        try settings.memory.map { [try addresses.address(.memory, of: Replica($0, 1), for: place)] } ?? []
+        guard recipe.contrast.usesMemory, let bank = settings.memory else { return [] }
+        return [try addresses.address(.memory, of: Replica(bank, 1), for: place)]
     }
 }

@@ -1,29 +1,43 @@
 import Basics
 import Configuration
 import Datasets
+import Imaging
 import StageKit
 import Wire
 
 /// Measures a checkpoint on a split of the recipe's dataset: one ticket per image to the evaluators, whose confusion
-/// matrices it adds up.
+/// matrices it adds up and whose predictions it writes.
 public struct PoolEvaluation: FinalEvaluation {
     private let split: String?
+    private let folder: String?
 
-    /// - Parameter split: what to measure on; the recipe's `dataset.evaluationSplit` where nil.
-    public init(split: String? = nil) { self.split = split }
+    /// - Parameters:
+    ///   - split: what to measure on; the recipe's `dataset.evaluationSplit` where nil.
+    ///   - folder: where predictions go, as the dataset's test server wants them; none are written where nil.
+    public init(split: String? = nil, writingTo folder: String? = nil) {
+        self.split = split
+        self.folder = folder
+    }
 
     /// Tickets under way beyond the result that is waited for. More than evaluators have credit for together, and few
     /// enough for their matrices to take a few megabytes.
     private static let ahead = 64
 
-    /// - Throws: `UserError`: a split that is missing, empty or without labels, before anything is bound; an image that
-    ///   cannot be evaluated, by name; or that the evaluation was stopped.
+    /// - Throws: `UserError`: a split that is missing, empty or of no use without labels, before anything is bound; an
+    ///   image that cannot be evaluated, by name; or that the evaluation was stopped.
     public func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary {
         // Evaluators may run in another working directory; what they say of a file names it as we do.
         let dataset = session.recipe.dataset.absolutePaths()
         let index = try Dataset.open(dataset)
         let split = split ?? session.recipe.dataset.evaluationSplit
-        let samples = try Self.labelledSamples(of: split, in: index)
+        let samples = try index.samples(of: split)
+        let isLabelled = samples.allSatisfy { $0.labelPath != nil }
+        guard isLabelled || folder != nil else {
+            throw UserError(
+                "\(index.root): split '\(split)' has no label maps to evaluate against; 'picoflow eval --write DIR' writes its predictions"
+            )
+        }
+        let predictions = try folder.map { try PredictionFolder($0, for: samples, submission: index.submission) }
 
         let consumer = try PoolConsumer(
             endpoint: session.endpoint, as: session.sender, epoch: session.epoch, context: session.context,
@@ -35,14 +49,19 @@ public struct PoolEvaluation: FinalEvaluation {
             expected ? consumer.expectLoss(of: worker) : consumer.reportLoss(of: worker)
         }
         do {
-            let matrix = try Self.measure(samples.count, classes: index.classes.count, consumer, session) { image in
+            var matrix = ConfusionMatrix(classes: index.classes.count)
+            try Self.collect(samples.count, consumer, session) { image in
                 EvaluationTicket(
                     image: image, split: split, dataset: dataset, model: session.recipe.model,
-                    evaluation: session.recipe.evaluate, checkpoint: session.checkpoint)
+                    evaluation: session.recipe.evaluate, window: session.recipe.evaluationWindow,
+                    checkpoint: session.checkpoint, measures: isLabelled, returnsLabels: predictions != nil)
+            } each: { image, result in
+                if isLabelled { try matrix.merge(result.confusion(classes: matrix.classes)) }
+                try predictions?.write(result.labels(classes: matrix.classes), ofSample: image)
             }
             return try EvaluationReport(
-                matrix, classes: index.classNames, split: split, images: samples.count,
-                step: Checkpoint.step(ofFolder: session.checkpoint)
+                isLabelled ? matrix : nil, classes: index.classNames, split: split, images: samples.count,
+                step: Checkpoint.step(ofFolder: session.checkpoint), written: folder
             ).summary()
         } catch  where session.stop.isStopped {
             throw UserError("the evaluation was stopped")
@@ -56,12 +75,11 @@ public struct PoolEvaluation: FinalEvaluation {
         }
     }
 
-    /// Issues tickets 0 ..< `images` and adds up their results in this order.
-    private static func measure(
-        _ images: Int, classes: Int, _ consumer: PoolConsumer, _ session: EvaluationSession,
-        ticket: (_ image: Int) -> EvaluationTicket
-    ) throws -> ConfusionMatrix {
-        var sum = ConfusionMatrix(classes: classes)
+    /// Issues tickets 0 ..< `images` and hands on their results in this order.
+    private static func collect(
+        _ images: Int, _ consumer: PoolConsumer, _ session: EvaluationSession,
+        ticket: (_ image: Int) -> EvaluationTicket, each: (_ image: Int, TicketResult) throws -> Void
+    ) throws {
         var issued = 0
         session.progress(0, images)
         for image in 0..<images {
@@ -70,23 +88,28 @@ public struct PoolEvaluation: FinalEvaluation {
                 issued += 1
             }
             guard let result = try consumer.next() else { throw PoolError.closed }
-            let counts = try result.tensor("confusion", .int64, [classes, classes])
-            do {
-                try sum.merge(ConfusionMatrix(classes: classes, counts: counts.array()))
-            } catch {
-                throw UserError(
-                    "\(result.worker) answered ticket \(result.id) with what is no confusion matrix: \(error)")
-            }
+            try each(image, result)
             session.progress(image + 1, images)
         }
-        return sum
+    }
+}
+
+extension TicketResult {
+    /// - Throws: `UserError` that names the worker, for anything but a confusion matrix of so many classes.
+    fileprivate func confusion(classes: Int) throws -> ConfusionMatrix {
+        let counts = try tensor("confusion", .int64, [classes, classes])
+        do {
+            return try ConfusionMatrix(classes: classes, counts: counts.array())
+        } catch {
+            throw UserError("\(worker) answered ticket \(id) with what is no confusion matrix: \(error)")
+        }
     }
 
-    private static func labelledSamples(of split: String, in index: DatasetIndex) throws -> [SampleFiles] {
-        guard try index.listing(of: split).labelFolder != nil else {
-            throw UserError(
-                "\(index.root): split '\(split)' has no label maps to evaluate against; 'picoflow predict' needs none")
-        }
-        return try index.samples(of: split)
+    /// - Throws: `UserError` that names the worker, for anything but a map of so many classes.
+    fileprivate func labels(classes: Int) throws -> LabelMap {
+        guard let tensor = tensors.first(where: { $0.name == "labels" }), tensor.dtype == .uint8,
+            tensor.shape.count == 2, tensor.bytes.withUnsafeBytes({ $0.allSatisfy { $0 < classes } })
+        else { throw UserError("\(worker) answered ticket \(id) with what is no map of \(classes) classes") }
+        return try LabelMap(width: tensor.shape[1], height: tensor.shape[0], values: tensor.bytes)
     }
 }

@@ -26,6 +26,11 @@ enum ProgressText {
                 "  \(bar(Double(evaluated.done) / Double(max(1, evaluated.total)))) evaluated \(evaluated.done)/\(evaluated.total)"
             )
         }
+        if let step = report.evaluating {
+            let images = evaluated.map { ", \($0.done)/\($0.total) images" } ?? ""
+            lines.append("  evaluating the network of step \(step)\(images)")
+        }
+        if let scores = report.evaluation { lines.append("  \(scores.text) at step \(scores.step)") }
         if let swap = report.swaps?.last {
             let tense = report.step + 1 >= swap.step ? "since" : "from"
             lines.append("  \(swap.stage) \(tense) step \(swap.step): swap \(swap.generation), \(swap.change)")

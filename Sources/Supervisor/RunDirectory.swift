@@ -7,9 +7,11 @@ import StageKit
 /// ```
 /// recipe.yaml topology.yaml   resolved, as `--resume` reads them
 /// journal.jsonl               epochs and all else that a replay must obey
-/// metrics.jsonl               one line per step, written by compute
+/// metrics.jsonl               one line per step, written by compute, and one per evaluation
 /// ledger.jsonl                what each step was made of, which a step done again must reproduce
 /// checkpoints/step-NNNNNN/    complete where manifest.json is there
+/// evaluations/step-NNNNNN.json   what was measured of that step's network, each class's IoU too
+/// evaluation.json             the same of the finished network
 /// logs/STAGE-N.log            what each process said
 /// processes.json              who runs now, for a supervisor that takes over after a crash
 /// supervisor.lock             held while a supervisor lives

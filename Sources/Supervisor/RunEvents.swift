@@ -1,6 +1,7 @@
 import StageKit
 
-/// What happened to a run beside its steps, for TensorBoard's text view: restarts, swaps, scalings, skipped samples.
+/// What happened to a run beside its steps, for TensorBoard: evaluations as curves, and as text restarts, swaps, scalings,
+/// skipped samples.
 ///
 /// The supervisor's own folder of event files, `RUN/events/supervisor`. Belongs to one thread.
 public final class RunEvents {
@@ -10,6 +11,18 @@ public final class RunEvents {
     public init(runDirectory: String, onTrouble: @escaping (String) -> Void) {
         // What happened has happened, also where training goes back behind it.
         file = EventFile(folder: runDirectory + "/events/supervisor", continuingAfter: nil, onTrouble: onTrouble)
+    }
+
+    /// What an evaluation found, absent classes left out.
+    public func scores(_ scores: EvaluationScores, classes: [EvaluationReport.ClassResult]) {
+        let means = [
+            ("mIoU", scores.mIoU), ("pixel accuracy", scores.pixelAccuracy), ("mean accuracy", scores.meanAccuracy),
+        ]
+        let values = means + classes.map { ("IoU/\($0.name)", $0.iou) }
+        file.scalars(
+            values.compactMap { tag, value in value.map { (tag: "\(scores.split)/\(tag)", value: $0) } },
+            step: scores.step)
+        file.flush()
     }
 
     /// - Parameters:

@@ -42,6 +42,10 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var swaps: [Swap]?
     /// Messages that the supervisor's own socket had to drop, by what was wrong with them.
     public var control: [String: Double]?
+    /// What the newest evaluation found; no key is none.
+    public var evaluation: EvaluationScores?
+    /// The step whose network is evaluated while the run trains.
+    public var evaluating: UInt64?
 
     /// What a run directory without a supervisor says of its run.
     ///
@@ -56,6 +60,7 @@ public struct StatusReport: Codable, Sendable, Equatable {
             run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended,
             stages: [],
             step: last?.step ?? 0, iterations: iterations, imagesPerSecond: nil, etaSeconds: nil, metrics: last,
-            checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step, swaps: SwapHistory(entries).listed)
+            checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step, swaps: SwapHistory(entries).listed,
+            evaluation: EvaluationHistory(entries).latest)
     }
 }

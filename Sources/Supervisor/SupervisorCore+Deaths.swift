@@ -28,7 +28,8 @@ extension SupervisorCore {
         let replica = member.replica
         let why = member.failure ?? describe(end, line, of: replica)
         let wasHealthy =
-            member.configuredAt.map { now - $0 >= timing.healthy || progress > member.progressBefore } ?? false
+            member.configuredAt.map { now - $0 >= timing.healthy || progress(of: member.kind) > member.progressBefore }
+            ?? false
         members[index].forgetProcess()
         reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
         if member.isDiscarded, ending == nil { return members[index].life = .held }
@@ -44,6 +45,8 @@ extension SupervisorCore {
         }
         guard member.kind.isWorker else { return loseState(of: member, index, end, why, now, &actions) }
         guard ending == nil else { return members[index].isOver = true }
+        // The evaluation that it was started for is over.
+        if member.kind == .evaluator, !isEvaluating { return members[index].isOver = true }
         members[index].failures = wasHealthy ? 1 : member.failures + 1
         guard members[index].failures < timing.failures else {
             members[index].isOver = true
@@ -55,7 +58,11 @@ extension SupervisorCore {
                 return actions.append(
                     .log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
             }
-            if hasCancelledSwap(of: member, message, now, &actions) { return }
+            if hasCancelledSwap(of: member, message, now, &actions)
+                || hasGivenUpEvaluation(of: member, message, &actions)
+            {
+                return
+            }
             return fail(message, now, &actions)
         }
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))

@@ -28,16 +28,6 @@ extension SupervisorCore {
         }
     }
 
-    mutating func evaluationEnded(_ outcome: EvaluationOutcome, _ now: Duration, _ actions: inout [SupervisorAction]) {
-        guard isEvaluating else { return }
-        isEvaluating = false
-        switch outcome {
-        case .succeeded(let summary): evaluation = summary
-        // After a stop or a failure it had to fail.
-        case .failed(let why): if ending == nil { fail("the final evaluation failed: \(why)", now, &actions) }
-        }
-    }
-
     /// Ends the run as failed, unless it is ending already: the first failure is the cause.
     mutating func fail(_ message: String, _ now: Duration, _ actions: inout [SupervisorAction]) {
         if case .failed = ending { return actions.append(.log(.warning, "then \(message)")) }

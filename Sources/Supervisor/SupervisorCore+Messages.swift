@@ -85,7 +85,9 @@ extension SupervisorCore {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
                     actions.append(.send(.refused(message), to: peer))
-                    return fail("\(message); 'determinism: relaxed' in the recipe lets it in", now, &actions)
+                    let why = "\(message); 'determinism: relaxed' in the recipe lets it in"
+                    if hasGivenUpEvaluation(of: members[index], why, &actions) { return }
+                    return fail(why, now, &actions)
                 }
                 if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
             }
@@ -99,7 +101,7 @@ extension SupervisorCore {
         if isNew {
             members[index].life = .working
             members[index].configuredAt = now
-            members[index].progressBefore = progress
+            members[index].progressBefore = progress(of: hello.kind)
             members[index].heartbeat = Heartbeat(state: .preparing)
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
@@ -125,6 +127,7 @@ extension SupervisorCore {
         case .checkpoint:
             note(event)
             actions.append(.log(.info, "\(replica): \(event.message)"))
+            warnOfBacklog(&actions)
         case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
             actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
@@ -141,6 +144,7 @@ extension SupervisorCore {
     mutating func note(_ event: StageEvent) {
         guard let step = event.step, let path = event.path else { return }
         checkpoint = Checkpoint(step: step, path: path)
+        noteDue(Checkpoint(step: step, path: path))
         noteProgress(step)
     }
 }

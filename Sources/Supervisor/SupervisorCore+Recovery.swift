@@ -118,6 +118,7 @@ extension SupervisorCore {
         plan.epoch = epoch
         plan.resume = resume
         checkpoint = resume
+        if let resume { noteDue(resume) }
         metrics = nil
         guard ending == nil else { return }
         if let resume, resume.step >= UInt64(plan.recipe.schedule.iterations) {
@@ -163,7 +164,8 @@ extension SupervisorCore {
             members[index].life = .spawning
             actions.append(.spawn(members[index].replica))
         }
-        for stage in plan.trainingStages where stage.kind.isWorker {
+        let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.evaluationStages : [])
+        for stage in workers {
             for generation in generations(of: stage) {
                 resize(stage, generation, to: counts[stage.name] ?? 1, now, &actions)
             }
@@ -171,17 +173,24 @@ extension SupervisorCore {
     }
 
     private mutating func adopt(_ survivor: Survivor, _ now: Duration, _ actions: inout [SupervisorAction]) {
-        guard let stage = workingStage(named: survivor.replica.stage), stage.kind != .evaluator,
+        guard let stage = workingStage(named: survivor.replica.stage),
             generations(of: stage).contains(survivor.generation),
             stage.kind.isWorker || index(of: survivor.replica) != nil
         else {
-            // The run has it no longer, or an evaluation that nobody waits for.
+            // The run has it no longer.
             return actions.append(.signal(survivor.replica, SIGKILL))
         }
         var member = Member(replica: survivor.replica, kind: stage.kind, generation: survivor.generation)
         member.pid = survivor.pid
         member.isAdopted = true
         member.life = .starting(until: now + silence(of: member))
+        if stage.kind == .evaluator {
+            // Of an evaluation that nobody waits for; the next one begins when it is gone.
+            member.isStopping = true
+            member.isKilled = true
+            member.killAt = now + timing.kill
+            actions.append(.signal(survivor.replica, SIGKILL))
+        }
         if let index = index(of: survivor.replica) { members[index] = member } else { members.append(member) }
     }
 

@@ -68,9 +68,11 @@ extension SupervisorCore {
         if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
             phase == .training
         {
-            if hasEvaluation { startEvaluation(finished.checkpoint, &actions) } else { phase = .stopping }
+            phase = hasEvaluation ? .evaluating : .stopping
+            if hasEvaluation { evaluations.final = finished.checkpoint }
         }
-        if ending == nil, phase == .evaluating, !isEvaluating { phase = .stopping }
+        evaluateNext(now, &actions)
+        if ending == nil, phase == .evaluating, evaluations.isDone { phase = .stopping }
         announceEnd(&actions)
         // Once compute is gone nobody needs the other training stages; once the evaluation is over, nobody any.
         let everybody = phase == .stopping && trainers.allSatisfy(\.isQuiet)

@@ -28,8 +28,9 @@ public struct SupervisorCore: Sendable {
     public internal(set) var metrics: StepMetrics?
     public internal(set) var checkpoint: Checkpoint?
     var finished: (step: UInt64?, checkpoint: String)?
+    /// The one that ends the run.
     var evaluation: EvaluationSummary?
-    var isEvaluating = false
+    var evaluations: Evaluations
     /// Set once: the first failure, or the wish to stop. Nil while all is well.
     var ending: Ending?
     var interrupts = 0
@@ -46,8 +47,10 @@ public struct SupervisorCore: Sendable {
     var rollback: Duration?
     /// The newest step that compute has ever told of.
     var furthestStep: UInt64
-    /// Grows with every step beyond that, and with every evaluated image.
+    /// Grows with every step beyond that.
     var progress = 0
+    /// Of all evaluations.
+    var imagesEvaluated = 0
     var refusals = ReportLimit(interval: .seconds(1))
 
     enum Ending: Sendable {
@@ -60,6 +63,7 @@ public struct SupervisorCore: Sendable {
         self.timing = timing ?? SupervisionTiming(plan.topology.supervisor)
         self.hasEvaluation = hasEvaluation
         fingerprints = plan.fingerprints
+        evaluations = Evaluations(plan.evaluations)
         checkpoint = plan.resume
         furthestStep = plan.resume?.step ?? 0
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
@@ -101,7 +105,7 @@ public struct SupervisorCore: Sendable {
         case .spawnFailed(let replica, let why): spawnFailed(replica, why, now, &actions)
         case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
         case .interrupt: interrupt(now, &actions)
-        case .evaluated: progress += 1
+        case .evaluated: imagesEvaluated += 1
         case .keysAllowed(let keys): keysAllowed(keys, &actions)
         case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
         case .tick: tick(now, &actions)
@@ -123,15 +127,21 @@ public struct SupervisorCore: Sendable {
             step: metrics?.step ?? plan.resume?.step ?? 0, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,
-            checkpoint: checkpoint?.step, swaps: history.listed)
+            checkpoint: checkpoint?.step, swaps: history.listed, evaluation: evaluations.latest,
+            evaluating: evaluations.running?.step)
     }
+
+    /// What a worker of a kind helps to bring about.
+    func progress(of kind: StageKind) -> Int { kind == .evaluator ? imagesEvaluated : progress }
 
     // MARK: Starting
 
     private mutating func start(_ actions: inout [SupervisorAction]) {
         switch plan.goal {
         case .train: spawnAll(&actions) { $0.kind != .evaluator }
-        case .evaluate(let checkpoint): startEvaluation(checkpoint, &actions)
+        case .evaluate(let checkpoint):
+            phase = .evaluating
+            evaluations.final = checkpoint
         }
     }
 
@@ -140,13 +150,6 @@ public struct SupervisorCore: Sendable {
             members[index].life = .spawning
             actions.append(.spawn(members[index].replica))
         }
-    }
-
-    mutating func startEvaluation(_ checkpoint: String, _ actions: inout [SupervisorAction]) {
-        phase = .evaluating
-        isEvaluating = true
-        spawnAll(&actions) { $0.kind == .evaluator && !$0.hasLeft }
-        actions.append(.startEvaluation(checkpoint: checkpoint))
     }
 
     private mutating func spawned(
@@ -168,7 +171,9 @@ public struct SupervisorCore: Sendable {
         members[index].forgetProcess()
         members[index].isOver = true
         let message = "\(replica) could not be started: \(why)"
-        if hasCancelledSwap(of: member, message, now, &actions) { return }
+        if hasCancelledSwap(of: member, message, now, &actions) || hasGivenUpEvaluation(of: member, message, &actions) {
+            return
+        }
         fail(message, now, &actions)
     }
 

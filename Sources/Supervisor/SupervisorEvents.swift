@@ -104,8 +104,11 @@ public enum SupervisorAction: Sendable, Equatable {
     /// For the event files: a sentence under a tag, at compute's newest step.
     case runEvent(tag: String, String, step: UInt64)
     case startEvaluation(checkpoint: String)
-    /// Nobody waits for its result any more.
+    /// Nobody waits for its result any more; it has failed then.
     case cancelEvaluation
+    /// Keep what an evaluation found: its record, a line of the metrics, event files. Its checkpoint may go then.
+    case recordEvaluation(EvaluationScores, EvaluationSummary)
+    case recordFailedEvaluation(step: UInt64, String)
     /// Evaluators: as `Command.expectLoss` and `.workerLost` are for compute.
     case evaluationWorkerLost(String, expected: Bool)
     /// All processes are gone; nothing more will happen.

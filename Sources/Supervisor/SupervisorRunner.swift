@@ -30,8 +30,9 @@ public final class SupervisorRunner {
     /// What other threads tell the loop.
     private enum Outside: Sendable {
         case exit(ProcessTable.Exit)
-        case evaluation(EvaluationOutcome)
-        case evaluated(done: Int, total: Int)
+        /// - number: counts the evaluations of this supervisor.
+        case evaluation(number: Int, EvaluationOutcome)
+        case evaluated(number: Int, done: Int, total: Int)
         case refusal(String)
     }
 
@@ -46,8 +47,9 @@ public final class SupervisorRunner {
     private let processes: ProcessTable
     /// Nil where the run's files are not to be written.
     private let events: RunEvents?
-    private let evaluationStop = StopToken()
-    private let lossListener = LossListener()
+    /// The newest evaluation: what it says is heard until it has ended or was cancelled.
+    private var session: (number: Int, stop: StopToken, losses: LossListener, hasEnded: DispatchSemaphore)?
+    private var isListening = false
     private var evaluated: (done: Int, total: Int)?
 
     /// The files of a run that a supervisor writes.
@@ -102,7 +104,7 @@ public final class SupervisorRunner {
             }
             return outcome
         } catch {
-            evaluationStop.request(.stop)
+            session?.stop.request(.stop)
             for entry in processes.entries { processes.signal(Replica(entry.stage, entry.id), SIGKILL) }
             throw error
         }
@@ -140,8 +142,10 @@ public final class SupervisorRunner {
                 case .exit(let exit):
                     let log = files.log(of: exit.replica)
                     queue.append(.exited(exit.replica, pid: exit.pid, exit.end, lastLine: LogTail.lastLine(of: log)))
-                case .evaluation(let outcome): queue.append(.evaluationEnded(outcome))
-                case .evaluated(let done, let total):
+                case .evaluation(let number, let outcome):
+                    if isListening, number == session?.number { queue.append(endEvaluation(outcome)) }
+                case .evaluated(let number, let done, let total):
+                    guard isListening, number == session?.number else { continue }
                     evaluated = (done, total)
                     queue.append(.evaluated)
                 case .refusal(let text): display.log(.warning, text)
@@ -187,12 +191,14 @@ public final class SupervisorRunner {
         case .beginEpoch: return try beginEpoch()
         case .log(let level, let text): display.log(level, text)
         case .runEvent(let tag, let text, let step): events?.text(tag, text, step: step)
-        case .startEvaluation(let checkpoint): startEvaluation(checkpoint, sender)
+        case .startEvaluation(let checkpoint): return startEvaluation(checkpoint)
         case .cancelEvaluation:
-            evaluationStop.request(.stop)
-            // Its thread may take its time; nobody waits for it.
-            return .evaluationEnded(.failed("cancelled"))
-        case .evaluationWorkerLost(let name, let expected): lossListener.tell(name, expected)
+            session?.stop.request(.stop)
+            // Its thread may take its time; only the next evaluation waits for it.
+            return endEvaluation(.failed("cancelled"))
+        case .evaluationWorkerLost(let name, let expected): session?.losses.tell(name, expected)
+        case .recordEvaluation(let scores, let summary): record(scores, summary)
+        case .recordFailedEvaluation(let step, let why): recordFailure(of: step, why)
         case .reloadKeys, .end: break
         }
         return nil
@@ -262,27 +268,76 @@ public final class SupervisorRunner {
         return .epochBegun(epoch, from: checkpoint)
     }
 
-    private func startEvaluation(_ checkpoint: String, _ sender: Sender) {
+    /// - Returns: its failure, where it cannot even begin.
+    private func startEvaluation(_ checkpoint: String) -> SupervisorEvent? {
         guard let evaluation, let endpoint = try? core.plan.addresses.address(.evaluation) else {
-            return inbox.put(.evaluation(.failed("no evaluation is set up")))
+            return .evaluationEnded(.failed("no evaluation is set up"))
         }
+        let before = session?.hasEnded
+        let number = (session?.number ?? 0) + 1
+        let (stop, losses, hasEnded) = (StopToken(), LossListener(), DispatchSemaphore(value: 0))
+        session = (number, stop, losses, hasEnded)
+        isListening = true
         let inbox = self.inbox
-        let listener = lossListener
-        let session = EvaluationSession(
+        let settings = EvaluationSession(
             recipe: core.plan.recipe, dataset: core.plan.dataset, checkpoint: checkpoint,
             runDirectory: core.plan.runDirectory, endpoint: endpoint,
             sender: Sender(run: core.plan.runName, name: "evaluation"), context: context, epoch: core.plan.epoch,
-            pool: core.plan.topology.pool, stop: evaluationStop,
-            progress: { inbox.put(.evaluated(done: $0, total: $1)) }, onWorkerLoss: { listener.set($0) })
+            pool: core.plan.topology.pool, stop: stop,
+            progress: { inbox.put(.evaluated(number: number, done: $0, total: $1)) },
+            onWorkerLoss: { losses.set($0) })
         let thread = Thread {
+            // One that was cancelled may still have the endpoint.
+            before?.wait()
+            defer { hasEnded.signal() }
             do {
-                inbox.put(.evaluation(.succeeded(try evaluation.evaluate(session))))
+                inbox.put(.evaluation(number: number, .succeeded(try evaluation.evaluate(settings))))
             } catch {
-                inbox.put(.evaluation(.failed(StageMain.oneLine(error))))
+                inbox.put(.evaluation(number: number, .failed(StageMain.oneLine(error))))
             }
         }
         thread.name = "evaluation"
         thread.start()
+        return nil
+    }
+
+    private func endEvaluation(_ outcome: EvaluationOutcome) -> SupervisorEvent {
+        isListening = false
+        evaluated = nil
+        return .evaluationEnded(outcome)
+    }
+
+    /// Keeps what an evaluation found, once per step.
+    private func record(_ scores: EvaluationScores, _ summary: EvaluationSummary) {
+        guard files.journal != nil, !core.plan.isRecorded(scores.step) else { return }
+        events?.scores(scores, classes: summary.classes)
+        do {
+            try MetricsFile.append(scores, to: files.directory + "/metrics.jsonl")
+        } catch {
+            // A full disk: the journal has it.
+            display.log(.warning, "\(error)")
+        }
+        writeRecord(summary.json, step: scores.step)
+    }
+
+    private func recordFailure(of step: UInt64, _ why: String) {
+        struct Failure: Encodable { var step: UInt64, failed: String }
+        guard files.journal != nil, let json = try? Failure(step: step, failed: why).prettyJSON() else { return }
+        writeRecord(json, step: step)
+    }
+
+    /// Writes an evaluation's record, with which its checkpoint is kept no longer than others.
+    private func writeRecord(_ json: String, step: UInt64) {
+        let (run, recipe) = (files.directory, core.plan.recipe)
+        do {
+            try EvaluationRecord.write(json, inRun: run, step: step)
+        } catch {
+            // The next supervisor evaluates the step again.
+            return display.log(.warning, "\(error)")
+        }
+        Checkpoint.prune(in: run + "/checkpoints", keep: recipe.checkpoints.keep) {
+            EvaluationRecord.isAwaited(inRun: run, step: $0, recipe)
+        }
     }
 
     /// What other threads leave for the loop.

@@ -54,9 +54,4 @@ extension Tensor {
 
     /// The product of a batch of matrices: `[B, n, k] · [B, k, m] -> [B, n, m]`.
     public func bmm(_ other: Tensor) throws -> Tensor { try Operator.call("aten::bmm", self, other) }
-
-    /// `x · weightᵀ + bias`: `[…, in] -> […, out]` with `weight` `[out, in]` and `bias` `[out]`.
-    public func linear(_ weight: Tensor, bias: Tensor? = nil) throws -> Tensor {
-        try Operator.call("aten::linear", self, weight, bias)
-    }
 }

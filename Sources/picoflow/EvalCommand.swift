@@ -14,6 +14,14 @@ struct EvalCommand: ParsableCommand {
             picoflow eval --run runs/pico-1
             picoflow eval --run runs/pico-1 --split test --checkpoint 500 --json
             picoflow eval --run runs/pico-1 --set evaluate.flip=true --stage evaluator=2
+            picoflow eval --run runs/pico-1 --split test --write submission \
+                --set evaluate.scales=[0.75,1,1.25,1.5,1.75,2] --set evaluate.flip=true
+
+            Images that, scaled, exceed the training crop are seen through windows of its size, two thirds of it apart \
+            (--set evaluate.window=whole takes each at once). Passes are averaged as probabilities.
+
+            --write writes a PNG per image as the dataset's test server wants it (Cityscapes: label ids; ADE20K: class \
+            + 1; others: class numbers). A split without label maps can only be written.
 
             Also works beside a run that is being trained. Classes that are neither labelled nor predicted are absent: \
             they count in no mean.
@@ -23,6 +31,9 @@ struct EvalCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("The split to measure on; the recipe's dataset.evaluationSplit where missing."))
     var split: String?
+
+    @Option(help: ArgumentHelp("Also write the predictions as PNGs into this folder.", valueName: "dir"))
+    var write: String?
 
     @OptionGroup var set: OverrideOptions
     @OptionGroup var stage: StageOptions
@@ -37,7 +48,7 @@ struct EvalCommand: ParsableCommand {
         let summary = try EvaluationRun.run(
             runDirectory: run, checkpoint: checkpoint, recipe: recipe,
             dataset: DatasetSummary(opening: recipe.dataset), topology: topology,
-            evaluation: PoolEvaluation(split: split),
+            evaluation: PoolEvaluation(split: split, writingTo: write),
             environment: .ofThisProcess(),
             display: isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : QuietDisplay())
         print(json ? summary.json : summary.table)

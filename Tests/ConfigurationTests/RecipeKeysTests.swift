@@ -15,7 +15,8 @@ private let otherValues: [String: String] = [
     "model.dropPath": "0.2",
     "model.pretrained": "weights/m.safetensors", "model.imageSize": "[512, 768]", "model.precision": "bf16",
     "contrast.enabled": "false", "contrast.lambda": "0", "contrast.temperature": "0.07", "contrast.anchors": "100",
-    "contrast.hardAnchors": "0", "contrast.pixelsPerImage": "5", "contrast.pixelQueue": "10000",
+    "contrast.hardAnchors": "0", "contrast.memory": "regions", "contrast.pixelsPerImage": "5",
+    "contrast.pixelQueue": "10000",
     "contrast.regionCap": "2000", "contrast.lag": "4",
     "sampler.strategy": "hardest", "sampler.positives": "1", "sampler.negatives": "1", "sampler.pool": "1",
     "sampler.candidates": "20480",
@@ -26,7 +27,7 @@ private let otherValues: [String: String] = [
     "schedule.backboneLrFactor": "0.1", "schedule.headLrFactor": "10", "schedule.clipNorm": "0.01",
     "schedule.minLr": "1e-5",
     "checkpoints.every": "1", "checkpoints.keep": "1",
-    "evaluate.scales": "[0.75, 1, 1.25]", "evaluate.flip": "true",
+    "evaluate.every": "2000", "evaluate.scales": "[0.75, 1, 1.25]", "evaluate.flip": "true", "evaluate.window": "whole",
     "determinism": "relaxed",
 ]
 

@@ -167,6 +167,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.contrast.temperature = unit() + 1e-12
     recipe.contrast.anchors = count()
     recipe.contrast.hardAnchors = random.below(recipe.contrast.anchors + 1)
+    recipe.contrast.memory = any(ContrastSettings.Memory.self)
     recipe.contrast.pixelsPerImage = count()
     recipe.contrast.pixelQueue = optional(count())
     recipe.contrast.regionCap = optional(count())
@@ -197,8 +198,10 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.schedule.minLr = recipe.schedule.lr / 2
     recipe.checkpoints.every = count()
     recipe.checkpoints.keep = count()
+    recipe.evaluate.every = optional(count())
     recipe.evaluate.scales = (0...random.below(4)).map { _ in unit() + 1e-9 }
     recipe.evaluate.flip = random.below(2) == 0
+    recipe.evaluate.window = any(EvaluationSettings.Window.self)
     recipe.determinism = any(Determinism.self)
     return recipe
 }

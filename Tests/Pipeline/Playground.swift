@@ -5,7 +5,7 @@ import TestSupport
 
 /// A place for runs of one test: a recipe and a topology that train a small network in seconds, a folder of sockets
 /// that no other test uses, and what there is to see of the runs in it.
-final class Playground {
+final class Playground: Sendable {
     let folder: TemporaryFolder
     let data: String
     private let sockets: String
@@ -122,8 +122,13 @@ final class Playground {
 
     var leftoverSockets: [String] { (try? FileManager.default.contentsOfDirectory(atPath: sockets)) ?? [] }
 
-    /// The lines of `metrics.jsonl`.
-    func metrics(run: String? = nil) -> [[String: Any]] { lines((run ?? self.run) + "/metrics.jsonl") }
+    /// The steps' lines of `metrics.jsonl`.
+    func metrics(run: String? = nil) -> [[String: Any]] {
+        lines((run ?? self.run) + "/metrics.jsonl").filter { $0["lr"] != nil }
+    }
+
+    /// Its evaluations' lines.
+    func evaluations() -> [[String: Any]] { lines(run + "/metrics.jsonl").filter { $0["mIoU"] != nil } }
 
     /// The lines of `ledger.jsonl`.
     func ledger(run: String? = nil) -> [[String: Any]] { lines((run ?? self.run) + "/ledger.jsonl") }

@@ -107,8 +107,12 @@ extension Pipeline {
 
         /// `hardest` draws nothing, so both miners sample the same and differ by rounding alone: the first step's losses are of
         /// equal weights, the second's of weights that the first's gradients have moved.
-        @Test func thirdPartyMinersLossAndGradientAreTheBuiltInOnes() throws {
-            let short = ["schedule.iterations=6", "sampler.strategy=hardest", "synthesis.enabled=false"]
+        @Test(arguments: ["both", "none"]) func thirdPartyMinersLossAndGradientAreTheBuiltInOnes(memory: String) throws
+        {
+            let short = [
+                "schedule.iterations=6", "sampler.strategy=hardest", "synthesis.enabled=false",
+                "contrast.memory=\(memory)",
+            ]
             let settings = short.flatMap { ["--set", $0] }
             let theirs = try Self.playground(PythonStages.withMiner)
             let ours = try Playground()

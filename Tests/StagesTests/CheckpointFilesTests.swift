@@ -30,6 +30,26 @@ import Wire
         for file in contents { try folder.write("{}", to: "checkpoints/\(name)/\(file)") }
     }
 
+    @Test func checkpointsThatAnEvaluationWaitsForStay() throws {
+        for step in 1...6 { try make(Checkpoint.folderName(step: UInt64(step)), ["manifest.json"]) }
+        CheckpointFiles.prune(folder.path, keep: 2) { [2, 6].contains($0) }
+        #expect(steps == [2, 5, 6])
+        Checkpoint.prune(in: folder("checkpoints"), keep: 2)
+        #expect(names == ["step-000005", "step-000006"])
+    }
+
+    @Test func recipesSayWhichStepsAreEvaluatedOnTheWay() throws {
+        var recipe = Recipe()
+        recipe.schedule.iterations = 10
+        #expect((1...10).allSatisfy { !recipe.isEvaluated(after: $0) })
+        recipe.evaluate.every = 5
+        #expect((0...11).filter { recipe.isEvaluated(after: $0) } == [5])
+        #expect(EvaluationRecord.isAwaited(inRun: folder.path, step: 5, recipe))
+        try EvaluationRecord.write("{}", inRun: folder.path, step: 5)
+        #expect(!EvaluationRecord.isAwaited(inRun: folder.path, step: 5, recipe))
+        #expect(folder.read("evaluations/step-000005.json") == "{}\n")
+    }
+
     @Test func failureLeavesNothingOfItAndTheOlderOnesAsTheyWere() throws {
         let trainer = try Self.trainer()
         _ = try CheckpointFiles.write(step: 1, trainer: trainer, runDirectory: folder.path, memory: nil)

@@ -93,6 +93,104 @@ import Wire
         }
     }
 
+    // MARK: Sliding window
+
+    @Test func windowsCoverEverySideWithoutGaps() {
+        for window in 1...40 {
+            for length in 1...130 {
+                let starts = SlidingWindow.starts(covering: length, window: window)
+                guard length > window else {
+                    #expect(starts == [0])
+                    continue
+                }
+                #expect(starts.first == 0 && starts.last == length - window)
+                let gaps = zip(starts, starts.dropFirst()).map { $1 - $0 }
+                // Neighbours overlap by about a third; windows of one or two pixels have no third.
+                #expect(gaps.allSatisfy { $0 > 0 && $0 <= max(1, (2 * window + 1) / 3) }, "\(window) on \(length)")
+            }
+        }
+        // Published configurations: a crop of 512 moved by 341, one of 769 by 513.
+        #expect(SlidingWindow.starts(covering: 1024, window: 512) == [0, 341, 512])
+        #expect(SlidingWindow.starts(covering: 2049, window: 769) == [0, 513, 1026, 1280])
+    }
+
+    /// Scores that depend on where in its window a pixel is: of class 0 the pixel's column, of class 1 its row.
+    private final class PlaceNetwork: Module, SegmentationNetwork {
+        let inputNormalization = InputNormalization(mean: [0, 0, 0], std: [1, 1, 1])
+        let alignCorners = false
+        let classes = 3
+        let pixelChannels = 3
+        var projection: ProjectionHead?
+        private(set) var sizes: [[Int]] = []
+
+        func features(_ images: Tensor) throws -> [Tensor] {
+            let (height, width) = (images.size(2), images.size(3))
+            sizes.append([height, width])
+            let columns = try Tensor.arange(width, dtype: .float32).reshape([1, 1, 1, width]).expand([
+                1, 1, height, width,
+            ])
+            let rows = try Tensor.arange(height, dtype: .float32).reshape([1, 1, height, 1]).expand([
+                1, 1, height, width,
+            ])
+            return [try Tensor.cat([columns * 0.1, rows * 0.1, images.narrow(dim: 1, start: 0, length: 1)], dim: 1)]
+        }
+        func decode(_ features: [Tensor]) throws -> Decoded {
+            Decoded(scores: Scores(main: features[0]), pixels: features[0])
+        }
+        func initializeWeights(seed: UInt64) throws {}
+        func loadBackbone(_ weights: NamedTensors) throws {}
+    }
+
+    @Test func overlappingWindowsAreAveraged() throws {
+        let network = PlaceNetwork()
+        let (width, height, window) = (19, 11, (height: 6, width: 8))
+        let image = Image(width: width, height: height) { target in
+            for i in 0..<target.count { target[i] = UInt8(truncatingIfNeeded: 37 * i + i / 7) }
+        }
+        let found = try Inference(network: network, settings: settings([1]), window: [window.height, window.width])
+            .probabilities(of: image).array(of: Float.self)
+        // Strides are 4 of 6 rows and 5 of 8 columns.
+        let (rows, columns) = ([0, 4, 5], [0, 5, 10, 11])
+        #expect(network.sizes == Array(repeating: [window.height, window.width], count: rows.count * columns.count))
+        let red = image.pixels.array() as [UInt8]
+        for y in 0..<height {
+            for x in 0..<width {
+                var sum: [Double] = [0, 0, 0]
+                var count = 0.0
+                for row in rows where (row..<row + window.height).contains(y) {
+                    for column in columns where (column..<column + window.width).contains(x) {
+                        sum[0] += 0.1 * Double(x - column)
+                        sum[1] += 0.1 * Double(y - row)
+                        sum[2] += Double(red[3 * (y * width + x)]) / 255
+                        count += 1
+                    }
+                }
+                let exponentials = sum.map { exp($0 / count) }
+                for c in 0..<3 {
+                    let expected = Float(exponentials[c] / exponentials.reduce(0, +))
+                    #expect(abs(found[(c * height + y) * width + x] - expected) < 1e-5, "class \(c) at \(x), \(y)")
+                }
+            }
+        }
+    }
+
+    /// Pixels decide alone here, so windows change nothing; and only what exceeds a window is cut.
+    @Test func windowsAreOfTheScaledImage() throws {
+        let network = ColorNetwork()
+        let inference = try Inference(network: network, settings: settings([0.5, 1, 2], flip: true), window: [8, 20])
+        let labels = try inference.labels(of: stripes(30, 8))
+        let third: [UInt8] = (0..<240).map { (index: Int) -> UInt8 in UInt8(index % 30 / 10) }
+        #expect(classes(labels) == third)
+        // 15x4 fits; 30x8 takes two windows of 20x8; 60x16 takes 5 columns, 13 apart, of 3 rows, 5 apart.
+        let counts = network.sizes.reduce(into: [[Int]: Int]()) { $0[$1, default: 0] += 1 }
+        #expect(counts == [[4, 15]: 2, [8, 20]: 2 * 2 + 2 * 5 * 3])
+        for window in [[8], [0, 8], [8, -1]] {
+            #expect(throws: UserError.self) {
+                try Inference(network: network, settings: settings([1]), window: window)
+            }
+        }
+    }
+
     @Test(arguments: [[], [0], [-1], [.nan], [9]] as [[Float]]) func impossibleScalesAreRefused(_ scales: [Float])
         throws
     {
@@ -164,6 +262,27 @@ import Wire
         #expect(forth == back.reversed())
         // 960 pixels, every twelfth ignored.
         #expect(forth.allSatisfy { $0.reduce(0, +) == 880 })
+    }
+
+    @Test func ticketsGetThePredictionsTheyAskFor() throws {
+        let files = try Files()
+        var ticket = files.ticket(1)
+        ticket.returnsLabels = true
+        ticket.measures = false
+        ticket.window = [24, 24]
+        // Nothing of a label map is read.
+        try FileManager.default.removeItem(atPath: files.path + "/data/val/scene1.png")
+        try FileManager.default.copyItem(
+            atPath: files.path + "/data/val/scene0.png", toPath: files.path + "/data/val/scene1.png")
+        try ImageFile.write([1], to: files.path + "/data/valannot/scene1.png")
+        let output = try Evaluator.execute(Ticket(id: 1, body: ticket.wireJSON()), EvaluationWork(device: .cpu))
+        let network = try Network.trained(files.recipe.model, classes: 11, checkpoint: files.checkpoint)
+        let expected = try Inference(network: network, settings: files.recipe.evaluate, window: [24, 24]).labels(
+            of: ImageFile.readImage(files.path + "/data/val/scene0.png"))
+        #expect(output.tensors.map(\.name) == ["labels"])
+        let labels = try #require(output.tensors.first)
+        #expect(labels.dtype == .uint8 && labels.shape == [24, 40])
+        #expect(labels.bytes.array() as [UInt8] == classes(expected))
     }
 
     @Test func ticketsThatCannotBeNameTheReason() throws {

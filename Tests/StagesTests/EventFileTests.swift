@@ -127,9 +127,9 @@ import Testing
 
 /// TensorBoard's own reader, in the Python of the PATH.
 private enum TensorBoard {
-    static let isThere = (try? run(["-c", "import tensorboard"])) != nil
+    static let isThere = Python.has("tensorboard")
 
-    static func read(_ folder: String) throws -> String { try run(["-c", script, folder]) }
+    static func read(_ folder: String) throws -> String { try Python.run(["-c", script, folder]) }
 
     private static let script = """
         import sys
@@ -141,20 +141,4 @@ private enum TensorBoard {
         plugin = found.SummaryMetadata("swaps").plugin_data.plugin_name
         print("swaps", plugin, [(e.step, e.tensor_proto.string_val[0].decode()) for e in found.Tensors("swaps")])
         """
-
-    private static func run(_ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3"] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let text = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw UserError("python3 exited with \(process.terminationStatus)")
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
 }

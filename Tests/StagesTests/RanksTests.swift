@@ -4,6 +4,7 @@ import Contrast
 import Foundation
 import Models
 import NN
+import StageKit
 import Tensors
 import TestSupport
 import Testing
@@ -246,6 +247,29 @@ struct RanksTests {
         print("\(count) ranks, contrast: gradients to \(error), loss to \(loss)")
         #expect(loss < 1e-6)
         #expect(error < 1e-6)
+    }
+
+    /// Where no memory is kept, every rank's anchors meet the keys of all.
+    @Test(arguments: [1, 3]) func ranksShareTheKeysOfTheirMiniBatch(ranks count: Int) throws {
+        func keys(_ rank: Int) -> MemoryRecord {
+            // One of them has no pixel of any class.
+            let (pixels, regions) = rank == 1 ? (0, 0) : (2 + rank, 1)
+            return MemoryRecord(
+                step: 7, images: [3 * rank, 3 * rank + 1], dimension: 2,
+                pixelClasses: (0..<pixels).map { Int32($0 + rank) },
+                regionClasses: Array(repeating: Int32(rank), count: regions),
+                regionImages: Array(repeating: Int32(3 * rank), count: regions),
+                rows: (0..<2 * (pixels + regions)).map { Float($0) / 3 - Float(rank) })
+        }
+        let joined = try Self.onRanks(count) { try $0.joined(keys($0.rank)) }
+        let expected = try MemoryRecord(joining: (0..<count).map(keys))
+        #expect(joined.allSatisfy { $0 == expected })
+
+        let words = keys(2).words
+        #expect(try MemoryRecord(words: words) == keys(2))
+        for wrong in [[], Array(words.dropLast()), words + [0], [7, 2, 1 << 62, 1, 1]] {
+            #expect(throws: WireError.self) { try MemoryRecord(words: wrong) }
+        }
     }
 
     /// One rank's images may have no label at all; its joint operations must still be the others'.

@@ -59,6 +59,21 @@ import StageKit
                 """)
     }
 
+    @Test func splitWithoutLabelsHasNoNumbersAndSaysSo() throws {
+        let report = EvaluationReport(
+            nil, classes: ["sky", "person"], split: "test", images: 3, step: 7, written: "out")
+        #expect(
+            report.table == """
+                test, 3 images, step 7
+
+                The split has no label maps, so there is no mIoU: only its keepers can measure it.
+
+                3 label maps written to out
+                """)
+        let json = try report.summary().json
+        #expect(json.contains("\"mIoU\" : null") && json.contains("\"written\" : \"out\""))
+    }
+
     @Test func unknownStepIsLeftOut() throws {
         let summary = try report(step: nil, images: 1).summary()
         #expect(!summary.json.contains("step"))

@@ -1,6 +1,7 @@
 import Basics
 import Configuration
 import Foundation
+import Imaging
 import StageKit
 import Synchronization
 import TestSupport
@@ -184,12 +185,81 @@ import Wire
             message { _ = try PoolEvaluation(split: split).evaluate(rig.session()) }
         }
         #expect(
-            text("wild").hasSuffix("split 'wild' has no label maps to evaluate against; 'picoflow predict' needs none"))
+            text("wild").hasSuffix(
+                "split 'wild' has no label maps to evaluate against; 'picoflow eval --write DIR' writes its predictions"
+            ))
         #expect(text("vall").contains("no split 'vall' (has val, wild); did you mean 'val'?"))
         let empty = try Rig(images: 0)
         #expect(
             message { _ = try PoolEvaluation().evaluate(empty.session()) }.contains(
                 "holds no .jpg, .jpeg or .png image"))
+    }
+
+    // MARK: Predictions
+
+    /// 3x2 pixels, all of class `image % 3`.
+    private static func predictions(_ image: Int) throws -> [WireTensor] {
+        [
+            try WireTensor(
+                name: "labels", dtype: .uint8, shape: [2, 3],
+                bytes: SharedBytes([UInt8](repeating: UInt8(image % 3), count: 6)))
+        ]
+    }
+
+    @Test func predictionsAreWrittenBesideTheNumbers() throws {
+        let rig = try Rig(images: 5)
+        try rig.work(as: "evaluator-1") { ticket, _ in
+            #expect(ticket.measures && ticket.returnsLabels)
+            return TicketOutput(tensors: try Self.confusion(ticket.image).tensors + Self.predictions(ticket.image))
+        }
+        let out = rig.folder("out")
+        let summary = try PoolEvaluation(writingTo: out).evaluate(rig.session())
+        #expect(summary.table.hasSuffix("5 label maps written to \(out)"))
+        #expect(summary.table.contains("mIoU"))
+        for image in 0..<5 {
+            let written = try ImageFile.readLabels("\(out)/\(image).png")
+            #expect(written.width == 3 && written.height == 2)
+            #expect(written.values.array() as [UInt8] == [UInt8](repeating: UInt8(image % 3), count: 6))
+        }
+    }
+
+    @Test func splitWithoutLabelsCanBeWritten() throws {
+        let rig = try Rig(images: 2)
+        try rig.work(as: "evaluator-1") { ticket, _ in
+            #expect(!ticket.measures && ticket.returnsLabels)
+            return TicketOutput(tensors: try Self.predictions(ticket.image))
+        }
+        let out = rig.folder("out")
+        let summary = try PoolEvaluation(split: "wild", writingTo: out).evaluate(rig.session())
+        #expect(summary.table.contains("has no label maps, so there is no mIoU"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: out).sorted() == ["0.png", "1.png"])
+    }
+
+    @Test func predictionsOverwriteNoFileOfTheDataset() throws {
+        let rig = try Rig(images: 2)
+        for folder in ["val", "valannot", "out/../val"] {
+            let text = message { _ = try PoolEvaluation(writingTo: rig.folder(folder)).evaluate(rig.session()) }
+            #expect(text.contains("would overwrite") && text.hasSuffix("name another folder"), "\(text)")
+        }
+        try rig.folder.write("", to: "file")
+        let text = message { _ = try PoolEvaluation(writingTo: rig.folder("file/x")).evaluate(rig.session()) }
+        #expect(text.hasPrefix("cannot make the folder"), "\(text)")
+    }
+
+    @Test func answersThatAreNoPredictionsNameTheirWorker() throws {
+        let wrong: [[WireTensor]] = [
+            [], [try WireTensor(name: "labels", dtype: .uint8, shape: [2], bytes: SharedBytes([0, 1] as [UInt8]))],
+            // There are three classes.
+            [try WireTensor(name: "labels", dtype: .uint8, shape: [1, 2], bytes: SharedBytes([0, 3] as [UInt8]))],
+        ]
+        for tensors in wrong {
+            let rig = try Rig(images: 1)
+            try rig.work(as: "evaluator-1") { _, _ in TicketOutput(tensors: tensors) }
+            let text = message {
+                _ = try PoolEvaluation(split: "wild", writingTo: rig.folder("out")).evaluate(rig.session())
+            }
+            #expect(text.contains("evaluator-1 answered ticket 0 with"), "\(text)")
+        }
     }
 
     @Test func datasetPathsBecomeAbsoluteButEmptyOnesStay() {

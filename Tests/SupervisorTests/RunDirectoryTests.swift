@@ -127,6 +127,8 @@ import Wire
         let entries = [
             start(1), .fingerprint(stage: "loader", Fingerprint(versions: ["a": "1"], hash: "h")),
             .sampleSkipped("x.jpg", step: 3), .sampleSkipped("y.jpg", step: nil), .ended("stopped"), start(2),
+            .evaluated(EvaluationScores(step: 500, split: "val", mIoU: 0.5, pixelAccuracy: nil, meanAccuracy: 0.25)),
+            .evaluationFailed(step: 1000, "val/3.png: cut short"),
         ]
         let journal = try Journal(path: folder("j"))
         for entry in entries { try journal.append(entry) }

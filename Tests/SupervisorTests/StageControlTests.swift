@@ -140,6 +140,22 @@ import Wire
         #expect(steps.last?.ce == 2)
     }
 
+    @Test func evaluationsStayAmongTheMetricsWhateverIsDoneAgain() throws {
+        let path = folder("metrics.jsonl")
+        let scores = EvaluationScores(step: 4, split: "val", mIoU: 0.5, pixelAccuracy: 0.75, meanAccuracy: nil)
+        let first = try MetricsFile(path: path, continuingAfter: 0)
+        try first.append(StepMetrics(step: 1, lr: 0.1, ce: 1))
+        // The supervisor, while compute has the file open.
+        try MetricsFile.append(scores, to: path)
+        for step in 2...5 { try first.append(StepMetrics(step: UInt64(step), lr: 0.1, ce: 1)) }
+        let second = try MetricsFile(path: path, continuingAfter: 3)
+        try second.append(StepMetrics(step: 4, lr: 0.1, ce: 2))
+        #expect(try MetricsFile.read(path: path).map(\.step) == [1, 2, 3, 4])
+        let lines = try #require(folder.read("metrics.jsonl")).split(separator: "\n").map { Data($0.utf8) }
+        #expect(lines.count == 5)
+        #expect(try JSONDecoder().decode(EvaluationScores.self, from: lines[1]) == scores)
+    }
+
     @Test func stopTokenKeepsTheFirstReasonAndTellsLateListeners() {
         let token = StopToken()
         let wakeup = Wakeup()

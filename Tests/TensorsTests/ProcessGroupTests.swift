@@ -150,6 +150,34 @@ struct ProcessGroupTests {
         }
     }
 
+    /// As in mixed precision: bfloat16 under float32 weights, whose gradients are float32.
+    @Test func batchNormOfBfloat16IsThatOfFloat32ToItsRounding() throws {
+        let shape = [2, 5, 4, 6]
+        let errors = try onRanks(2) { group -> [Double] in
+            var random = KeyedRandom(seed: 4, purpose: "test", index: UInt64(group.rank))
+            func drawn() throws -> Tensor {
+                try Tensor((0..<shape.reduce(1, *)).map { _ in random.uniform(-1, 1) }, shape: shape).channelsLast()
+                    .to(.bfloat16)
+            }
+            let (values, upstream) = (try drawn(), try drawn())
+            func run(_ dtype: DType) throws -> [Tensor] {
+                let x = try values.to(dtype).requiresGrad(true)
+                let weight = try Tensor([0.5, 1, 1.5, 2, 2.5] as [Float]).requiresGrad(true)
+                let bias = try Tensor([0, 1, 2, 3, 4] as [Float]).requiresGrad(true)
+                let y = try x.batchNorm(
+                    over: group, weight: weight, bias: bias, runningMean: Tensor.zeros([5]),
+                    runningVariance: Tensor.ones([5]))
+                try y.backward(gradient: upstream.to(dtype))
+                let all = [y] + (try [x, weight, bias].map { try #require(try $0.grad) })
+                try #require(all.map(\.dtype) == [dtype, dtype, .float32, .float32])
+                return all
+            }
+            let (narrow, wide) = (try run(.bfloat16), try run(.float32))
+            return try zip(narrow, wide).map { try ($0.to(.float32) - $1).norm().item() / $1.norm().item() }
+        }
+        #expect(errors.joined().allSatisfy { $0 < 0x1p-7 }, "\(errors)")
+    }
+
     @Test func batchNormOfOneValuePerChannelIsAnError() throws {
         let errors = try onRanks(1) { group -> String in
             do {

@@ -43,6 +43,19 @@ class Memory(Follower):
         return np.concatenate(found)
 
 
+class Batch:
+    """The mini-batch's own keys, which a ticket brings where the run keeps no memory."""
+
+    candidates = Memory.candidates
+
+    def __init__(self, arrays, classes):
+        self.classes, self.rows, self.filled = classes, {}, {}
+        for part, name in enumerate(("batchPixel", "batchRegion")):
+            for c in range(classes):
+                self.rows[c, part] = arrays[name + "s"][arrays[name + "Classes"] == c]
+                self.filled[c, part] = len(self.rows[c, part])
+
+
 def draw(rng, sampler, count, distances):
     """`count` without replacement from the strategy's pool, which holds the smallest `distances`; ties by slot."""
     size = dict(random=len(distances), hardest=min(count, len(distances))).get(
@@ -92,16 +105,20 @@ def main():
     probe = np.sin(np.arange(4096, dtype=np.float32).reshape(64, 64))
     check = hashlib.sha256(np.exp(probe @ probe.T / 64).tobytes()).hexdigest()
     control = Control("miner", dict(versions=dict(numpy=np.__version__), hash=check))
-    endpoints = control.await_configuration()["endpoints"]
-    memory, workers = Memory(endpoints["memory"][0]), [Worker(control, e, credit=2) for e in endpoints["mining"]]
+    configuration = control.await_configuration()
+    endpoints, classes = configuration["endpoints"], len(configuration["dataset"]["classes"])
+    memory = Memory(endpoints["memory"][0]) if endpoints["memory"] else None
+    workers = [Worker(control, e, credit=2) for e in endpoints["mining"]]
 
     def next_ticket():
-        found = [(w.queue[t][0]["memory"], t, w) for w in workers for t in w.queue]
+        found = [(w.queue[t][0].get("memory", 0), t, w) for w in workers for t in w.queue]
         if not found:
             return None
         _, ticket, worker = min(found, key=lambda f: f[:2])  # the log is followed forwards
 
         def execute(body, arrays):
+            if "memory" not in body:
+                return mine(body, arrays["anchors"], arrays["pixels"], Batch(arrays, classes))
             memory.reach(worker.epoch, body["memory"], lambda: ticket in worker.executing)
             return mine(body, arrays["anchors"], arrays["pixels"], memory)
         return worker, ticket, execute

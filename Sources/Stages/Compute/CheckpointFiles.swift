@@ -119,15 +119,12 @@ struct CheckpointFiles {
         }
     }
 
-    /// Removes all complete checkpoints but the newest `keep`, and what was left half-written or half-removed. A folder
-    /// without a manifest neither counts nor goes: it is nothing that this run left.
-    static func prune(_ runDirectory: String, keep: Int) {
+    /// Removes all complete checkpoints but the newest `keep` and those that an evaluation waits for, and what was left
+    /// half-written or half-removed. A folder without a manifest neither counts nor goes: it is nothing that this run left.
+    static func prune(_ runDirectory: String, keep: Int, isPinned: (_ step: UInt64) -> Bool = { _ in false }) {
         let folder = runDirectory + "/checkpoints"
         let files = FileManager.default
-        for checkpoint in Checkpoint.list(in: folder).dropLast(max(1, keep)) {
-            // Renamed first: half of its files, with the manifest among them, would pass for a checkpoint.
-            rename(checkpoint.path, checkpoint.path + ".partial")
-        }
+        Checkpoint.prune(in: folder, keep: keep, isPinned: isPinned)
         for name in (try? files.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(".partial") {
             try? files.removeItem(atPath: folder + "/" + name)
         }

@@ -48,21 +48,24 @@ struct MiningClient {
     }
 
     /// Sends one ticket per class. The miners mine in the memory as it was `lag` steps ago, whatever has reached
-    /// them since.
+    /// them since, or in the keys that the tickets bring.
     ///
     /// - Parameters:
     ///   - anchors: numbered over the mini-batch of all ranks, which keys the miners' draws; all within this grid.
     ///   - firstPixel: the number of the grid's first pixel.
     ///   - settings: what holds at this step, for all of its tickets.
+    ///   - keys: the whole mini-batch's, to be mined instead of the memory; nil where there is one.
     mutating func send(
         _ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64,
-        settings: SwapSchedule.Settings
+        settings: SwapSchedule.Settings, keys: MemoryRecord?
     ) throws {
         let lag = UInt64(recipe.contrast.lag)
+        let batch = try keys.map(Self.tensors) ?? []
         for group in anchors {
             ticket += 1
             let body = MiningTicket(
-                step: step, class: group.classID.index, memory: SequenceNumber(step > lag ? step - lag : 0),
+                step: step, class: group.classID.index,
+                memory: keys == nil ? SequenceNumber(step > lag ? step - lag : 0) : nil,
                 seed: KeyedRandom.seed(
                     recipe.seed, purpose: "mine", step: step, index: UInt64(group.classID.rawValue)),
                 temperature: settings.mining.temperature, sampler: settings.mining.sampler,
@@ -76,8 +79,23 @@ struct MiningClient {
                         WireTensor(
                             name: "pixels", dtype: .int64, shape: [group.pixels.count],
                             bytes: SharedBytes(group.pixels.map(Int64.init))),
-                    ], generation: settings.workers))
+                    ] + batch, generation: settings.workers))
         }
+    }
+
+    /// A mini-batch's keys as its tickets bring them; all of a step share their memory.
+    private static func tensors(of keys: MemoryRecord) throws -> [WireTensor] {
+        let (pixels, regions) = (keys.pixelClasses.count, keys.regionClasses.count)
+        let middle = pixels * keys.dimension
+        return [
+            try WireTensor(name: "batchPixels", shape: [pixels, keys.dimension], floats: Array(keys.rows[..<middle])),
+            try WireTensor(
+                name: "batchPixelClasses", dtype: .int32, shape: [pixels], bytes: SharedBytes(keys.pixelClasses)),
+            try WireTensor(
+                name: "batchRegions", shape: [regions, keys.dimension], floats: Array(keys.rows[middle...])),
+            try WireTensor(
+                name: "batchRegionClasses", dtype: .int32, shape: [regions], bytes: SharedBytes(keys.regionClasses)),
+        ]
     }
 
     /// Collects the answers to `send`'s tickets; waits for them.

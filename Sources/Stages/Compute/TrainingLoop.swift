@@ -82,6 +82,8 @@ final class TrainingLoop {
             let mining = try pool(.mining)
             pools.append(mining)
             miners = MiningClient(pool: mining, recipe: recipe)
+        }
+        if recipe.contrast.usesMemory {
             let writer = try LogWriter(
                 connect: configuration.endpoint(.memory), as: runtime.sender, rank: ranks.rank, of: ranks.count,
                 context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
@@ -125,7 +127,8 @@ final class TrainingLoop {
                 break
             }
             step += 1
-            let due = step % UInt64(recipe.checkpoints.every) == 0 || checkpointAsked
+            let due =
+                step % UInt64(recipe.checkpoints.every) == 0 || recipe.isEvaluated(after: step) || checkpointAsked
             if due && step < last { try checkpointIfPossible() }
         }
         let folder = try checkpoint()
@@ -200,27 +203,34 @@ final class TrainingLoop {
         var grid: EmbeddingGrid?
         var firstPixel = 0
         var recordDigest: String?
-        if let embedding = pass.embedding, let log {
+        if let embedding = pass.embedding, mines || log != nil {
             let seen = try EmbeddingGrid(
                 embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
                 labels: batch.labels)
+            func keys() throws -> MemoryRecord {
+                let record = try seen.rows.withUnsafeBufferPointer {
+                    try LogicalRecord(
+                        embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
+                        settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: share.lowerBound)
+                }
+                return MemoryRecord(record, step: step, images: batch.images.map(\.index))
+            }
             if mines {
                 firstPixel = share.lowerBound * seen.labels.pixelsPerImage
                 let own = firstPixel..<firstPixel + seen.labels.values.count
                 anchors = try ranks.anchors(
                     of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step
                 ).compactMap { $0.within(own) }
-                try miners!.send(anchors, of: seen, firstPixel: firstPixel, step: step, settings: settings)
+                try miners!.send(
+                    anchors, of: seen, firstPixel: firstPixel, step: step, settings: settings,
+                    keys: log == nil ? ranks.joined(keys()) : nil)
             }
-            let record = try seen.rows.withUnsafeBufferPointer {
-                try LogicalRecord(
-                    embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
-                    settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: share.lowerBound)
+            if let log {
+                let payload = try keys().encode()
+                try log.waitForRoom()
+                try log.append(SequenceNumber(step), payload)
+                recordDigest = try payload.digest()
             }
-            let payload = try MemoryRecord(record, step: step, images: batch.images.map(\.index)).encode()
-            try log.waitForRoom()
-            try log.append(SequenceNumber(step), payload)
-            recordDigest = try payload.digest()
             grid = seen
         }
         watch.lap("anchors")
@@ -311,7 +321,10 @@ final class TrainingLoop {
             memory: finished ? nil : log.map { log in { try self.snapshot(log, into: $0) } })
         saved = (step, folder)
         if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: nil) }
-        CheckpointFiles.prune(runtime.configuration.runDirectory, keep: recipe.checkpoints.keep)
+        let run = runtime.configuration.runDirectory
+        CheckpointFiles.prune(run, keep: recipe.checkpoints.keep) { [recipe] step in
+            EvaluationRecord.isAwaited(inRun: run, step: step, recipe)
+        }
         runtime.checkpointWritten(step: step, path: folder)
         runtime.report(.running)
         return folder

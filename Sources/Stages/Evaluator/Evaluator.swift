@@ -7,8 +7,8 @@ import Wire
 
 /// The evaluator stage: a pool worker that labels images with a checkpoint's network and counts what it got right.
 ///
-/// Pool `evaluation`: `EvaluationTicket` in, tensor `confusion` int64 `[classes, classes]` out, rows are labels and columns
-/// predictions. It reads images and checkpoints from files itself.
+/// Pool `evaluation`: `EvaluationTicket` in; as that asks, tensor `confusion` int64 `[classes, classes]` out, rows are
+/// labels and columns predictions, and `labels` uint8 `[H, W]`. It reads images and checkpoints from files itself.
 public struct Evaluator {
     private let runtime: StageRuntime
 
@@ -46,11 +46,20 @@ public struct Evaluator {
 
     static func execute(_ ticket: Ticket, _ work: EvaluationWork) throws -> TicketOutput {
         let request = try JSONDecoder().decode(EvaluationTicket.self, from: ticket.body)
-        let confusion = try work.execute(request)
-        let tensor = try WireTensor(
-            name: "confusion", dtype: .int64, shape: [confusion.classes, confusion.classes],
-            bytes: .init(confusion.counts))
-        return TicketOutput(tensors: [tensor])
+        let outcome = try work.execute(request)
+        var tensors: [WireTensor] = []
+        if let confusion = outcome.confusion {
+            tensors.append(
+                try WireTensor(
+                    name: "confusion", dtype: .int64, shape: [confusion.classes, confusion.classes],
+                    bytes: .init(confusion.counts)))
+        }
+        if let labels = outcome.labels {
+            tensors.append(
+                try WireTensor(
+                    name: "labels", dtype: .uint8, shape: [labels.height, labels.width], bytes: labels.values))
+        }
+        return TicketOutput(tensors: tensors)
     }
 
     private final class Counter: Sendable {

@@ -4,30 +4,41 @@ import Imaging
 import Models
 import Tensors
 
-/// A trained network applied to whole images: at several scales and mirrored, if asked for.
+/// A trained network applied to images of any size: at several scales and mirrored, if asked for, and by a sliding window
+/// where the scaled image exceeds it.
 ///
-/// Every pass takes the whole image, one at a time, so results depend neither on a batch nor on other images.
+/// Passes are averaged as probabilities, at the image's own size. Every pass takes one image or window at a time, so
+/// results depend neither on a batch nor on other images.
 public struct Inference {
     public let network: any SegmentationNetwork
     public let settings: EvaluationSettings
+    private let window: SlidingWindow?
     private let precision: ModelSettings.Precision
     private let device: Tensors.Device
 
     /// - Parameters:
     ///   - network: in evaluation mode; it is moved to the device.
+    ///   - window: `[height, width]` of the sliding window; nil takes each scaled image at once.
     ///   - precision: the run's.
-    /// - Throws: `UserError` for scales that cannot be.
+    /// - Throws: `UserError` for scales or a window that cannot be.
     public init(
-        network: any SegmentationNetwork, settings: EvaluationSettings, precision: ModelSettings.Precision = .float32,
+        network: any SegmentationNetwork, settings: EvaluationSettings, window: [Int]? = nil,
+        precision: ModelSettings.Precision = .float32,
         device: Tensors.Device = .cpu
     ) throws {
         guard !settings.scales.isEmpty else { throw UserError("evaluate.scales is empty; [1] is the image's own size") }
         if let scale = settings.scales.first(where: { !($0 > 0 && $0 <= Self.largestScale) }) {
             throw UserError("evaluate.scales has \(scale); scales are above 0 and at most \(Self.largestScale)")
         }
+        if let window {
+            guard window.count == 2, window.allSatisfy({ $0 > 0 }) else {
+                throw UserError("an evaluation's window is \(window); it must be a height and a width above 0")
+            }
+        }
         try network.to(device)
         self.network = network
         self.settings = settings
+        self.window = window.map { SlidingWindow(size: Size2D($0[0], $0[1])) }
         self.precision = precision
         self.device = device
     }
@@ -74,8 +85,8 @@ public struct Inference {
         }
     }
 
-    /// Logits of one pass at `size`, `[1, classes, H, W]`. The image is resized bilinearly, as are the logits, in one step
-    /// from the network's own resolution.
+    /// Logits of one pass at `size`, `[1, classes, H, W]`. The image is resized bilinearly, as are the logits: in one step
+    /// from the network's own resolution, or from the windows' once these are put together.
     private func logits(_ input: Tensor, scale: Float, size: Size2D) throws -> Tensor {
         var seen = input
         if scale != 1 {
@@ -83,9 +94,19 @@ public struct Inference {
             let width = max(1, Int((Float(size.width) * scale).rounded()))
             seen = try input.interpolate(Size2D(height, width), .bilinear(alignCorners: false))
         }
-        let scores = try precision.compute(on: device) {
-            try network.scores(network.features(seen)).main.widened()
+        let scaled = Size2D(seen.size(2), seen.size(3))
+        guard let window, window.isExceeded(by: scaled) else { return try logits(seen, resizedTo: size) }
+        let scores = try window.scores(of: seen) { part in
+            try logits(part, resizedTo: Size2D(part.size(2), part.size(3)))
         }
-        return try network.resized(scores, from: Size2D(seen.size(2), seen.size(3)), to: size)
+        return scaled == size
+            ? scores : try scores.interpolate(size, .bilinear(alignCorners: network.alignCorners))
+    }
+
+    private func logits(_ input: Tensor, resizedTo size: Size2D) throws -> Tensor {
+        let scores = try precision.compute(on: device) {
+            try network.scores(network.features(input)).main.widened()
+        }
+        return try network.resized(scores, from: Size2D(input.size(2), input.size(3)), to: size)
     }
 }

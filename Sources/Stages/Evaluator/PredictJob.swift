@@ -45,7 +45,8 @@ public enum PredictJob {
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
         let inference = try Inference(
-            network: network, settings: recipe.evaluate, precision: recipe.model.precision, device: options.device)
+            network: network, settings: recipe.evaluate, window: recipe.evaluationWindow,
+            precision: recipe.model.precision, device: options.device)
 
         for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
         report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))

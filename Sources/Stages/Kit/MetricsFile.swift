@@ -2,15 +2,13 @@ import Basics
 import Foundation
 import Wire
 
-/// `metrics.jsonl` of a run: one JSON object per step, appended by compute.
+/// `metrics.jsonl` of a run: one JSON object per step, appended by compute, and one per evaluation, by the supervisor.
 ///
 /// Not thread-safe: the training loop owns it. A line is one `write`, so a reader sees whole lines; the file is not
 /// synced per step, because what a crash may lose is recomputed by the steps after the checkpoint anyway.
 public final class MetricsFile {
     private let descriptor: Int32
     private let path: String
-    /// Where the last whole line ends.
-    private var end: Int
     /// Lines that a full disk had no room for.
     private var pending = Data()
 
@@ -20,11 +18,13 @@ public final class MetricsFile {
     /// Opens the file for appending.
     ///
     /// - Parameter step: lines of later steps, and a torn last line, are dropped: training goes on after this step and
-    ///   will write them again. 0 starts anew.
+    ///   will write them again. 0 starts anew. Evaluations stay: they are not done again.
     public init(path: String, continuingAfter step: UInt64) throws {
         self.path = path
+        let lock = try MetricsFile.lock(path)
+        defer { withExtendedLifetime(lock) {} }
         if let old = FileManager.default.contents(atPath: path) {
-            let kept = MetricsFile.lines(in: old).filter { $0.metrics.step <= step }
+            let kept = MetricsFile.lines(in: old).filter { $0.metrics.map { $0.step <= step } ?? true }
             if kept.reduce(0, { $0 + $1.bytes.count + 1 }) != old.count {
                 var bytes = Data()
                 for line in kept {
@@ -36,7 +36,34 @@ public final class MetricsFile {
         }
         descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
-        end = Int(lseek(descriptor, 0, SEEK_END))
+    }
+
+    /// Keeps out whoever would append while the file is replaced.
+    private static func lock(_ path: String) throws -> FileLock {
+        let folder = (path as NSString).deletingLastPathComponent
+        return try FileLock(folder: folder, use: "\(path) is being replaced")
+    }
+
+    /// Appends an evaluation's line, whether or not compute has the file open.
+    public static func append(_ scores: EvaluationScores, to path: String) throws {
+        let lock = try lock(path)
+        defer { withExtendedLifetime(lock) {} }
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
+        defer { close(descriptor) }
+        try append(scores.wireJSON() + [UInt8(ascii: "\n")], to: descriptor, path)
+    }
+
+    private static func append(_ bytes: Data, to descriptor: Int32, _ path: String) throws {
+        // What others appended is before this.
+        let end = lseek(descriptor, 0, SEEK_END)
+        do {
+            try bytes.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+        } catch {
+            // Half a line would make the next one unreadable.
+            ftruncate(descriptor, end)
+            throw error
+        }
     }
 
     deinit { close(descriptor) }
@@ -57,14 +84,7 @@ public final class MetricsFile {
 
     /// Writes what waits.
     public func flush() throws {
-        do {
-            try pending.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
-        } catch {
-            // Half a line would make the next one unreadable.
-            ftruncate(descriptor, off_t(end))
-            throw error
-        }
-        end += pending.count
+        try MetricsFile.append(pending, to: descriptor, path)
         pending = Data()
     }
 
@@ -73,12 +93,14 @@ public final class MetricsFile {
         guard let bytes = FileManager.default.contents(atPath: path) else {
             throw UserError("cannot read \(path)")
         }
-        return lines(in: bytes).map(\.metrics)
+        return lines(in: bytes).compactMap(\.metrics)
     }
 
-    private static func lines(in bytes: Data) -> [(bytes: Data, metrics: StepMetrics)] {
+    /// Whole lines; those of evaluations have no metrics.
+    private static func lines(in bytes: Data) -> [(bytes: Data, metrics: StepMetrics?)] {
         bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
-            (try? JSONDecoder().decode(StepMetrics.self, from: line)).map { (Data(line), $0) }
+            if let metrics = try? JSONDecoder().decode(StepMetrics.self, from: line) { return (Data(line), metrics) }
+            return (try? JSONDecoder().decode(EvaluationScores.self, from: line)).map { _ in (Data(line), nil) }
         }
     }
 }

@@ -41,13 +41,15 @@ public struct SampleReport: Codable, Sendable, Equatable {
 /// One class's anchors of one step, to be mined against the memory as it was at `memory`.
 ///
 /// Served by miners, consumed by compute. Ticket tensors: `anchors` float32 `[A, D]`, unit rows, and `pixels` int64
-/// `[A]`, each anchor's place in the whole mini-batch, which keys its draws. Result: `gradient` float32 `[A, D]`, the
+/// `[A]`, each anchor's place in the whole mini-batch, which keys its draws. Where there is no memory also the mini-batch's
+/// own keys: `batchPixels` float32 `[P, D]`, `batchPixelClasses` int32 `[P]`, `batchRegions` float32 `[R, D]`,
+/// `batchRegionClasses` int32 `[R]`. Result: `gradient` float32 `[A, D]`, the
 /// gradient of the summed loss with respect to the anchors, and a `MiningReport` body.
 public struct MiningTicket: Codable, Sendable, Equatable {
     public var step: UInt64
     public var `class`: Int
-    /// The state of the memory to mine in: exactly this sequence.
-    public var memory: SequenceNumber
+    /// The state of the memory to mine in: exactly this sequence. Nil for the keys that the ticket brings.
+    public var memory: SequenceNumber?
     public var seed: UInt64
     public var temperature: Float
     public var sampler: SamplerSettings
@@ -56,7 +58,7 @@ public struct MiningTicket: Codable, Sendable, Equatable {
     public var generation: Generation
 
     public init(
-        step: UInt64, class: Int, memory: SequenceNumber, seed: UInt64, temperature: Float, sampler: SamplerSettings,
+        step: UInt64, class: Int, memory: SequenceNumber?, seed: UInt64, temperature: Float, sampler: SamplerSettings,
         synthesis: SynthesisSettings, generation: Generation = .first
     ) {
         self.step = step
@@ -94,8 +96,9 @@ public struct MiningReport: Codable, Sendable, Equatable {
 
 /// One image to evaluate with one checkpoint.
 ///
-/// Served by evaluators, consumed by `picoflow`. Result: tensor `confusion` int64 `[classes, classes]`, rows are
-/// labels and columns predictions, at the label map's own resolution.
+/// Served by evaluators, consumed by `picoflow`. Result, as far as asked for: tensor `confusion` int64
+/// `[classes, classes]`, rows are labels and columns predictions, at the label map's own resolution; tensor `labels` uint8
+/// `[H, W]`, the class of each of the image's pixels.
 public struct EvaluationTicket: Codable, Sendable, Equatable {
     public var image: Int
     /// Split to read, `val` for instance.
@@ -103,18 +106,27 @@ public struct EvaluationTicket: Codable, Sendable, Equatable {
     public var dataset: DatasetSettings
     public var model: ModelSettings
     public var evaluation: EvaluationSettings
+    /// `[height, width]` of the sliding window; the whole image where nil.
+    public var window: [Int]?
     /// The checkpoint folder that holds `model.safetensors`.
     public var checkpoint: String
+    /// Whether predictions are counted against the labels; false for a split that has none.
+    public var measures: Bool
+    /// Whether the predictions themselves are wanted.
+    public var returnsLabels: Bool
 
     public init(
         image: Int, split: String, dataset: DatasetSettings, model: ModelSettings, evaluation: EvaluationSettings,
-        checkpoint: String
+        window: [Int]? = nil, checkpoint: String, measures: Bool = true, returnsLabels: Bool = false
     ) {
         self.image = image
         self.split = split
         self.dataset = dataset
         self.model = model
         self.evaluation = evaluation
+        self.window = window
         self.checkpoint = checkpoint
+        self.measures = measures
+        self.returnsLabels = returnsLabels
     }
 }

@@ -15,10 +15,12 @@ public enum MinerStage {
     public static func run(_ runtime: StageRuntime, product: any SimilarityProduct = BLASProduct()) throws {
         let configuration = runtime.configuration
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
-        let follower = try LogFollower(
-            connect: configuration.endpoint(.memory), as: runtime.sender,
-            replica: try MemoryReplica(shape: configuration.memoryShape()),
-            context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
+        let follower =
+            configuration.recipe.contrast.usesMemory
+            ? try LogFollower(
+                connect: configuration.endpoint(.memory), as: runtime.sender,
+                replica: try MemoryReplica(shape: configuration.memoryShape()),
+                context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) : nil
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             generation: configuration.generation ?? .first,
@@ -28,17 +30,19 @@ public enum MinerStage {
         let isCatchingUp = Mutex(true)
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }
-            isCatchingUp.withLock { if $0 { follower.cancel() } }
+            isCatchingUp.withLock { if $0 { follower?.cancel() } }
         }
         runtime.setMetrics { worker.statistics.heartbeat }
-        catchUp(follower, runtime)
+        if let follower { catchUp(follower, runtime) }
         isCatchingUp.withLock { $0 = false }
         runtime.report(.running)
         let miner = Miner(threads: configuration.threads, product: product)
         try worker.run { ticket, context in
-            try mine(ticket, context: context, follower: follower, miner: miner)
+            try mine(
+                ticket, context: context, follower: follower, classes: configuration.dataset.classes.count, miner: miner
+            )
         }
-        follower.close()
+        follower?.close()
     }
 
     /// Takes a snapshot and follows the log to where the bank is, before the pool hears of this worker: no step waits for a
@@ -68,7 +72,7 @@ public enum MinerStage {
     private static let patience = Duration.seconds(600)
 
     private static func mine(
-        _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>, miner: Miner
+        _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>?, classes: Int, miner: Miner
     ) throws -> TicketOutput {
         let wanted = try JSONDecoder().decode(MiningTicket.self, from: ticket.body)
         guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
@@ -77,14 +81,23 @@ public enum MinerStage {
         guard let pixels = ticket.tensors.first(where: { $0.name == "pixels" }), pixels.dtype == .int64,
             pixels.shape == [anchors.shape[0]]
         else { throw UserError("mining ticket \(ticket.id) has no int64 [\(anchors.shape[0])] tensor 'pixels'") }
-        context.onCancel { follower.cancel() }
+        context.onCancel { follower?.cancel() }
         let input = MiningInput(
             classID: ClassID(wanted.class), anchors: anchors.bytes.array(),
             keys: pixels.bytes.array(of: Int64.self).map { Int($0) }, dimension: anchors.shape[1],
             temperature: wanted.temperature, sampler: wanted.sampler, synthesis: wanted.synthesis, seed: wanted.seed)
-        // Inside the read: a memory taken out of the replica would be copied at the next record.
-        let output = try follower.read(at: wanted.memory, epoch: context.epoch, timeout: patience) {
-            try miner.mine(input, memory: $0.memory)
+        let output: MiningOutput
+        if let sequence = wanted.memory {
+            guard let follower else {
+                throw UserError("mining ticket \(ticket.id) names a memory, but this run keeps none")
+            }
+            // Inside the read: a memory taken out of the replica would be copied at the next record.
+            output = try follower.read(at: sequence, epoch: context.epoch, timeout: patience) {
+                try miner.mine(input, memory: $0.memory)
+            }
+        } else {
+            let keys = try ticket.batchKeys(dimension: input.dimension)
+            output = try miner.mine(input, memory: Memory(batch: keys, classes: classes))
         }
         let count = Double(max(1, output.contributing))
         return TicketOutput(

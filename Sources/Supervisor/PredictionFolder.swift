@@ -1,0 +1,53 @@
+import Basics
+import Datasets
+import Foundation
+import Imaging
+
+/// Where an evaluation's predictions are written, as the dataset's test server wants them.
+struct PredictionFolder {
+    let path: String
+    private let submission: Submission
+    /// By the samples' places in the split.
+    private let files: [String]
+
+    /// Makes the folder.
+    ///
+    /// - Throws: `UserError` where two images would be written to one file, a file of the dataset be overwritten, or the
+    ///   folder cannot be made.
+    init(_ path: String, for samples: [SampleFiles], submission: Submission) throws {
+        self.path = path
+        self.submission = submission
+        let files = samples.map { path + "/" + submission.fileName(of: $0) }
+        self.files = files
+        var sources: [String: String] = [:]
+        for sample in samples {
+            for file in [sample.imagePath] + (sample.labelPath.map { [$0] } ?? []) {
+                sources[Self.absolute(file)] = file
+            }
+        }
+        var taken: [String: String] = [:]
+        for (file, sample) in zip(files, samples) {
+            if let source = sources[Self.absolute(file)] {
+                throw UserError(
+                    "\(path): the prediction of \(sample.imagePath) would overwrite \(source); name another folder")
+            }
+            if let other = taken.updateValue(sample.imagePath, forKey: file) {
+                throw UserError("\(other) and \(sample.imagePath) would both be written to \(file)")
+            }
+        }
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw UserError("cannot make the folder \(path): \((error as NSError).localizedDescription)")
+        }
+    }
+
+    /// Writes one image's classes.
+    ///
+    /// - Throws: `UserError` that names the file or what is wrong with the classes.
+    func write(_ labels: LabelMap, ofSample index: Int) throws {
+        try ImageFile.write(submission.encode(labels), to: files[index])
+    }
+
+    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+}

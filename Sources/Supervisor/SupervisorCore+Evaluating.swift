@@ -1,0 +1,149 @@
+import Configuration
+import Foundation
+import StageKit
+import Wire
+
+/// Which checkpoints are evaluated: those that training leaves on its way, and the last one.
+struct Evaluations: Sendable {
+    struct Running: Sendable {
+        var checkpoint: String
+        /// Nil for the evaluation that ends the run.
+        var step: UInt64?
+        /// Why it was cancelled; its outcome says no more than that it was.
+        var failure: String?
+
+        var isFinal: Bool { step == nil }
+    }
+
+    /// Waiting for their turn, oldest first.
+    var due: [Checkpoint] = []
+    /// The last one, until its turn comes.
+    var final: String?
+    var running: Running?
+    /// Steps that are or were due under this supervisor.
+    var known: Set<UInt64> = []
+    /// Of the newest step.
+    var latest: EvaluationScores?
+
+    init(_ history: EvaluationHistory) {
+        due = history.due.sorted { $0.step < $1.step }
+        known = Set(due.map(\.step))
+        latest = history.latest
+    }
+
+    var isDone: Bool { due.isEmpty && final == nil && running == nil }
+}
+
+/// What a start of the supervisor must know of the run's evaluations.
+public struct EvaluationHistory: Sendable, Equatable {
+    /// Checkpoints that are there and whose evaluation nobody finished.
+    public var due: [Checkpoint] = []
+    public var latest: EvaluationScores?
+
+    public init(due: [Checkpoint] = [], _ entries: [JournalEntry] = []) {
+        self.due = due
+        for case .evaluated(let scores) in entries where scores.step >= latest?.step ?? 0 { latest = scores }
+    }
+}
+
+/// Evaluations beside training, one after another, and the one that ends the run.
+///
+/// Each starts evaluators of its own, which leave when it is over. One beside training that fails, also because its
+/// evaluators cannot live, costs itself alone; the last one ends the run as failed. Compute keeps a checkpoint until the
+/// record of its evaluation is written.
+extension SupervisorCore {
+    var isEvaluating: Bool { evaluations.running != nil }
+
+    private var evaluators: [Int] { members.indices.filter { members[$0].kind == .evaluator } }
+
+    /// Compute wrote a checkpoint, or goes on from one.
+    mutating func noteDue(_ checkpoint: Checkpoint) {
+        guard hasEvaluation, plan.goal == .train, plan.recipe.isEvaluated(after: checkpoint.step),
+            !plan.isRecorded(checkpoint.step), evaluations.known.insert(checkpoint.step).inserted
+        else { return }
+        evaluations.due.append(checkpoint)
+        evaluations.due.sort { $0.step < $1.step }
+    }
+
+    /// Training that is faster than its evaluations fills the disk with their checkpoints.
+    func warnOfBacklog(_ actions: inout [SupervisorAction]) {
+        let waiting = evaluations.due.count
+        guard isEvaluating, waiting > 1 else { return }
+        actions.append(
+            .log(
+                .warning,
+                "\(waiting) checkpoints wait for their evaluation; 'picoflow scale' more evaluators, or evaluate less often"
+            ))
+    }
+
+    /// Starts what is next, once the evaluators of the one before are gone, and lets evaluators go that have none.
+    mutating func evaluateNext(_ now: Duration, _ actions: inout [SupervisorAction]) {
+        guard ending == nil, !isEvaluating, hasEvaluation else { return }
+        for index in evaluators {
+            switch members[index].life {
+            case .waiting: over(index)
+            case .spawning, .starting, .working:
+                if !members[index].isStopping { stop(index, within: timing.stop, now, &actions) }
+            // Over for this evaluation, not for the next.
+            case .idle: if !members[index].hasLeft { members[index].isOver = false }
+            case .gone, .held: break
+            }
+        }
+        guard !evaluations.isDone, evaluators.allSatisfy({ members[$0].isQuiet }) else { return }
+        let next: Evaluations.Running
+        if !evaluations.due.isEmpty {
+            let checkpoint = evaluations.due.removeFirst()
+            next = Evaluations.Running(checkpoint: checkpoint.path, step: checkpoint.step)
+            actions.append(.log(.info, "evaluating the network of step \(checkpoint.step)"))
+        } else {
+            next = Evaluations.Running(checkpoint: evaluations.final!)
+            evaluations.final = nil
+        }
+        evaluations.running = next
+        for index in evaluators where !members[index].hasLeft {
+            members[index].isOver = false
+            members[index].failures = 0
+            members[index].life = .spawning
+            actions.append(.spawn(members[index].replica))
+        }
+        actions.append(.startEvaluation(checkpoint: next.checkpoint))
+    }
+
+    mutating func evaluationEnded(_ outcome: EvaluationOutcome, _ now: Duration, _ actions: inout [SupervisorAction]) {
+        guard let running = evaluations.running else { return }
+        evaluations.running = nil
+        switch running.failure.map({ EvaluationOutcome.failed($0) }) ?? outcome {
+        case .succeeded(let summary):
+            if running.isFinal { evaluation = summary }
+            guard let scores = summary.scores else { return }
+            if scores.step >= evaluations.latest?.step ?? 0 { evaluations.latest = scores }
+            actions.append(.journal(.evaluated(scores)))
+            actions.append(.recordEvaluation(scores, summary))
+            if !running.isFinal { actions.append(.log(.info, "step \(scores.step): \(scores.text)")) }
+        case .failed(let why):
+            // After a stop or a failure it had to fail; what was due stays so for a resume.
+            guard ending == nil else { return }
+            guard let step = running.step else {
+                return fail("the final evaluation failed: \(why)", now, &actions)
+            }
+            actions.append(.journal(.evaluationFailed(step: step, why)))
+            actions.append(.recordFailedEvaluation(step: step, why))
+            actions.append(.log(.error, "the evaluation of step \(step) failed: \(why); training goes on"))
+            actions.append(.runEvent(tag: "failed evaluations", why, step: step))
+        }
+    }
+
+    /// An evaluator that cannot be brought to work ends an evaluation beside training, not the run.
+    ///
+    /// - Returns: whether the member is one of such an evaluation.
+    mutating func hasGivenUpEvaluation(of member: Member, _ why: String, _ actions: inout [SupervisorAction]) -> Bool {
+        guard member.kind == .evaluator, ending == nil, let running = evaluations.running, !running.isFinal else {
+            return false
+        }
+        if running.failure == nil {
+            evaluations.running!.failure = why
+            actions.append(.cancelEvaluation)
+        }
+        return true
+    }
+}
