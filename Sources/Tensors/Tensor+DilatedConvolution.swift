@@ -39,7 +39,7 @@ extension Tensor {
     /// convolution of those as a batch is the same sums. In both directions the copies cost far less than the dilated
     /// kernel's derivatives.
     private func interleavedDepthwise(_ weight: Tensor, bias: Tensor?, dilation: Size2D) throws -> Tensor {
-        let (images, channels, height, width) = (size(0), size(1), size(2), size(3))
+        let (channels, height, width) = (size(1), size(2), size(3))
         let (down, across) = (dilation.height, dilation.width)
         // Zeros up to whole grids; they are what the padding has there.
         let (rows, columns) = ((height + down - 1) / down, (width + across - 1) / across)
@@ -47,14 +47,15 @@ extension Tensor {
         let whole =
             isWhole
             ? self : try pad2d(left: 0, right: columns * across - width, top: 0, bottom: rows * down - height)
-        let grids = try whole.permute([0, 2, 3, 1]).reshape([images, rows, down, columns, across, channels])
-            .permute([2, 4, 0, 1, 3, 5]).reshape([down * across * images, rows, columns, channels])
+        // The batch is left open, so that a recorded program takes any.
+        let grids = try whole.permute([0, 2, 3, 1]).reshape([-1, rows, down, columns, across, channels])
+            .permute([2, 4, 0, 1, 3, 5]).reshape([-1, rows, columns, channels])
             .permute([0, 3, 1, 2])  // [d² B, C, H/d, W/d], channels last
         let padding = Size2D(weight.size(2) / 2, weight.size(3) / 2)
         let convolved = try grids.conv2d(weight, bias: bias, padding: padding, groups: channels)
         let joined = try convolved.permute([0, 2, 3, 1])
-            .reshape([down, across, images, rows, columns, channels]).permute([2, 3, 0, 4, 1, 5])
-            .reshape([images, rows * down, columns * across, channels]).permute([0, 3, 1, 2])
+            .reshape([down, across, -1, rows, columns, channels]).permute([2, 3, 0, 4, 1, 5])
+            .reshape([-1, rows * down, columns * across, channels]).permute([0, 3, 1, 2])
         guard !isWhole else { return joined }
         return try joined.narrow(dim: 2, start: 0, length: height).narrow(dim: 3, start: 0, length: width)
             .channelsLast()
