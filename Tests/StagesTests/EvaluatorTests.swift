@@ -138,7 +138,7 @@ import Wire
             Decoded(scores: Scores(main: features[0]), pixels: features[0])
         }
         func initializeWeights(seed: UInt64) throws {}
-        func loadBackbone(_ weights: NamedTensors) throws {}
+        var publishedBackbone: PublishedBackbone? { nil }
     }
 
     @Test func overlappingWindowsAreAveraged() throws {
