@@ -88,7 +88,4 @@ final class DatasetTree {
         for line in lines where !seen.insert(line).inserted { throw UserError("\(path): names '\(line)' twice") }
         return lines
     }
-
-    /// Notes a file that the reader reads by itself.
-    func note(_ path: String) { look(at: path) }
 }

@@ -27,7 +27,11 @@ public enum FolderDataset {
             throw UserError(
                 "dataset.description is not set; a dataset of kind 'folder' needs a YAML file with classes and splits")
         }
-        tree.note(path)
+        guard tree.isFile(path) else {
+            throw UserError(
+                "\(path): no such file (dataset.description); it says the folders, classes and colours of a dataset of your own; "
+                    + "'picoflow data synthesize DIR' draws a dataset and writes its description, DIR/dataset.yaml")
+        }
         let parsed = try FolderDescription(contentsOf: path)
         let base =
             root.isEmpty

@@ -10,10 +10,6 @@ import Tensors
 /// A conforming class is a `final class` over `Module` whose children have the keys of the published weights, plus
 /// `@Child var projection: ProjectionHead?`.
 public protocol SegmentationNetwork: Module {
-    /// What makes feature maps of images, as the published weights have it, and may be trained at a rate of its own; nil where
-    /// the network says nothing else: it has no such part.
-    var extractor: (any Backbone)? { get }
-
     /// How the published weights want their input.
     var inputNormalization: InputNormalization { get }
 
@@ -95,8 +91,6 @@ public struct Decoded {
 }
 
 extension SegmentationNetwork {
-    public var extractor: (any Backbone)? { nil }
-
     /// f_SEG alone.
     public func scores(_ features: [Tensor]) throws -> Scores { try decode(features).scores }
 

@@ -76,6 +76,7 @@ import Testing
                 let recipe = try Recipe.resolve(path: "\(repositoryRoot)/Configs/\(dataset)/\(row)-\(loss).yaml")
                 #expect(recipe.schedule.batch == batch && recipe.schedule.iterations == iterations)
                 #expect(recipe.augmentation.crop == crop)
+                #expect(recipe.evaluate.flip && recipe.evaluate.scales == [0.75, 1, 1.25, 1.5, 1.75, 2])
                 #expect(recipe.schedule.warmup == (dataset == "camvid" ? 1000 : 5000))
                 #expect(recipe.contrast.pixelQueue == queue && recipe.contrast.regionCap == queue.map { _ in 2000 })
                 #expect(
@@ -154,6 +155,7 @@ import Testing
         var expected = Recipe()
         expected.dataset.root = "data/camvid"
         expected.schedule.warmup = 1000
+        (expected.evaluate.scales, expected.evaluate.flip) = ([0.75, 1, 1.25, 1.5, 1.75, 2], true)
         let camvid = repositoryRoot + "/Configs/camvid/"
         #expect(try Recipe.resolve(path: camvid + "deeplabv3-mobilenetv2-pico.yaml") == expected)
         #expect(expected.schedule.iterations == 6000 && expected.schedule.batch == 16 && expected.schedule.lr == 0.02)

@@ -19,7 +19,6 @@ public final class DeepLabV3: Module, SegmentationNetwork {
     /// Of the backbone's last feature map: what the head reads, the projection head reads too.
     public let pixelChannels: Int
     public let alignCorners = false
-    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:

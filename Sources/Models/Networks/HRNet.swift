@@ -12,7 +12,6 @@ public final class HRNet: Module, SegmentationNetwork {
     public let classes: Int
     public let pixelChannels: Int
     public let alignCorners: Bool
-    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:

@@ -36,7 +36,6 @@ public final class MaskFormer: Module, SegmentationNetwork {
     public let classes: Int
     public let config: Config
     public let alignCorners = false
-    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
     /// The pixel decoder's result, which the masks are made from: the projection head reads it, too.
     public var pixelChannels: Int { config.maskWidth }

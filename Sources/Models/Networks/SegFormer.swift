@@ -13,7 +13,6 @@ public final class SegFormer: Module, SegmentationNetwork {
     /// The fused map: what the classifier reads, the projection head reads too.
     public let pixelChannels: Int
     public let alignCorners = false
-    public var extractor: (any Backbone)? { backbone }
     public var inputNormalization: InputNormalization { backbone.inputNormalization }
 
     /// - Parameters:

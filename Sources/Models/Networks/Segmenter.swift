@@ -14,7 +14,6 @@ public final class Segmenter: Module, SegmentationNetwork {
 
     public let classes: Int
     public let alignCorners = false
-    public var extractor: (any Backbone)? { encoder }
     public var inputNormalization: InputNormalization { encoder.inputNormalization }
     /// The encoder's patches: what the decoder reads, the projection head reads too.
     public var pixelChannels: Int { encoder.config.width }

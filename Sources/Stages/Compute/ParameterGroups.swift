@@ -12,10 +12,10 @@ extension SegmentationNetwork {
     /// The network's parameters as the schedule wants them updated: backbone, head and projection head, of each apart those that
     /// have a weight decay of their own.
     ///
-    /// The projection head learns at the head's rate. Groups without parameters are left out; no parameter is in two.
+    /// The backbone is what is published as such. The projection head learns at the head's rate. Groups without parameters are left out; no parameter is in two.
     func parameterGroups(_ settings: ScheduleSettings) -> [ParameterGroup] {
         let parameters = namedParameters()
-        let backbone = extractor.map { parameterNames(of: $0) } ?? []
+        let backbone = publishedBackbone.map { parameterNames(of: $0.module) } ?? []
         let undecayed = undecayedNames()
         func part(_ name: String) -> String {
             name.hasPrefix(NamedTensors.projectionPrefix) ? "projection" : backbone.contains(name) ? "backbone" : "head"
