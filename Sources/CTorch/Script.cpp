@@ -90,6 +90,8 @@ ct_status ct_script_save(const ct_script *script, const char *path, const char *
   });
 }
 
+bool ct_is_recording(void) { return torch::jit::tracer::isTracing(); }
+
 ct_status ct_script_load(const char *path, ct_script **out) {
   *out = nullptr;
   return guarded([&] { *out = new ct_script{torch::jit::load(path)}; });

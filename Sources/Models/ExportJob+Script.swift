@@ -38,8 +38,8 @@ extension ExportJob {
         do {
             difference = try deviation(of: script, from: network, size: size)
         } catch let error as UserError { throw UserError("\(Network.weightsFile(checkpoint)): \(error)") }
-        // The operations are the same; only what the program's executor fuses may round otherwise.
-        guard difference < 1e-5 else {
+        // Where the CPU has a cheaper way to the same sums, the network goes it and the program does not.
+        guard difference < 1e-4 else {
             throw UserError(
                 "\(path): the recorded program's scores deviate by \(difference) of their spread; not written")
         }

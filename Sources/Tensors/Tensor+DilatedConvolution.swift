@@ -1,3 +1,5 @@
+import CTorch
+
 /// Dilated convolutions on the CPU, whose derivatives cost oneDNN more than any other layer's: of a step of
 /// DeepLabV3 on MobileNetV2 they were a fifth in float32 and a quarter in bfloat16.
 extension Tensor {
@@ -8,7 +10,8 @@ extension Tensor {
     func dilatedConvolution(_ weight: Tensor, bias: Tensor?, padding: Size2D, dilation: Size2D, groups: Int) throws
         -> Tensor?
     {
-        guard device == .cpu, dim == 4, weight.dim == 4 else { return nil }
+        // A recorded program runs elsewhere, and for ONNX.
+        guard device == .cpu, dim == 4, weight.dim == 4, !ct_is_recording() else { return nil }
         let (outgoing, kernel) = (weight.size(0), Size2D(weight.size(2), weight.size(3)))
         guard kernel.height % 2 == 1, kernel.width % 2 == 1,
             padding == Size2D(dilation.height * (kernel.height / 2), dilation.width * (kernel.width / 2))
@@ -39,7 +42,7 @@ extension Tensor {
     /// convolution of those as a batch is the same sums. In both directions the copies cost far less than the dilated
     /// kernel's derivatives.
     private func interleavedDepthwise(_ weight: Tensor, bias: Tensor?, dilation: Size2D) throws -> Tensor {
-        let (images, channels, height, width) = (size(0), size(1), size(2), size(3))
+        let (channels, height, width) = (size(1), size(2), size(3))
         let (down, across) = (dilation.height, dilation.width)
         // Zeros up to whole grids; they are what the padding has there.
         let (rows, columns) = ((height + down - 1) / down, (width + across - 1) / across)
@@ -47,14 +50,15 @@ extension Tensor {
         let whole =
             isWhole
             ? self : try pad2d(left: 0, right: columns * across - width, top: 0, bottom: rows * down - height)
-        let grids = try whole.permute([0, 2, 3, 1]).reshape([images, rows, down, columns, across, channels])
-            .permute([2, 4, 0, 1, 3, 5]).reshape([down * across * images, rows, columns, channels])
+        // The batch is left open, so that a recorded program takes any.
+        let grids = try whole.permute([0, 2, 3, 1]).reshape([-1, rows, down, columns, across, channels])
+            .permute([2, 4, 0, 1, 3, 5]).reshape([-1, rows, columns, channels])
             .permute([0, 3, 1, 2])  // [d² B, C, H/d, W/d], channels last
         let padding = Size2D(weight.size(2) / 2, weight.size(3) / 2)
         let convolved = try grids.conv2d(weight, bias: bias, padding: padding, groups: channels)
         let joined = try convolved.permute([0, 2, 3, 1])
-            .reshape([down, across, images, rows, columns, channels]).permute([2, 3, 0, 4, 1, 5])
-            .reshape([images, rows * down, columns * across, channels]).permute([0, 3, 1, 2])
+            .reshape([down, across, -1, rows, columns, channels]).permute([2, 3, 0, 4, 1, 5])
+            .reshape([-1, rows * down, columns * across, channels]).permute([0, 3, 1, 2])
         guard !isWhole else { return joined }
         return try joined.narrow(dim: 2, start: 0, length: height).narrow(dim: 3, start: 0, length: width)
             .channelsLast()

@@ -14,6 +14,8 @@ extension Tensor {
     /// threads of a CPU, by a half in both directions. OpenBLAS, which libtorch multiplies by, is as fast for larger ones,
     /// and its own pool of threads contends with libtorch's.
     private func isBetterConvolved(_ weight: Tensor) -> Bool {
+        // A recorded program runs elsewhere, and its batch is open.
+        guard !ct_is_recording() else { return false }
         guard device == .cpu, dtype == .float32, weight.dtype == .float32, weight.dim == 2 else { return false }
         // 256 by 1024 is about where both are equal. Below 20,480 elements libtorch leaves a convolution to OpenBLAS too.
         guard weight.count <= 1 << 18, count > 20480, dim >= 2, size(-1) == weight.size(1) else { return false }

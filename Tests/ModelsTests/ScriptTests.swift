@@ -50,7 +50,8 @@ import Testing
             let found = try withoutGradient { try script(images) }
             #expect(found.shape == [count, 3, 60, 90])
             let spread = try expected.variance(unbiased: false).item().squareRoot()
-            #expect(try (found - expected).abs().max().item() <= 1e-5 * spread, "\(Self.networks[index]) \(count)")
+            // Where the network goes a cheaper way to the same sums: float32's rounding, of MobileNetV2 up to 4e-5 of it.
+            #expect(try (found - expected).abs().max().item() <= 1e-4 * spread, "\(Self.networks[index]) \(count)")
         }
         // Twice as large would pass many a network, and be wrong.
         for (height, width) in [(120, 180), (60, 96), (30, 45)] {

@@ -186,6 +186,8 @@ ct_status ct_script_trace(const char *const *names, ct_tensor *const *tensors, c
 /// Writes it as `torch.jit.load` reads it, with `count` texts beside it by name.
 ct_status ct_script_save(const ct_script *script, const char *path, const char *const *names, const char *const *texts,
                          int32_t count);
+/// Whether this thread is within `ct_script_trace`.
+bool ct_is_recording(void);
 ct_status ct_script_load(const char *path, ct_script **out);
 ct_status ct_script_run(ct_script *script, const ct_tensor *input, ct_tensor **out);
 void ct_script_free(ct_script *script);
