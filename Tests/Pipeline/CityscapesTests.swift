@@ -51,7 +51,12 @@ extension Pipeline {
             let report = try #require(
                 JSONSerialization.jsonObject(with: Data(ours.output.utf8)) as? [String: Any])
             let classes = try #require(report["classes"] as? [[String: Any]])
-            #expect(classes.count == 19 && classes.map { $0["iou"] as? Double } == theirs.classes)
+            #expect(classes.count == 19 && theirs.classes.count == 19)
+            for (ours, theirs) in zip(classes, theirs.classes) {
+                // Parsers of decimals differ in the last place.
+                let found = ours["iou"] as? Double
+                #expect((found == nil) == (theirs == nil) && abs((found ?? 0) - (theirs ?? 0)) < 1e-14, "\(ours)")
+            }
             let mean = try #require(report["mIoU"] as? Double)
             #expect(abs(mean - theirs.mean) < 1e-14 && mean > 0 && mean < 1)
 

@@ -122,8 +122,9 @@ extension Pipeline {
             }
             func losses(_ play: Playground) -> [Double] { play.metrics().compactMap { $0["nce"] as? Double } }
             #expect(losses(ours).count == 2)
-            // Measured 1e-8 and 1e-6; a wrong gradient moves the second loss by some 1e-2.
-            for (tolerance, (a, b)) in zip([1e-6, 1e-4], zip(losses(theirs), losses(ours))) {
+            // Measured 1e-8 and 1e-4: weights that differ in their last bit do more in a network that normalises two pooled
+            // images. A wrong gradient moves the second loss by some 1e-2.
+            for (tolerance, (a, b)) in zip([1e-6, 1e-3], zip(losses(theirs), losses(ours))) {
                 #expect(abs(a - b) <= tolerance * b, "\(a) and \(b)")
             }
         }
