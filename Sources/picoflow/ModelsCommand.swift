@@ -10,7 +10,7 @@ struct ModelsCommand: ParsableCommand {
             picoflow models segformer --size 512x1024
             picoflow models deeplabv3 hrnet --json
 
-            Each network is built and run once on one image, so the whole list takes a minute or two. A recipe takes the \
+            Each network is built and run once on one image, so the whole list takes a minute or two; counted are the             multiply-adds that are done, which may be fewer than its paper says. A recipe takes the \
             names as `model: {head: …, backbone: …}`; the projection head, which exists in training only, is not counted.
             """)
 

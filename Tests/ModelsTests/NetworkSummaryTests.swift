@@ -24,7 +24,9 @@ import Testing
         // aux_classifier: 40 -> 10 by 3x3, norm, 10 -> 21.
         let auxiliary = 40 * 10 * 9 + 2 * 10 + 10 * 21 + 21
         #expect(found.parameters == 11_029_328 - auxiliary)
-        #expect(abs(Double(found.multiplyAdds) / 1e9 - 10.45) < 0.1)
+        // On a map of 33x33 the branch of rate 36 sees padding through eight of its nine taps; ours leaves those out.
+        let saved = 8 * 960 * 256 * 33 * 33
+        #expect(abs(Double(found.multiplyAdds + saved) / 1e9 - 10.45) < 0.1)
         #expect(found.outputStride == 16 && found.embeddingStride == 16 && found.embeddingChannels == 960)
     }
 
