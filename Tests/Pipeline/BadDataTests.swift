@@ -43,7 +43,7 @@ extension Pipeline {
             /// What is said of it, after the file's path.
             var message: String {
                 switch self {
-                case .corruptJPEG: "corrupt JPEG: no image is in it"
+                case .corruptJPEG: "corrupt JPEG: JPEG datastream contains no image"
                 case .imageThatIsText: "is neither a JPEG nor a PNG file"
                 case .truncatedPNG: "corrupt or truncated PNG: the file ends too early"
                 case .labelValue200:
