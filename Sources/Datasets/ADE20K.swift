@@ -15,11 +15,7 @@ import Imaging
 public enum ADE20K {
     public static let classes = zip(names, colors).map { ClassInfo(name: $0, color: $1) }
 
-    static let labelMapping = LabelMapping(
-        classes: names.count,
-        values: (0...names.count).reduce(into: [:]) { values, raw in
-            values[raw] = .some(raw == 0 ? nil : UInt8(raw - 1))
-        })
+    static let labelMapping = LabelMapping(countingFromOne: names.count)
 
     static let source = DatasetSource(
         "download http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip, unpack it and give its folder "

@@ -28,11 +28,7 @@ public enum COCOStuff {
         return LabelMapping(classes: names.count, values: values, matrix: "S")
     }()
 
-    static let trainIDMapping = LabelMapping(
-        classes: names.count,
-        values: (0...names.count).reduce(into: [:]) { values, raw in
-            values[raw] = .some(raw == 0 ? nil : UInt8(raw - 1))
-        })
+    static let trainIDMapping = LabelMapping(countingFromOne: names.count)
 
     static let source = DatasetSource(
         "download http://calvin.inf.ed.ac.uk/wp-content/uploads/data/cocostuffdataset/cocostuff-10k-v1.1.zip, unpack it and "

@@ -24,6 +24,12 @@ public struct LabelMapping: Sendable, Equatable, Codable {
         self.init(classes: classes, values: values)
     }
 
+    /// Files hold each class's number plus one, and 0 for what is ignored.
+    public init(countingFromOne classes: Int) {
+        let values = (0...classes).map { raw in (raw, raw == 0 ? UInt8?.none : UInt8(raw - 1)) }
+        self.init(classes: classes, values: Dictionary(uniqueKeysWithValues: values))
+    }
+
     /// - Parameters:
     ///   - values: class of each value that files may hold, nil for an ignored value.
     ///   - matrix: the name of the matrix in label files that are MATLAB's.

@@ -25,11 +25,7 @@ public enum PASCALContext {
             values[id] = .some(table.firstIndex { $0.labelID == id }.map { UInt8($0) })
         }, matrix: "LabelMap")
 
-    static let pngMapping = LabelMapping(
-        classes: table.count,
-        values: (0...table.count).reduce(into: [:]) { values, raw in
-            values[raw] = .some(raw == 0 ? nil : UInt8(raw - 1))
-        })
+    static let pngMapping = LabelMapping(countingFromOne: table.count)
 
     static let source = DatasetSource(
         "download http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar and "

@@ -43,17 +43,11 @@ public enum JPEG {
     ///
     /// - Parameter region: within the shrunk image.
     static func decode(_ file: SharedBytes, region: PixelRegion, shrink: Int, name: String) throws -> Image {
-        let asked = cj_region(
-            shrink: Int32(shrink), top: Int32(region.top), height: Int32(region.height), left: Int32(region.left),
-            width: Int32(region.width))
-        if !hasEnd(file) { try decodeWhole(file, shrink: shrink, name: name) }
-        return try Image(width: region.width, height: region.height) { target in
-            try calling(file, name: name, trouble: "corrupt or truncated JPEG") { bytes, message in
-                cj_decode(
-                    bytes.baseAddress, bytes.count, asked, target.baseAddress!.assumingMemoryBound(to: UInt8.self),
-                    region.width * 3, { JPEG.isFault($0) }, message)
-            }
-        }
+        if hasEnd(file) { return try pixels(of: file, region, shrink: shrink, name: name) }
+        // Read to its end for the faults that are in it.
+        let size = try size(file, name: name, limits: .standard)
+        let all = PixelRegion(width: (size.width + shrink - 1) / shrink, height: (size.height + shrink - 1) / shrink)
+        return try pixels(of: file, all, shrink: shrink, name: name).cropped(to: region)
     }
 
     /// Whether the last bytes are the marker of a JPEG's end; cameras may write more behind it.
@@ -61,16 +55,17 @@ public enum JPEG {
         file.withUnsafeBytes { $0.count >= 2 && $0[$0.count - 2] == 0xff && $0[$0.count - 1] == 0xd9 }
     }
 
-    /// Reads a file to its end for the faults that are in it.
-    private static func decodeWhole(_ file: SharedBytes, shrink: Int, name: String) throws {
-        let size = try size(file, name: name, limits: .standard)
-        let (width, height) = ((size.width + shrink - 1) / shrink, (size.height + shrink - 1) / shrink)
-        let all = cj_region(shrink: Int32(shrink), top: 0, height: Int32(height), left: 0, width: Int32(width))
-        _ = try Image(width: width, height: height) { target in
+    private static func pixels(
+        of file: SharedBytes, _ region: PixelRegion, shrink: Int, name: String
+    ) throws -> Image {
+        let asked = cj_region(
+            shrink: Int32(shrink), top: Int32(region.top), height: Int32(region.height), left: Int32(region.left),
+            width: Int32(region.width))
+        return try Image(width: region.width, height: region.height) { target in
             try calling(file, name: name, trouble: "corrupt or truncated JPEG") { bytes, message in
                 cj_decode(
-                    bytes.baseAddress, bytes.count, all, target.baseAddress!.assumingMemoryBound(to: UInt8.self),
-                    width * 3, { JPEG.isFault($0) }, message)
+                    bytes.baseAddress, bytes.count, asked, target.baseAddress!.assumingMemoryBound(to: UInt8.self),
+                    region.width * 3, { JPEG.isFault($0) }, message)
             }
         }
     }

@@ -59,12 +59,9 @@ struct RanksTests {
                 image: row,
                 result: TicketResult(
                     id: TicketID(UInt64(row)), body: .init(),
-                    tensors: [
-                        try WireTensor(
-                            name: "image", dtype: .uint8, shape: [height, width, 3], bytes: SharedBytes(pixels)),
-                        try WireTensor(
-                            name: "label", dtype: .uint8, shape: [height, width], bytes: SharedBytes(values)),
-                    ], worker: "loader-1")
+                    tensors: try SampleTicket.tensors(
+                        image: SharedBytes(pixels), label: SharedBytes(values), height: height, width: width),
+                    worker: "loader-1")
             )
         }
         return try Batch(samples, height: height, width: width)

@@ -30,12 +30,9 @@ public final class StepRehearsal {
                 image: row,
                 result: TicketResult(
                     id: TicketID(UInt64(row)), body: .init(),
-                    tensors: [
-                        try WireTensor(
-                            name: "image", dtype: .uint8, shape: [height, width, 3], bytes: SharedBytes(pixels)),
-                        try WireTensor(
-                            name: "label", dtype: .uint8, shape: [height, width], bytes: SharedBytes(labels)),
-                    ], worker: "rehearsal")
+                    tensors: try SampleTicket.tensors(
+                        image: SharedBytes(pixels), label: SharedBytes(labels), height: height, width: width),
+                    worker: "rehearsal")
             )
         }
         batch = try Batch(samples, height: height, width: width)

@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Wire
 
@@ -29,6 +30,20 @@ public struct SampleTicket: Codable, Sendable, Equatable {
         self.augmentation = augmentation
         self.padding = padding
         self.generation = generation
+    }
+}
+
+extension SampleTicket {
+    /// A result's tensors.
+    ///
+    /// - Parameters:
+    ///   - image: `[height, width, 3]`, RGB.
+    ///   - label: `[height, width]`.
+    public static func tensors(image: SharedBytes, label: SharedBytes, height: Int, width: Int) throws -> [WireTensor] {
+        [
+            try WireTensor(name: "image", dtype: .uint8, shape: [height, width, 3], bytes: image),
+            try WireTensor(name: "label", dtype: .uint8, shape: [height, width], bytes: label),
+        ]
     }
 }
 

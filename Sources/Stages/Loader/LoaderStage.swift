@@ -41,11 +41,8 @@ public enum LoaderStage {
             padding: RGB8(ticket.padding[0], ticket.padding[1], ticket.padding[2]))
         return TicketOutput(
             body: try SampleReport(name: files.name).wireJSON(),
-            tensors: [
-                try WireTensor(
-                    name: "image", dtype: .uint8, shape: [image.height, image.width, 3], bytes: image.pixels),
-                try WireTensor(name: "label", dtype: .uint8, shape: [label.height, label.width], bytes: label.values),
-            ])
+            tensors: try SampleTicket.tensors(
+                image: image.pixels, label: label.values, height: image.height, width: image.width))
     }
 
     /// Versions, and the hash of a fixed decode and resize: loaders that disagree on it would change the run's bits.
