@@ -108,11 +108,11 @@ import Testing
         }
         do {
             let first = file(after: 0)
-            for step in 1...5 as ClosedRange<UInt64> { first.append(metrics(step, 1)) }
+            for step in 1...5 as ClosedRange<UInt64> { first.append(metrics(step, 1), lambda: 1) }
             first.text("swaps", "to **hardest** – ab Schritt 3", step: 3)
         }
         let second = file(after: 3)
-        for step in 4...6 as ClosedRange<UInt64> { second.append(metrics(step, 2)) }
+        for step in 4...6 as ClosedRange<UInt64> { second.append(metrics(step, 2), lambda: 1) }
         second.flush()
         #expect(
             try TensorBoard.read(folder("e")) == """
