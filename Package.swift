@@ -100,12 +100,13 @@ let package = Package(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
+        .target(name: "Report", dependencies: ["Supervisor"]),
 
         // Bad peers, for `tools/fuzz` and tests.
         .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit", "WeightFiles"]),
 
         // Executables: main files only.
-        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
+        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Report", "Datasets", arguments]),
         .executableTarget(name: "picoflow-loader", dependencies: ["LoaderStage"]),
         .executableTarget(name: "picoflow-compute", dependencies: ["ComputeStage"]),
         .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),

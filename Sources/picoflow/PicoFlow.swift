@@ -10,8 +10,8 @@ struct PicoFlow: ParsableCommand {
         abstract: "Trains segmentation networks by cross-image pixel contrast, as a dataflow of processes.",
         subcommands: [
             LaunchCommand.self, SweepCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self,
-            StopCommand.self, JoinCommand.self, KeysCommand.self, EvalCommand.self, PredictCommand.self,
-            ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
+            StopCommand.self, JoinCommand.self, KeysCommand.self, EvalCommand.self, ReportCommand.self,
+            PredictCommand.self, ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
             ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])
 
