@@ -137,6 +137,7 @@ let package = Package(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "TestSupport"]),
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing", "Tensors", "TestSupport"]),
         .testTarget(
             name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "Fuzzing", "TestSupport"],

@@ -49,7 +49,7 @@ struct CurvePlot {
 
     /// Of the drawing; it is stretched to the width that there is.
     private static let (width, height) = (640.0, 240.0)
-    private static let (left, right, top, bottom) = (52.0, 8.0, 8.0, 24.0)
+    private static let (left, right, top, bottom) = (60.0, 8.0, 12.0, 26.0)
 
     var isEmpty: Bool { curves.allSatisfy(\.points.isEmpty) }
 
@@ -74,9 +74,12 @@ struct CurvePlot {
                 "<path class=grid d=\"M\(Self.left) \(at)H\(Self.width - Self.right)\"/>"
                     + "<text x=\(Self.left - 6) y=\(at) dy=4 text-anchor=end>\(label(mark, step: marks))</text>")
         }
-        for mark in Self.nice(steps.0, steps.1, about: 5) where mark >= steps.0 && mark <= steps.1 {
+        for mark in Self.nice(steps.0, steps.1, about: 5)
+        where mark >= steps.0 && mark <= steps.1 && mark == mark.rounded() {
+            // One at the right edge would be cut off.
+            let anchor = x(mark) > Self.width - 60 ? "end" : "middle"
             parts.append(
-                "<text x=\(String(format: "%.1f", x(mark))) y=\(Self.height - 6) text-anchor=middle>\(HTMLText.grouped(Int(mark)))</text>"
+                "<text x=\(String(format: "%.1f", x(mark))) y=\(Self.height - 6) text-anchor=\(anchor)>\(HTMLText.grouped(Int(mark)))</text>"
             )
         }
         for curve in curves where !curve.points.isEmpty {
@@ -108,7 +111,7 @@ struct CurvePlot {
         }.joined()
         return """
             <figure>
-            <figcaption><b>\(HTMLText.escape(title))</b><output></output></figcaption>
+            <figcaption><b>\(HTMLText.escape(title))\(unit.isEmpty ? "" : " <small>\(HTMLText.escape(unit))</small>")</b><output></output></figcaption>
             <svg class=plot viewBox="0 0 \(Int(Self.width)) \(Int(Self.height))" role=img tabindex=0 aria-label="\(HTMLText.escape(title)): \(HTMLText.escape(last))" \
             data-x="\(steps.0) \(steps.1) \(Self.left) \(Self.width - Self.right)" data-y="\(low * scale) \(high * scale) \(Self.height - Self.bottom) \(Self.top)" data-unit="\(HTMLText.escape(suffix))">
             \(parts.joined(separator: "\n"))

@@ -76,7 +76,9 @@ extension ReportPage {
             }
         }
         func row(_ name: String, _ values: [Double??]) -> String {
-            let best = values.compactMap { $0 ?? nil }.max()
+            let there = values.compactMap { $0 ?? nil }
+            // Where all are equal none is the best.
+            let best = there.max().flatMap { $0 > there.min()! ? $0 : nil }
             return "<tr><th scope=row>\(name)</th>"
                 + values.map { value in
                     guard let value else { return "<td class=faint>-</td>" }

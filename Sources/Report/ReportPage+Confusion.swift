@@ -8,12 +8,13 @@ extension ReportPage {
                 matrix.contains(where: { $0.contains { $0 > 0 } })
             else { return nil }
             let title = compares ? "<h3>\(key(index))</h3>" : ""
-            return title + "<div class=scroll>\(heatMap(matrix, found.classes.map(\.name)))</div>"
-                + worst(matrix, found.classes.map(\.name))
+            let names = found.classes.map(\.name)
+            return "<div class=confused>\(title)<div class=scroll>\(heatMap(matrix, names))</div></div>"
+                + worst(matrix, names)
         }
         return section(
-            "Confusion", note: "rows: what is labelled; columns: what it is taken for, in parts of the row",
-            parts.joined())
+            "Confusion", note: "rows: what is labelled; columns: what it is taken for, in percent of the row",
+            parts.isEmpty ? "" : "<div class=confusion>\(parts.joined())</div>")
     }
 
     /// Names beside the cells; of more classes they would be too small to read.
@@ -23,7 +24,7 @@ extension ReportPage {
         let count = names.count
         let isNamed = count <= Self.mostNames
         let cell = isNamed ? 26.0 : max(3, 800 / Double(count)).rounded()
-        let margin = isNamed ? 8 + 6.6 * Double(min(24, names.map(\.count).max() ?? 0)) : 4
+        let margin = isNamed ? 10 + 7.6 * Double(min(24, names.map(\.count).max() ?? 0)) : 4
         let (width, height) = (margin + cell * Double(count) + 4, margin + cell * Double(count) + 4)
         func short(_ name: String) -> String { HTMLText.escape(name.count > 24 ? name.prefix(23) + "…" : name) }
         var parts: [String] = []
@@ -71,6 +72,6 @@ extension ReportPage {
         let items = mistakes.prefix(10).map {
             "<li>\(HTMLText.escape(names[$0.row])) taken for \(HTMLText.escape(names[$0.column])) <small>\(HTMLText.percent(Double($0.count) / total)) of all pixels</small></li>"
         }
-        return "<details><summary>The costliest mistakes</summary><ol>\(items.joined())</ol></details>"
+        return "<div><h3>The costliest mistakes</h3><ol>\(items.joined())</ol></div>"
     }
 }

@@ -48,10 +48,11 @@ extension ReportPage {
         table { border-collapse: collapse; font-size: .9rem; } th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--grid); white-space: nowrap; }
         th { font-weight: 600; } thead th { color: var(--faint); font-size: .82rem; vertical-align: bottom; } tr > :first-child, .text { text-align: left; }
         td.text code, th code { white-space: normal; } tfoot th, tfoot td { border-top: 2px solid var(--line); border-bottom: 0; font-weight: 700; }
-        .classes .bar { min-width: 130px; background: linear-gradient(var(--accent), var(--accent)) no-repeat left 3px bottom 3px / calc((100% - 6px) * var(--v)) 3px; }
+        .classes { width: 100%; max-width: 900px; } .classes .bar { min-width: 130px; width: 26%; background: linear-gradient(var(--accent), var(--accent)) no-repeat left 3px bottom 3px / calc((100% - 6px) * var(--v)) 3px; }
         .best { font-weight: 700; color: var(--good); }
         .swatch { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 7px; vertical-align: -1px; border: 1px solid #8886; }
 
+        .confusion { display: flex; flex-wrap: wrap; gap: 10px 40px; align-items: flex-start; } .confused { max-width: 100%; } .confusion h3 { margin-top: 4px; } .confusion ol { margin: 0; padding-left: 24px; font-size: .9rem; }
         .matrix { display: block; } .matrix text { font-size: 12px; fill: var(--ink); } .frame { fill: none; stroke: var(--line); }
         .right { fill: var(--good); } .wrong { fill: var(--bad); } .matrix .part { font-size: 10px; text-anchor: middle; pointer-events: none; } .matrix .over { fill: var(--card); }
 

@@ -154,7 +154,8 @@ public struct ReportPage {
             "mIoU", "best mIoU", "pixel accuracy", "cross-entropy", "contrastive loss", "steps", "time in steps",
             "images/s",
         ]
-        let best = runs.compactMap { $0.evaluation?.mIoU }.max()
+        let measured = runs.compactMap { $0.evaluation?.mIoU }
+        let best = measured.max().flatMap { $0 > measured.min()! ? $0 : nil }
         let rows = runs.indices.map { index -> String in
             let run = runs[index]
             let mIoU = run.evaluation?.mIoU
