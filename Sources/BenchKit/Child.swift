@@ -34,13 +34,19 @@ public final class Child {
     /// Whether it has ended, which a child that serves must not.
     public var hasEnded: Bool { !process.isRunning }
 
-    /// Runs a measurement of this executable's, on all cores, and reads the JSON that it prints.
+    /// Runs a measurement of ours, on all cores, and reads the JSON that it prints.
     ///
-    /// - Parameters: as of `measure(command:)`.
+    /// - Parameters:
+    ///   - program: the executable beside this one; nil is this one. Others as of `measure(command:)`.
     public static func measure<Measurement: Decodable>(
-        _ arguments: [String], threads: Int? = nil, environment: [String: String?] = [:]
+        _ arguments: [String], by program: String? = nil, threads: Int? = nil, environment: [String: String?] = [:]
     ) throws -> Measurement {
-        try measure(command: [own] + arguments, threads: threads, environment: environment)
+        let folder = URL(fileURLWithPath: own).deletingLastPathComponent().path
+        // As a run's stages have it; other programs wait as they choose to.
+        let waiting = Dictionary(uniqueKeysWithValues: OpenMPWaiting.variables.map { ($0, String?.some($1)) })
+        return try measure(
+            command: [program.map { "\(folder)/\($0)" } ?? own] + arguments, threads: threads,
+            environment: waiting.merging(environment) { $1 })
     }
 
     /// The same of any program; what counts is its last line, as libraries may print before.

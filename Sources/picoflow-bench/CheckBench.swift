@@ -18,7 +18,6 @@ struct CheckBench: ParsableCommand {
     @Flag(help: "Write the table instead of comparing with it.") var update = false
 
     func run() throws {
-        let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         var found: [Ratio] = []
         for (program, arguments) in [
             ("picoflow-bench", ["loader", "--seconds", "1"]),
@@ -26,7 +25,7 @@ struct CheckBench: ParsableCommand {
             ("picoflow-bench-torch", ["loss"]),
             ("picoflow-bench", ["pool", "--workers", "16", "--transports", "ipc", "--seconds", "0.5"]),
         ] {
-            found += try Child.measure(command: ["\(folder)/\(program)"] + arguments + ["--ratios"]) as [Ratio]
+            found += try Child.measure(arguments + ["--ratios"], by: program) as [Ratio]
         }
         guard !update else {
             try DurableFile.write(found.prettyJSON() + "\n", to: table)

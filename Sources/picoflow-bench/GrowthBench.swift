@@ -90,13 +90,12 @@ struct GrowthBench: ParsableCommand {
 
     private func step(batch: Int = 8, crop: [Int] = [240, 320], classes: Int = 11) throws -> Double {
         struct Answer: Decodable { var median_ms: Double }
-        let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path
         let threads = ProcessInfo.processInfo.activeProcessorCount
         let answer: Answer = try Child.measure(
-            command: [
-                folder + "/picoflow-bench-torch", "step-case", "--model", "deeplabv3-mobilenetv2", "--batch",
-                "\(batch)", "--crop", "\(crop[0])", "\(crop[1])", "--classes", "\(classes)", "--threads", "\(threads)",
-            ], threads: threads)
+            [
+                "step-case", "--model", "deeplabv3-mobilenetv2", "--batch", "\(batch)", "--crop", "\(crop[0])",
+                "\(crop[1])", "--classes", "\(classes)", "--threads", "\(threads)",
+            ], by: "picoflow-bench-torch", threads: threads)
         return answer.median_ms
     }
 
