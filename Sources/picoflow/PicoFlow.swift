@@ -11,7 +11,8 @@ struct PicoFlow: ParsableCommand {
         subcommands: [
             LaunchCommand.self, SweepCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self,
             StopCommand.self, JoinCommand.self, KeysCommand.self, EvalCommand.self, ReportCommand.self,
-            PredictCommand.self, ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
+            PredictCommand.self, ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self,
+            RecipesCommand.self,
             ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])
 
