@@ -63,6 +63,7 @@ let package = Package(
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
         .target(name: "CPixels"),
+        .target(name: "CVectors"),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -81,7 +82,7 @@ let package = Package(
             name: "Imaging",
             dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
-        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
+        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS", "CVectors"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
             exclude: ["PROTOCOL.md", "CAPACITY.md"]),
@@ -129,7 +130,7 @@ let package = Package(
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"], exclude: ["Parity"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
-        .testTarget(name: "ContrastTests", dependencies: ["Contrast", "TestSupport"]),
+        .testTarget(name: "ContrastTests", dependencies: ["Contrast", "CVectors", "TestSupport"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "MemoryKitTests", dependencies: ["BankStage", "MinerStage", "TestSupport"]),
         .testTarget(
