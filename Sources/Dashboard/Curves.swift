@@ -66,10 +66,8 @@ final class Curves {
         for start in stride(from: 0, to: steps.count, by: stretch) {
             let part = steps[start..<min(steps.count, start + stretch)]
             func mean(_ value: (StepMetrics) -> Double?) -> Double? {
-                let values = part.compactMap(value)
-                guard !values.isEmpty else { return nil }
-                let mean = values.reduce(0, +) / Double(values.count)
-                return mean.isFinite ? mean : nil
+                let values = part.compactMap(value).filter(\.isFinite)
+                return values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
             }
             points.step.append(part.last!.step)
             points.ce.append(mean { $0.ce })

@@ -96,7 +96,8 @@ import Wire
     @Test func stageInBetweenHasALinkOfItsOwn() throws {
         let run = try FakeRun()
         run.insertCutout()
-        run.handle(.start)
+        run.handle(.start, answering: false)
+        run.hello(.cutout, kind: .loader)
         for second in 0...1 {
             run.clock.advance(.seconds(1))
             run.say(

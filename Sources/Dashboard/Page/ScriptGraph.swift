@@ -75,8 +75,8 @@ extension DashboardPage {
               count: make('span', {className: 'count'}), doing: make('p'), load: make('p'), note: make('p', {className: 'faint'}),
               fewer, more, wanted: 0};
             element.box = make('div', {className: 'node'},
-              make('div', {className: 'name'}, make('b', {textContent: node.name, title: node.name}), element.count, fewer, more),
-              element.doing, element.load, element.note);
+              make('div', {className: 'name'}, make('b', {textContent: node.name, title: node.name}), element.count),
+              element.doing, element.load, element.note, make('div', {className: 'buttons'}, fewer, more));
             element.box.dataset.stage = node.name;
             element.box.style.setProperty('--kind', 'var(--' + (node.kind || 'picoflow') + ')');
             fewer.onclick = () => scaleStage(node.name, element, -1);
@@ -119,7 +119,8 @@ extension DashboardPage {
           const list = [];
           for (const link of links) {
             const a = corner(link.from), b = corner(link.to);
-            const lines = [link.label, rate(link.perSecond) + '/s'];
+            const lines = [link.label];
+            if (isNumber(link.perSecond)) lines.push(rate(link.perSecond) + '/s');
             if (isNumber(link.bytesPerSecond)) lines.push(bytes(link.bytesPerSecond) + '/s');
             const depth = [];
             if (isNumber(link.underWay)) depth.push(link.underWay + ' under way');

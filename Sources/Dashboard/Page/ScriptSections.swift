@@ -71,7 +71,7 @@ extension DashboardPage {
           {id: 'nce', title: 'Contrast', series: [['nce', 's1', '']]},
           {id: 'miou', title: 'Mean IoU', series: [['mIoU', 's1', '']], format: value => percent(value, 1), dots: true},
           {id: 'speed', title: 'Images per second', series: [['imagesPerSecond', 's1', '']], zero: true},
-          {id: 'waits', title: 'Of a step, waiting for', series: [['samplesWait', 's1', 'samples'], ['gradientsWait', 's2', 'gradients']],
+          {id: 'waits', title: 'Step waits for', series: [['samplesWait', 's1', 'samples'], ['gradientsWait', 's2', 'gradients']],
             format: percent, zero: true},
           {id: 'lr', title: 'Learning rate', series: [['lr', 's1', '']], zero: true},
         ];
@@ -140,7 +140,7 @@ extension DashboardPage {
             parts.push(draw('line', {x1: left, x2: width - right, y1: y, y2: y, class: 'grid'}),
               draw('text', {x: left - 6, y: y + 4, 'text-anchor': 'end'}, format(tick)));
           }
-          for (const tick of ticks(first, last, Math.max(2, Math.floor(width / 90))).filter(Number.isInteger)) {
+          for (const tick of ticks(first, last, Math.max(3, Math.floor(width / 70))).filter(Number.isInteger)) {
             parts.push(draw('text', {x: plot.x(tick), y: height - 4, 'text-anchor': 'middle'}, String(tick)));
           }
           for (const swap of plots.swaps.filter(swap => swap.step >= first && swap.step <= last)) {
@@ -178,7 +178,7 @@ extension DashboardPage {
           const at = Math.min(plot.at ?? plot.steps.length - 1, plot.steps.length - 1);
           if (at < 0) return;
           const row = plot.rows[at], format = plot.format || short;
-          const text = plot.seriesStyles.map((part, place) => (part.name ? part.name + ' ' : '') + format(row[place + 1])).join(', ');
+          const text = plot.seriesStyles.map((part, place) => format(row[place + 1])).join(', ');
           put(plot.output, plot.at === undefined ? text : `step ${row[0]}: ${text}`);
           plot.svg.setAttribute('aria-label', `${plot.title}: ${text} at step ${row[0]}`);
           plot.crossLine.setAttribute('visibility', plot.at === undefined ? 'hidden' : 'visible');

@@ -57,10 +57,11 @@ extension DashboardPage {
         #edges marker path { fill: var(--faint); stroke: none; }
         #edges text { font-size: 12px; fill: var(--faint); } #edges text.what { fill: var(--ink); font-weight: 600; }
         .node { position: absolute; background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--kind, var(--faint)); border-radius: 8px; padding: 8px 10px; font-size: .84rem; line-height: 1.35; box-shadow: var(--shade); overflow: hidden; }
-        .node .name { display: flex; align-items: center; gap: 6px; font-size: .98rem; font-weight: 600; min-height: 30px; }
+        .node .name { display: flex; gap: 6px; font-size: .98rem; font-weight: 600; margin-bottom: 3px; }
         .node .name b { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
         .node .count { color: var(--kind); white-space: nowrap; }
-        .node button { min-height: 28px; width: 28px; padding: 0; line-height: 1; font-size: 1rem; flex: none; }
+        .node .buttons { position: absolute; right: 7px; bottom: 7px; margin: 0; gap: 5px; background: var(--card); }
+        .node button { min-height: 28px; width: 28px; padding: 0; line-height: 1; font-size: 1rem; }
         .node p { margin: 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 
         #plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 290px), 1fr)); gap: 14px; }

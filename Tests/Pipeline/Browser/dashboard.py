@@ -57,7 +57,8 @@ class Browser:
         try:
             self.call("", method="DELETE")
         finally:
-            self.driver.terminate()
+            # A test's threads block the signals that can be, and its children inherit that.
+            self.driver.kill()
             self.driver.wait()
 
     def script(self, text, *arguments):
