@@ -1,6 +1,7 @@
 import Basics
 import Foundation
 import Glibc
+import Synchronization
 
 /// The dashboard beside a launch: `picoflow dashboard` as a process of its own, so that nothing that it does or that is done
 /// to it disturbs the supervisor. It ends when the launch does, however that ends.
@@ -10,6 +11,7 @@ public final class DashboardProcess: Sendable {
     private let pid: pid_t
     /// The other end of its standard input: closed by the kernel when this process is gone.
     private let lifeline: Int32
+    private let isOver = Ending()
 
     /// Starts it and waits until it listens.
     ///
@@ -63,7 +65,11 @@ public final class DashboardProcess: Sendable {
         url = String(said.dropFirst(Self.listens.count))
     }
 
+    /// Whether it is told to end.
+    private final class Ending: Sendable { let isAsked = Atomic(false) }
+
     deinit {
+        isOver.isAsked.store(true, ordering: .sequentiallyConsistent)
         close(lifeline)
         waitpid(pid, nil, 0)
     }
@@ -72,11 +78,11 @@ public final class DashboardProcess: Sendable {
 
     /// Calls `body`, on a thread of its own, if it ends before the launch does.
     public func onEnd(_ body: @escaping @Sendable () -> Void) {
-        let pid = pid
+        let (pid, isOver) = (pid, isOver)
         Thread {
             var information = siginfo_t()
             while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0, errno == EINTR {}
-            body()
+            if !isOver.isAsked.load(ordering: .sequentiallyConsistent) { body() }
         }.start()
     }
 

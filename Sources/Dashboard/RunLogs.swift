@@ -8,6 +8,7 @@ struct RunLogs: Encodable {
 
     /// Of all logs together; the newest of a log that is written fast come from these bytes at its end.
     static let maxLines = 300
+    private static let maxFiles = 64
     private static let tail: UInt64 = 64 << 10
 
     /// - Parameter name: one of `names`; nil for all.
@@ -15,8 +16,13 @@ struct RunLogs: Encodable {
         let files = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
             $0.hasSuffix(".log")
         }
-        names = files.map { String($0.dropLast(4)) }.sorted()
-        let wanted = names.filter { name == nil || $0 == name }
+        let all = files.map { String($0.dropLast(4)) }.sorted()
+        names = all
+        // Of very many processes those that said something last.
+        let wanted =
+            name.map { name in all.filter { $0 == name } }
+            ?? all.map { (name: $0, time: Self.changed("\(folder)/\($0).log")) }
+            .sorted { $0.time > $1.time }.prefix(Self.maxFiles).map(\.name).sorted()
         var stamped: [(time: Substring, place: Int, line: Substring)] = []
         for name in wanted {
             var time: Substring = ""
@@ -35,6 +41,13 @@ struct RunLogs: Encodable {
         let stamp = line.prefix(24)
         guard stamp.utf8.count == 24, stamp.last == "Z", stamp.dropFirst(10).first == "T" else { return nil }
         return stamp
+    }
+
+    /// When it was last written, in nanoseconds since 1970.
+    private static func changed(_ path: String) -> Int {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return 0 }
+        return status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
     }
 
     private static func end(of path: String) -> [Substring] {

@@ -34,7 +34,8 @@ struct MetricRates: Sendable {
         perSecond = [:]
         guard time > 0 else { return }
         for (name, count) in beat.counts {
-            if let before = first.counts[name] { perSecond[name] = (count - before) / time }
+            // Digits that nobody reads would fill a report of a thousand workers.
+            if let before = first.counts[name] { perSecond[name] = ((count - before) / time * 1000).rounded() / 1000 }
         }
     }
 

@@ -100,7 +100,8 @@ struct ProcessLoad {
     private static let start = SuspendingClock.now
 
     var metrics: [String: Double] {
-        var metrics = [ProcessMetric.uptime: uptime / .seconds(1), ProcessMetric.cpu: cpu / .seconds(1)]
+        func seconds(_ time: Duration) -> Double { (time / .milliseconds(1)).rounded() / 1000 }
+        var metrics = [ProcessMetric.uptime: seconds(uptime), ProcessMetric.cpu: seconds(cpu)]
         metrics[ProcessMetric.resident] = resident.map(Double.init)
         return metrics
     }

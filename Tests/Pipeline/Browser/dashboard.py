@@ -87,13 +87,13 @@ class Browser:
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name},
                                                          {"name": "prefers-reduced-motion", "value": "reduce"}])
 
-    def picture(self, name):
+    def picture(self, name, most):
         if not options.screenshots:
             return
         height = self.script("return document.documentElement.scrollHeight")
         width = self.script("return document.documentElement.clientWidth")
         shot = self.cdp("Page.captureScreenshot", format="png", captureBeyondViewport=True,
-                        clip=dict(x=0, y=0, width=width, height=min(height, 2600), scale=1))
+                        clip=dict(x=0, y=0, width=width, height=min(height, most), scale=1))
         with open(f"{options.screenshots}/{name}.png", "wb") as file:
             file.write(base64.b64decode(shot["data"]))
 
@@ -128,18 +128,17 @@ try:
     until("the run trains", lambda: browser.text("#phase") == "training")
     until("steps are counted", lambda: re.search(r"Step[1-9]", browser.text("#facts")))
     for stage in ("loader", "compute", "bank", "miner"):
-        until(f"a {stage} is drawn", lambda: alive(stage) == 1)
+        until(f"a {stage} is drawn", lambda: alive(stage) >= 1)
     for link in ("samples", "anchors", "gradients", "keys", "log"):
         until(f"{link} are drawn", lambda: re.search(link + r"[^/]*?[\d.]+/s[\d.]+ [KM]?i?B/s", browser.text("#edges")))
         until(f"{link} flow", lambda: browser.script(
             "return state.report.links.find(link => link.label === arguments[0]).perSecond > 0", link))
 
-    # Scale: by the mouse up, by the keyboard down.
+    # Scale, by the mouse.
+    loaders = alive("loader")
     browser.click("[aria-label='One loader more']")
-    until("the second loader is drawn", lambda: alive("loader") == 2)
-    until("the second loader is listed", lambda: "loader-2" in browser.text("#processes"))
-    browser.type("[aria-label='One loader fewer']", ENTER)
-    until("one loader is left", lambda: alive("loader") == 1)
+    until("the new loader is drawn", lambda: alive("loader") == loaders + 1)
+    until("the new loader is listed", lambda: f"loader-{loaders + 1}" in browser.text("#processes"))
 
     # Swap: a wrong value first.
     browser.click("#swap")
@@ -156,22 +155,25 @@ try:
 
     until("curves are drawn", lambda: browser.script("return document.querySelectorAll('#plots path.line').length") >= 4)
     until("the log is shown", lambda: "loader-1 info" in browser.text("#log"))
-    until("the supervisor's log is shown", lambda: "supervisor info: loader: 1 → 2" in browser.text("#log"))
+    until("the supervisor's log is shown", lambda: f"supervisor info: loader: {loaders} → {loaders + 1}" in browser.text("#log"))
     until("the memory is drawn", lambda: browser.script(
         "return !document.getElementById('memory').hidden && memory.map.x.length > 20"))
     time.sleep(3 if options.screenshots else 0)
-    browser.picture("dashboard-light")
+    browser.picture("dashboard-light", 1280)
     browser.scheme("dark")
     check("dark is dark", browser.script("return getComputedStyle(document.documentElement).backgroundColor")
           == "rgb(16, 20, 27)")
-    browser.picture("dashboard-dark")
+    browser.picture("dashboard-dark", 1280)
     browser.size(390, 844)
     until("the phone's page is no wider than the phone",
           lambda: browser.script("return document.documentElement.scrollWidth") <= 390)
     until("the graph fits", lambda: browser.script(
         "return [...document.querySelectorAll('.node')].every(node => node.getBoundingClientRect().right <= 390)"))
     time.sleep(2 if options.screenshots else 0)
-    browser.picture("dashboard-phone")
+    browser.picture("dashboard-phone", 1300)
+    # Scale, by the keyboard.
+    browser.type("[aria-label='One loader fewer']", ENTER)
+    until("the new loader has left", lambda: alive("loader") == loaders)
     # Every control can be reached and has a name.
     nameless = browser.script(
         "return [...document.querySelectorAll('button, select, input')].filter(e => !e.textContent.trim() "
