@@ -1,10 +1,8 @@
 import Foundation
 import StageKit
 
-/// The curves of `metrics.jsonl`, read as it grows.
-///
-/// Not thread-safe: one owner.
-final class Curves {
+/// The curves of `metrics.jsonl`, read as it grows. An actor of its own: the file of a long run takes seconds to read first.
+actor Curves {
     /// What a plot needs: one value per point and curve, null where there is none.
     struct Points: Encodable {
         var step: [UInt64] = []
@@ -43,8 +41,10 @@ final class Curves {
         while let bytes = try? file.read(upToCount: 1 << 20), !bytes.isEmpty {
             offset += UInt64(bytes.count)
             torn.append(bytes)
-            while let end = torn.firstIndex(of: UInt8(ascii: "\n")) {
-                let line = torn[torn.startIndex..<end]
+            var start = torn.startIndex
+            while let end = torn[start...].firstIndex(of: UInt8(ascii: "\n")) {
+                let line = torn[start..<end]
+                start = end + 1
                 if var metrics = try? decoder.decode(StepMetrics.self, from: line) {
                     // Of a hundred thousand steps, what is not drawn is not kept.
                     metrics.phases = [:]
@@ -52,8 +52,8 @@ final class Curves {
                 } else if let scores = try? decoder.decode(EvaluationScores.self, from: line) {
                     evaluations.append(scores)
                 }
-                torn = Data(torn[(end + 1)...])
             }
+            torn = Data(torn[start...])
         }
     }
 

@@ -52,14 +52,14 @@ actor DashboardRun {
     }
 
     /// A few hundred points are as many as a plot is wide.
-    func points() -> Curves.Points { curves.points(limit: 400) }
+    func points() async -> Curves.Points { await curves.points(limit: 400) }
 
     /// The newest snapshot's; nil where there is none.
-    func memoryMap() throws -> MemoryMap? {
+    func memoryMap() async throws -> MemoryMap? {
         guard let snapshot = MemoryMap.newestSnapshot(run: path) else { return memory?.map }
         if let memory, memory.snapshot == snapshot { return memory.map }
         let dataset = try? DatasetSummary(contentsOf: path + "/dataset.json")
-        let map = try MemoryMap(snapshot: snapshot, dataset: dataset)
+        let map = try await blocking { try MemoryMap(snapshot: snapshot, dataset: dataset) }
         memory = (snapshot, map)
         return map
     }

@@ -15,37 +15,37 @@ import Testing
 
     init() throws { folder = try TemporaryFolder("run") }
 
-    @Test func curvesFollowTheFileAsItGrowsAndIsReplaced() throws {
+    @Test func curvesFollowTheFileAsItGrowsAndIsReplaced() async throws {
         let path = folder("metrics.jsonl")
         let curves = Curves(path: path)
-        #expect(curves.points(limit: 10).step == [])
+        #expect(await curves.points(limit: 10).step == [])
         let file = try MetricsFile(path: path, continuingAfter: 0)
         for step in 1...5 as ClosedRange<UInt64> { try file.append(StepMetrics(step: step, lr: 1, ce: Double(step))) }
-        #expect(curves.points(limit: 10).ce == [1, 2, 3, 4, 5])
+        #expect(await curves.points(limit: 10).ce == [1, 2, 3, 4, 5])
         try MetricsFile.append(
             EvaluationScores(step: 4, split: "val", mIoU: 0.5, pixelAccuracy: nil, meanAccuracy: nil), to: path)
         try file.append(StepMetrics(step: 6, lr: 1, ce: .nan, nce: 2))
-        let points = curves.points(limit: 10)
+        let points = await curves.points(limit: 10)
         #expect(points.step.last == 6 && points.ce.last == .some(nil) && points.nce.last == 2)
         #expect(points.evaluations.map(\.step) == [4])
         // Half as many points: means of two.
-        #expect(curves.points(limit: 3).step == [2, 4, 6])
-        #expect(curves.points(limit: 3).ce == [1.5, 3.5, 5])
+        #expect(await curves.points(limit: 3).step == [2, 4, 6])
+        #expect(await curves.points(limit: 3).ce == [1.5, 3.5, 5])
         // A rollback to step 2.
         let again = try MetricsFile(path: path, continuingAfter: 2)
         try again.append(StepMetrics(step: 3, lr: 1, ce: 30))
-        #expect(curves.points(limit: 10).ce == [1, 2, 30])
-        #expect(curves.points(limit: 10).evaluations.count == 1)
+        #expect(await curves.points(limit: 10).ce == [1, 2, 30])
+        #expect(await curves.points(limit: 10).evaluations.count == 1)
     }
 
-    @Test func halfALineWaitsForItsOtherHalf() throws {
+    @Test func halfALineWaitsForItsOtherHalf() async throws {
         let curves = Curves(path: folder("metrics.jsonl"))
         let line = String(decoding: try StepMetrics(step: 1, lr: 1, ce: 7).wireJSON(), as: UTF8.self)
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: folder.write("", to: "metrics.jsonl")))
         try file.write(contentsOf: Data(line.prefix(20).utf8))
-        #expect(curves.points(limit: 10).step == [])
+        #expect(await curves.points(limit: 10).step == [])
         try file.write(contentsOf: Data((line.dropFirst(20) + "\n").utf8))
-        #expect(curves.points(limit: 10).ce == [7])
+        #expect(await curves.points(limit: 10).ce == [7])
     }
 
     @Test func logsAreMergedByTime() throws {

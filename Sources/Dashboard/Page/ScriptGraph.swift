@@ -3,7 +3,7 @@ extension DashboardPage {
     static let graphScript = #"""
 
         const graph = {nodes: new Map(), width: 0};
-        const NODE = {width: 190, height: 106};
+        const NODE = {width: 190, height: 116};
 
         /// Places stages by the links between them: x and y in columns and rows, turned on its side where it is narrow.
         function placeNodes(nodes, links) {

@@ -141,7 +141,7 @@ extension DashboardPage {
               draw('text', {x: left - 6, y: y + 4, 'text-anchor': 'end'}, format(tick)));
           }
           for (const tick of ticks(first, last, Math.max(3, Math.floor(width / 70))).filter(Number.isInteger)) {
-            parts.push(draw('text', {x: plot.x(tick), y: height - 4, 'text-anchor': 'middle'}, String(tick)));
+            parts.push(draw('text', {x: Math.min(plot.x(tick), width - 4 * String(tick).length), y: height - 4, 'text-anchor': 'middle'}, String(tick)));
           }
           for (const swap of plots.swaps.filter(swap => swap.step >= first && swap.step <= last)) {
             const x = plot.x(swap.step);

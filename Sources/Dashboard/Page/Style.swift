@@ -60,7 +60,7 @@ extension DashboardPage {
         .node .name { display: flex; gap: 6px; font-size: .98rem; font-weight: 600; margin-bottom: 3px; }
         .node .name b { flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
         .node .count { color: var(--kind); white-space: nowrap; }
-        .node .buttons { position: absolute; right: 7px; bottom: 7px; margin: 0; gap: 5px; background: var(--card); }
+        .node .buttons { position: absolute; right: 7px; bottom: 6px; margin: 0; gap: 5px; background: var(--card); }
         .node button { min-height: 28px; width: 28px; padding: 0; line-height: 1; font-size: 1rem; }
         .node p { margin: 0; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 
