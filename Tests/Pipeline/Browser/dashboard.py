@@ -158,7 +158,7 @@ try:
     until("the supervisor's log is shown", lambda: f"supervisor info: loader: {loaders} → {loaders + 1}" in browser.text("#log"))
     until("the memory is drawn", lambda: browser.script(
         "return !document.getElementById('memory').hidden && memory.map.x.length > 20"))
-    time.sleep(3 if options.screenshots else 0)
+    time.sleep(6 if options.screenshots else 0)  # until what pops up has gone
     browser.picture("dashboard-light", 1280)
     browser.scheme("dark")
     check("dark is dark", browser.script("return getComputedStyle(document.documentElement).backgroundColor")
