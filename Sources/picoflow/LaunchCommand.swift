@@ -62,7 +62,9 @@ struct LaunchCommand: ParsableCommand {
         do {
             _ = try dashboard.map { try DashboardAddress($0) }
         } catch {
-            throw ValidationError("\(error)")
+            // The word behind it is its value.
+            let hint = topology == nil && resume == nil ? " Write --dashboard behind the topology." : ""
+            throw ValidationError("\(error).\(hint)")
         }
         if resume != nil {
             guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
