@@ -116,8 +116,10 @@ let package = Package(
         .executableTarget(name: "picoflow-evaluator", dependencies: ["EvaluatorStage"]),
 
         // What `tools/bench` and `tools/fuzz` run.
-        .executableTarget(name: "picoflow-bench", dependencies: ["Wire", "Contrast", arguments]),
-        .executableTarget(name: "picoflow-bench-torch", dependencies: ["ComputeStage", arguments]),
+        .target(name: "BenchKit", dependencies: ["Basics"]),
+        .executableTarget(
+            name: "picoflow-bench", dependencies: ["BenchKit", "Wire", "Contrast", "Datasets", arguments]),
+        .executableTarget(name: "picoflow-bench-torch", dependencies: ["BenchKit", "ComputeStage", arguments]),
         .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 
         // Tests mirror Sources.

@@ -176,17 +176,16 @@ public enum Dataset {
         return (image, label)
     }
 
-    /// A training sample: of both files only what the crop keeps is decoded.
+    /// What a training sample's crop keeps: of both files only that is decoded.
     ///
     /// - Parameters: as of `augment`.
     /// - Throws: as `readSample`; values outside the classes are noticed within the crop only.
-    public static func readAugmentedSample(
-        _ files: SampleFiles, mapping: LabelMapping, settings: AugmentationSettings, seed: UInt64, padding: RGB8
-    ) throws -> (image: Image, label: LabelMap) {
+    public static func readCrop(
+        _ files: SampleFiles, mapping: LabelMapping, settings: AugmentationSettings, seed: UInt64
+    ) throws -> CropSource {
         let labelPath = try labelPath(of: files)
         let image = try ImageFile.readBytes(files.imagePath)
-        return try augment(image, name: files.imagePath, settings: settings, seed: seed, padding: padding) {
-            region, width, height in
+        return try CropSource(image, name: files.imagePath, settings: settings, seed: seed) { region, width, height in
             guard mapping.matrix == nil else {
                 let label = try readLabel(labelPath, mapping: mapping)
                 try ImageFile.checkSizes(

@@ -26,29 +26,43 @@ public func augment(
     return plan.apply(to: ImagePart(image), label, at: (0, 0), padding: padding)
 }
 
-/// The same from an image's file, of which only what the crop keeps is decoded. Where the image is to become at most half
-/// as large, a JPEG's decoder shrinks it 2, 4 or 8 times while it transforms, which also averages pixels that `augment` of a
-/// decoded image would skip; elsewhere the bytes are the same.
+/// What a sample's crop keeps of its files, decoded: of an image's file only that.
 ///
-/// - Parameters:
-///   - image: the file's bytes.
-///   - name: what messages call it.
-///   - labels: reads a region of the label map, given the image's width and height.
-/// - Throws: `UserError` that names the file, and what `labels` throws.
-public func augment(
-    _ image: SharedBytes, name: String, settings: AugmentationSettings, seed: UInt64, padding: RGB8,
-    labels: (_ region: PixelRegion, _ width: Int, _ height: Int) throws -> LabelMap
-) throws -> (image: Image, label: LabelMap) {
-    let (width, height) = try ImageFile.size(image, name: name)
-    let plan = try AugmentationPlan(width: width, height: height, settings: settings, seed: seed)
-    let shrink = ImageFile.canShrink(image) ? plan.window.shrink(ofWidth: width, height: height) : 1
-    let region = plan.window.region(ofWidth: width, height: height, shrink: shrink)
-    let part = ImagePart(
-        try ImageFile.decode(image, region: region, shrink: shrink, name: name), region: region, shrink: shrink,
-        width: width, height: height)
-    let labelled = plan.window.region(ofWidth: width, height: height, shrink: 1)
-    let label = try labels(labelled, width, height)
-    return plan.apply(to: part, label, at: (labelled.left, labelled.top), padding: padding)
+/// Where the image is to become at most half as large, a JPEG's decoder shrinks it 2, 4 or 8 times while it transforms,
+/// which also averages pixels that `augment` of a decoded image would skip; elsewhere the augmented bytes are the same.
+public struct CropSource {
+    private let plan: AugmentationPlan
+    private let image: ImagePart
+    private let label: LabelMap
+    /// Of the label map's part, in the whole.
+    private let corner: (left: Int, top: Int)
+
+    /// - Parameters:
+    ///   - image: the file's bytes.
+    ///   - name: what messages call it.
+    ///   - settings: as of `augment`, as is `seed`.
+    ///   - labels: reads a region of the label map, given the image's width and height.
+    /// - Throws: `UserError` that names the file, and what `labels` throws.
+    public init(
+        _ image: SharedBytes, name: String, settings: AugmentationSettings, seed: UInt64,
+        labels: (_ region: PixelRegion, _ width: Int, _ height: Int) throws -> LabelMap
+    ) throws {
+        let (width, height) = try ImageFile.size(image, name: name)
+        plan = try AugmentationPlan(width: width, height: height, settings: settings, seed: seed)
+        let shrink = ImageFile.canShrink(image) ? plan.window.shrink(ofWidth: width, height: height) : 1
+        let region = plan.window.region(ofWidth: width, height: height, shrink: shrink)
+        self.image = ImagePart(
+            try ImageFile.decode(image, region: region, shrink: shrink, name: name), region: region, shrink: shrink,
+            width: width, height: height)
+        let labelled = plan.window.region(ofWidth: width, height: height, shrink: 1)
+        label = try labels(labelled, width, height)
+        corner = (labelled.left, labelled.top)
+    }
+
+    /// The sample, as `augment` describes it.
+    public func augmented(padding: RGB8) -> (image: Image, label: LabelMap) {
+        plan.apply(to: image, label, at: corner, padding: padding)
+    }
 }
 
 /// The colour whose normalised value is nearest to zero: the mean of an input normalisation given as fractions.

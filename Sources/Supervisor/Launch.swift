@@ -86,11 +86,14 @@ public struct Launch {
             directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint,
             journal: journal,
             options: options)
-        if let record = ProcessRecord.read(from: directory.processesPath) {
-            let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
+        let control = try SocketsFolder(run: directory.path, environment: environment.variables).control
+        let record = ProcessRecord.read(from: directory.processesPath)
+        try ProcessTable.killAll(
+            ProcessTable.unlisted(dialling: control.address, among: record?.processes ?? []))
+        if let record {
             if !launch.isTrained, let last = journal.epochs.last,
                 record.canBeTakenOver(
-                    recipe: try launch.recipeHash, topology: topology, control: try sockets.control,
+                    recipe: try launch.recipeHash, topology: topology, control: control,
                     executables: environment.executables)
             {
                 launch.takeOver(record.survivors, startedFrom: last.from)

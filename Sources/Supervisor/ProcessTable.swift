@@ -131,6 +131,45 @@ public final class ProcessTable: @unchecked Sendable {
     }
 }
 
+extension ProcessTable {
+    /// Living stages that dial a control address but are not listed: their supervisor was killed after it had started them
+    /// and before it could write so. Whoever stands still then never learns that another one would refuse it.
+    static func unlisted(dialling control: String, among listed: [Entry]) -> [Entry] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return names.compactMap(Int32.init).sorted().compactMap { pid in
+            guard let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return nil }
+            let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            func value(_ option: String) -> String? {
+                words.firstIndex(of: option).flatMap { words.indices.contains($0 + 1) ? words[$0 + 1] : nil }
+            }
+            guard value("--control") == control, let stage = value("--stage"),
+                let id = value("--id").flatMap({ Int($0) }),
+                let started = startTime(of: pid), !listed.contains(where: { $0.pid == pid && $0.started == started })
+            else { return nil }
+            return Entry(stage: stage, id: id, pid: pid, started: started)
+        }
+    }
+
+    /// Kills processes and waits until they are gone.
+    ///
+    /// - Throws: `UserError` where one stays.
+    static func killAll(_ entries: [Entry]) throws {
+        for process in entries { kill(process.pid, SIGKILL) }
+        // A killed process with much memory takes a moment to go.
+        let deadline = ContinuousClock.now + .seconds(10)
+        for process in entries {
+            while startTime(of: process.pid) == process.started {
+                guard ContinuousClock.now < deadline else {
+                    throw UserError(
+                        "process \(process.pid) (\(process.stage)-\(process.id)) of the run's last start cannot be killed"
+                    )
+                }
+                usleep(20_000)
+            }
+        }
+    }
+}
+
 /// `processes.json`: who works on a run, for whoever finds the run after its supervisor died.
 struct ProcessRecord: Codable, Equatable {
     var host: String
@@ -160,19 +199,7 @@ struct ProcessRecord: Codable, Equatable {
             )
         }
         let left = survivors
-        for process in left { kill(process.pid, SIGKILL) }
-        // A killed process with much memory takes a moment to go.
-        let deadline = ContinuousClock.now + .seconds(10)
-        for process in left {
-            while ProcessTable.startTime(of: process.pid) == process.started {
-                guard ContinuousClock.now < deadline else {
-                    throw UserError(
-                        "process \(process.pid) (\(process.stage)-\(process.id)) of the run's last start cannot be killed"
-                    )
-                }
-                usleep(20_000)
-            }
-        }
+        try ProcessTable.killAll(left)
         return left.map { "\($0.stage)-\($0.id)" }
     }
 }

@@ -30,13 +30,7 @@ struct StageCommand: Equatable {
         for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
             environment[name] = String(settings.threads ?? 1)
         }
-        // Several processes share the cores: a thread that spins while it waits takes them from another stage.
-        // A short spin, well under a millisecond: without any, a step that has the cores to itself was a tenth slower;
-        // with libgomp's own of many milliseconds, a busy neighbour makes it several times slower.
-        for (name, value) in [("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "20000")] where inherited[name] == nil
-        {
-            environment[name] = value
-        }
+        for (name, value) in OpenMPWaiting.variables where inherited[name] == nil { environment[name] = value }
     }
 
     /// The folder of our own executable, where the stages' lie too.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 import Tensors
 
@@ -14,6 +15,7 @@ struct LossBench: ParsableCommand {
     var threads = ProcessInfo.processInfo.activeProcessorCount
     @Option(help: "Processes of each form; medians are shown.") var rounds = 3
     @Flag(help: "Prints all measurements as JSON.") var json = false
+    @Flag(help: .private) var ratios = false
 
     func validate() throws {
         guard threads >= 1, rounds >= 1 else { throw ValidationError("--threads and --rounds take 1 or more") }
@@ -39,30 +41,34 @@ struct LossBench: ParsableCommand {
         for sizes in Self.cases {
             var row = Row(sizes: sizes)
             for round in 1...rounds {
-                Subprocess.tell("\(sizes), round \(round) of \(rounds)")
-                let words = [Subprocess.own, "loss-case", "--sizes", sizes, "--threads", "\(threads)"]
-                row.fused.append(try Subprocess.measure(words, threads: threads))
-                row.plain.append(try Subprocess.measure(words + ["--plain"], threads: threads))
+                Child.tell("\(sizes), round \(round) of \(rounds)")
+                let words = ["loss-case", "--sizes", sizes, "--threads", "\(threads)"]
+                row.fused.append(try Child.measure(words, threads: threads))
+                row.plain.append(try Child.measure(words + ["--plain"], threads: threads))
             }
             rows.append(row)
         }
-        guard !json else {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            return print(String(decoding: try encoder.encode(rows), as: UTF8.self))
+        if ratios {
+            return try Ratio.print(
+                rows.map { row in
+                    Ratio("loss \(row.sizes)", zip(row.fused, row.plain).map { $0.milliseconds / $1.milliseconds })
+                })
         }
+        guard !json else { return print(try rows.prettyJSON()) }
         print(
-            "| scores, labels | fused, ms | two operators, ms | times as fast | fused, MiB | two operators, MiB | memory |"
-        )
-        print("|---|---:|---:|---:|---:|---:|---:|")
-        for row in rows {
-            let (fast, slow) = (row.median(\.fused, \.milliseconds), row.median(\.plain, \.milliseconds))
-            let (small, large) = (row.median(\.fused, \.peakMiB), row.median(\.plain, \.peakMiB))
-            print(
-                String(
-                    format: "| %@ | %.1f | %.1f | %.1f | %.0f | %.0f | 1/%.0f |", row.sizes, fast, slow, slow / fast,
-                    small, large, large / max(small, 1)))
-        }
+            markdownTable(
+                [
+                    "scores, labels", "fused, ms", "two operators, ms", "times as fast", "fused, MiB",
+                    "two operators, MiB", "memory",
+                ],
+                rows.map { row in
+                    let (fast, slow) = (row.median(\.fused, \.milliseconds), row.median(\.plain, \.milliseconds))
+                    let (small, large) = (row.median(\.fused, \.peakMiB), row.median(\.plain, \.peakMiB))
+                    return [
+                        row.sizes, fast.fixed(1), slow.fixed(1), (slow / fast).fixed(1), small.fixed(0), large.fixed(0),
+                        "1/" + (large / max(small, 1)).fixed(0),
+                    ]
+                }))
         print(
             "\n\(threads) threads; medians of \(rounds) processes of 5 passes each; memory is beyond scores and labels")
     }
@@ -91,7 +97,7 @@ struct LossCase: ParsableCommand {
         let labels = try Tensor(
             (0..<images * size.height * size.width).map { _ in Int64(random.next() % UInt64(classes)) },
             shape: [images, size.height, size.width])
-        let before = Subprocess.peakMiB
+        let before = Double(Usage.peak) / 1_048_576
         let clock = ContinuousClock()
         let times = try (0..<6).map { _ in
             let begin = clock.now
@@ -106,7 +112,7 @@ struct LossCase: ParsableCommand {
         }
         // The first pass fills the allocator.
         let figures = LossFigures(
-            milliseconds: Array(times.dropFirst()).median, peakMiB: Subprocess.peakMiB - before)
+            milliseconds: Array(times.dropFirst()).median, peakMiB: Double(Usage.peak) / 1_048_576 - before)
         print(String(decoding: try JSONEncoder().encode(figures), as: UTF8.self))
     }
 }

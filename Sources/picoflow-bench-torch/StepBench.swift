@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 
 /// `tools/bench step`: what a training step of each network costs, beside another program's step of the same network.
@@ -71,15 +72,15 @@ struct StepBench: ParsableCommand {
                     ] + (type == "bf16" ? ["--bf16"] : [])
                 var row = StepRow(network: network.name, batch: images, precision: type)
                 for round in 1...rounds {
-                    Subprocess.tell("\(network.name) \(type), round \(round) of \(rounds)")
+                    Child.tell("\(network.name) \(type), round \(round) of \(rounds)")
                     row.ours.append(
-                        try Subprocess.measure([Subprocess.own, "step-case"] + arguments, threads: threads))
+                        try Child.measure(["step-case"] + arguments, threads: threads))
                     guard let peerWords, row.trouble == nil else { continue }
                     do {
-                        row.peer.append(try Subprocess.measure(peerWords + arguments, threads: threads))
+                        row.peer.append(try Child.measure(command: peerWords + arguments, threads: threads))
                     } catch {
                         row.trouble = "\(error)"
-                        Subprocess.tell("\(error)")
+                        Child.tell("\(error)")
                     }
                 }
                 rows.append(row)

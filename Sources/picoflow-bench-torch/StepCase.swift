@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import ComputeStage
 import Configuration
 import Foundation
@@ -45,7 +46,7 @@ struct StepCase: ParsableCommand {
             median: totals.median, least: totals.min()!, most: totals.max()!,
             parts: Dictionary(
                 uniqueKeysWithValues: measured.first!.keys.map { key in (key, measured.map { $0[key] ?? 0 }.median) }),
-            peakMiB: Subprocess.peakMiB, parametersM: Double(rehearsal.parameterCount) / 1e6)
+            peakMiB: Double(Usage.peak) / 1_048_576, parametersM: Double(rehearsal.parameterCount) / 1e6)
         print(String(decoding: try JSONEncoder().encode(figures), as: UTF8.self))
     }
 }
@@ -67,16 +68,6 @@ struct StepFigures: Codable {
         case parts = "parts_ms"
         case peakMiB = "peak_rss_mb"
         case parametersM = "params_m"
-    }
-}
-
-extension [Double] {
-    /// Of an empty array it is not a number.
-    var median: Double {
-        guard !isEmpty else { return .nan }
-        let sorted = self.sorted()
-        let middle = count / 2
-        return count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     }
 }
 

@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// One network in one precision, measured in turns.
@@ -30,34 +31,28 @@ struct StepReport: Encodable {
     var rows: [StepRow]
 
     func table() -> String {
-        let head = [
-            "network", "params, M", "batch", "precision", "ours, ms (from - to)", "peer, ms (from - to)", "peer / ours",
-            "ours, MiB", "peer, MiB", "ours / peer",
-        ]
-        let rule = head.indices.map { $0 == 0 || $0 == 3 ? "---" : "---:" }
-        let lines =
-            [head, rule]
-            + rows.map { row in
+        let table = markdownTable(
+            [
+                "network", "params, M", "batch", "precision", "ours, ms (from - to)", "peer, ms (from - to)",
+                "peer / ours", "ours, MiB", "peer, MiB", "ours / peer",
+            ], left: [0, 3],
+            rows.map { row in
                 [
-                    row.network, fixed(row.ours[0].parametersM, 1), "\(row.batch)", row.precision, times(row.ours),
-                    row.peer.isEmpty ? "-" : times(row.peer), row.speed.map { fixed($0, 2) } ?? "-",
-                    fixed(row.ours.map(\.peakMiB).median, 0),
-                    row.peer.isEmpty ? "-" : fixed(row.peer.map(\.peakMiB).median, 0),
-                    row.memory.map { fixed($0, 2) } ?? "-",
+                    row.network, row.ours[0].parametersM.fixed(1), "\(row.batch)", row.precision, times(row.ours),
+                    row.peer.isEmpty ? "-" : times(row.peer), (row.speed ?? .nan).fixed(2),
+                    row.ours.map(\.peakMiB).median.fixed(0), row.peer.map(\.peakMiB).median.fixed(0),
+                    (row.memory ?? .nan).fixed(2),
                 ]
-            }
-        let note =
-            "\ncrop \(crop[0])x\(crop[1]), \(classes) classes, \(threads) threads; medians of \(rounds) processes of \(steps) "
-            + "steps each, in turns"
-        return lines.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n") + "\n" + note
+            })
+        return table
+            + "\n\ncrop \(crop[0])x\(crop[1]), \(classes) classes, \(threads) threads; medians of \(rounds) processes of "
+            + "\(steps) steps each, in turns"
     }
 
     private func times(_ figures: [StepFigures]) -> String {
         let (least, most) = (figures.map(\.least).min()!, figures.map(\.most).max()!)
-        return "\(fixed(figures.map(\.median).median, 0)) (\(fixed(least, 0)) - \(fixed(most, 0)))"
+        return "\(figures.map(\.median).median.fixed(0)) (\(least.fixed(0)) - \(most.fixed(0)))"
     }
-
-    private func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
     func json() throws -> Data {
         let encoder = JSONEncoder()

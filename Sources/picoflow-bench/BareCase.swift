@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 import Wire
 
@@ -18,11 +19,13 @@ struct BareCase: ParsableCommand {
     @Option var workerCores: String
 
     @Option var dealers = 1
+    /// Messages under way; with 1, their number tells how long a message takes there and back.
+    @Option var window = BareCase.window
 
     static let window = 32
 
     func run() throws {
-        let folder = try SocketFolder()
+        let folder = try ScratchFolder()
         MessageMemory.keepFreedPages()
         let context = Context()
         let router = try Socket(.router, context: context, largeBuffers: false)
@@ -42,8 +45,8 @@ struct BareCase: ParsableCommand {
         }
         let peers = try (0..<dealers).map { _ in try receive()[0] }
         let ask = SharedBytes(Data())
-        for index in 0..<Self.window { try router.send([peers[index % dealers], ask]) }
-        for _ in 0..<Self.window {  // warms both ends up
+        for index in 0..<window { try router.send([peers[index % dealers], ask]) }
+        for _ in 0..<window {  // warms both ends up
             try router.send([receive()[0], ask])
         }
         let cpu = Usage.cpu

@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// What one consumer did with its workers.
@@ -39,30 +40,4 @@ struct BareMeasurement: Codable {
     var cpuMicrosecondsPerMessage: Double
 
     var megabytesPerSecond: Double { Double(messageBytes) * Double(messages) / seconds / 1e6 }
-}
-
-struct Percentiles: Codable {
-    var p50: Double
-    var p90: Double
-    var p99: Double
-
-    /// - Parameter samples: at least one.
-    init(_ samples: [Double]) {
-        let sorted = samples.sorted()
-        func at(_ share: Double) -> Double { sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))] }
-        (p50, p90, p99) = (at(0.5), at(0.9), at(0.99))
-    }
-}
-
-extension [Double] {
-    /// Of an empty array it is not a number.
-    var median: Double {
-        guard !isEmpty else { return .nan }
-        let sorted = self.sorted()
-        let middle = count / 2
-        return count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-    }
-
-    /// From the smallest to the largest.
-    var spread: ClosedRange<Double> { (self.min() ?? .nan)...(self.max() ?? .nan) }
 }

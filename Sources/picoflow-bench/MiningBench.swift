@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 
 /// `tools/bench mining`: what the contrast of one mini-batch costs, beside the bare products that it cannot do without,
@@ -23,6 +24,7 @@ struct MiningBench: ParsableCommand {
     @Option(help: "How often each measurement is made; medians are shown.") var rounds = 3
     @Option(help: "Another program to measure in turns with ours.") var peer: String?
     @Flag(help: "Print all measurements as JSON.") var json = false
+    @Flag(help: .private) var ratios = false
 
     /// One size, mode and set of kernels.
     struct Row: Codable {
@@ -48,7 +50,7 @@ struct MiningBench: ParsableCommand {
                 var own = Row(ours: [], peer: [])
                 var other = own
                 for _ in 0..<rounds {
-                    note("\(size) \(mode)")
+                    Child.tell("\(size) \(mode)")
                     own.ours.append(try measure(size, mode, kernels: nil))
                     if let forced { other.ours.append(try measure(size, mode, kernels: forced)) }
                     if let peer {
@@ -60,7 +62,16 @@ struct MiningBench: ParsableCommand {
                 if forced != nil { rows.append(other) }
             }
         }
-        note("")
+        Child.tell("")
+        if ratios {
+            return try Ratio.print(
+                rows.map { row in
+                    let first = row.ours[0]
+                    return Ratio(
+                        "mining \(first.size), \(first.mode), \(first.kernels)",
+                        row.ours.map { $0.milliseconds.p50 / $0.productMilliseconds })
+                })
+        }
         print(try json ? rows.prettyJSON() : Self.table(rows))
     }
 
@@ -95,33 +106,21 @@ struct MiningBench: ParsableCommand {
     }
 
     static func table(_ rows: [Row]) -> String {
-        var lines = [
-            "| memory | mode | kernels | GFLOP/s | bare products, ms | ours, ms | of the bare | above the memory, MiB | peer, ms | peer / ours |",
-            "|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        for row in rows {
-            let first = row.ours[0]
-            let milliseconds = row.ours.map(\.milliseconds.p50)
-            let product = row.ours.map(\.productMilliseconds).median
-            let ratios = zip(row.peer, milliseconds).map { $0 / $1 }
-            lines.append(
-                "| \(first.size) | \(first.mode) | \(first.kernels) | "
-                    + String(
-                        format: "%.0f | %.1f | %.1f (%.1f–%.1f) | %.2f | %.0f | ",
-                        row.ours.map(\.gigaflopsPerSecond).median, product, milliseconds.median,
-                        milliseconds.spread.lowerBound, milliseconds.spread.upperBound,
-                        zip(milliseconds, row.ours).map { $0 / $1.productMilliseconds }.median,
-                        row.ours.map(\.aboveMemoryMiB).median)
-                    + (row.peer.isEmpty
-                        ? "| |"
-                        : String(
-                            format: "%.0f | %.1f (%.1f–%.1f) |", row.peer.median, ratios.median,
-                            ratios.spread.lowerBound, ratios.spread.upperBound)))
-        }
-        return lines.joined(separator: "\n")
-    }
-
-    private func note(_ text: String) {
-        if isatty(STDERR_FILENO) == 1 { FileHandle.standardError.write(Data("\r\u{1b}[K\(text)".utf8)) }
+        markdownTable(
+            [
+                "memory", "mode", "kernels", "GFLOP/s", "bare products, ms", "ours, ms", "of the bare",
+                "above the memory, MiB", "peer, ms", "peer / ours",
+            ], left: [0, 1, 2],
+            rows.map { row in
+                let first = row.ours[0]
+                let milliseconds = row.ours.map(\.milliseconds.p50)
+                return [
+                    "\(first.size)", "\(first.mode)", first.kernels, row.ours.map(\.gigaflopsPerSecond).median.fixed(0),
+                    row.ours.map(\.productMilliseconds).median.fixed(1), milliseconds.summary(1),
+                    zip(milliseconds, row.ours).map { $0 / $1.productMilliseconds }.median.fixed(2),
+                    row.ours.map(\.aboveMemoryMiB).median.fixed(0), row.peer.median.fixed(0),
+                    zip(row.peer, milliseconds).map { $0 / $1 }.summary(1),
+                ]
+            })
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import COpenBLAS
 import Configuration
 import Contrast
@@ -57,10 +58,14 @@ struct MiningCase: ParsableCommand {
     @Option var mode: MiningMode
     @Option var threads: Int
     @Option var seconds: Double
+    @Option(help: "Times as many entries of each class.") var growth = 1
+
+    private var pixels: Int { size.pixels * growth }
+    private var regions: Int { size.regions * growth }
 
     func run() throws {
         let rate = Self.productRate(threads: threads)
-        let memory = try Self.fullMemory(size)
+        let memory = try fullMemory()
         let before = Usage.resident
         let miner = Miner(threads: threads)
         let inputs = try (0..<size.classesPresent).map { try input($0) }
@@ -75,7 +80,7 @@ struct MiningCase: ParsableCommand {
             wall.append(try clock.measure(step) / .milliseconds(1))
             cpu.append(1000 * (Usage.cpu - started))
         }
-        let entries = size.pixels + size.regions
+        let entries = pixels + regions
         let all = size.classes * entries
         let searched = mode == .candidates ? min(MiningMode.candidatesInAll, all) : all
         let anchors = size.classesPresent * Self.anchorsPerClass
@@ -100,16 +105,16 @@ struct MiningCase: ParsableCommand {
             temperature: 0.1, sampler: sampler, synthesis: synthesis, seed: 1)
     }
 
-    private static func fullMemory(_ size: MiningSize) throws -> Memory {
+    private func fullMemory() throws -> Memory {
         var memory = Memory(
             shape: try MemoryShape(
-                classes: size.classes, dimension: dimension, pixelCapacity: size.pixels,
-                regionCapacity: size.regions, images: size.regions))
+                classes: size.classes, dimension: Self.dimension, pixelCapacity: pixels,
+                regionCapacity: regions, images: regions))
         for index in 0..<size.classes {
-            for (part, count) in [(MemoryPart.pixels, size.pixels), (.regions, size.regions)] {
-                let rows = unitRows(count, seed: UInt64(2 * index) + UInt64(part.rawValue))
+            for (part, count) in [(MemoryPart.pixels, pixels), (.regions, regions)] {
+                let rows = Self.unitRows(count, seed: UInt64(2 * index) + UInt64(part.rawValue))
                 let writes = (0..<count).map { SlotWrite(classID: ClassID(index), part: part, slot: $0, row: $0) }
-                try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: dimension) }
+                try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: Self.dimension) }
             }
         }
         return memory

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 
 /// `tools/bench pool`: how far one consumer carries.
@@ -19,6 +20,7 @@ struct PoolBench: ParsableCommand {
     @Option(help: "How often each measurement is made; medians are shown.") var rounds = 3
     @Option(help: "Bytes of a large result, a multiple of 4: an RGB image and its label map.") var bytes = 1_572_864
     @Flag(help: "Prints all measurements and their medians as JSON.") var json = false
+    @Flag(help: .private) var ratios = false
 
     func validate() throws {
         guard seconds >= 0.1, seconds <= 600 else { throw ValidationError("--seconds takes 0.1 to 600") }
@@ -87,6 +89,10 @@ struct PoolBench: ParsableCommand {
             }
         }
         progress.end()
+        if ratios {
+            return try Ratio.print(
+                zip(large, pairs).map { Ratio("pool \($0[0].transport), \($0[0].workers) workers", $1.map { 1 / $0 }) })
+        }
         let report = PoolReport(
             cores: cores, small: small, large: large,
             bare: bare, ratios: pairs)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 import Wire
 
@@ -22,7 +23,7 @@ struct PoolCase: ParsableCommand {
 
     func run() throws {
         try Usage.allowFiles(workers + 128, for: "\(workers) connections")
-        let folder = try SocketFolder()
+        let folder = try ScratchFolder()
         let pool = try PoolConsumer(
             endpoint: Endpoint(transport.address(in: folder.path)), as: Sender(run: "bench", name: "consumer"),
             epoch: Epoch(1), context: Context())

@@ -1,3 +1,4 @@
+import BenchKit
 import Foundation
 
 /// All measurements of a `tools/bench pool`, as a table for people and as JSON for programs.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import BenchKit
 import Foundation
 import Wire
 

@@ -6,7 +6,8 @@ struct Bench: ParsableCommand {
         commandName: "tools/bench", abstract: "Measures PicoFlow's parts on this machine.",
         subcommands: [
             PoolBench.self, PoolCase.self, PoolWorkers.self, BareCase.self, BareDealer.self, MiningBench.self,
-            MiningCase.self,
+            MiningCase.self, LoaderBench.self, LoaderCase.self, TrainingBench.self,
+            OverheadBench.self, GrowthBench.self, CheckBench.self,
         ])
 }
 

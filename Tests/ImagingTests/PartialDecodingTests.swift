@@ -109,11 +109,9 @@ import Testing
             for seed in 0..<60 as Range<UInt64> {
                 let one = try augment(
                     whole, labels, settings: settings, seed: seed, padding: RGB8(1, 2, 3))
-                let other = try augment(
-                    file, name: "image", settings: settings, seed: seed, padding: RGB8(1, 2, 3)
-                ) { region, _, _ in
+                let other = try CropSource(file, name: "image", settings: settings, seed: seed) { region, _, _ in
                     try PNG.decodeLabels(map, region: region, name: "labels", limits: .standard)
-                }
+                }.augmented(padding: RGB8(1, 2, 3))
                 #expect(one.image == other.image && one.label == other.label, "seed \(seed)")
             }
         }
@@ -138,11 +136,9 @@ import Testing
             settings.scale = [scale, scale]
             for seed in 0..<10 as Range<UInt64> {
                 let one = try augment(picture, labels, settings: settings, seed: seed, padding: RGB8(0, 0, 0))
-                let other = try augment(
-                    file, name: "image", settings: settings, seed: seed, padding: RGB8(0, 0, 0)
-                ) { region, _, _ in
+                let other = try CropSource(file, name: "image", settings: settings, seed: seed) { region, _, _ in
                     try PNG.decodeLabels(map, region: region, name: "labels", limits: .standard)
-                }
+                }.augmented(padding: RGB8(0, 0, 0))
                 #expect(one.label == other.label)
                 let worst = zip(one.image.pixels.array(of: UInt8.self), other.image.pixels.array(of: UInt8.self))
                     .map { abs(Int($0) - Int($1)) }.max()!

@@ -84,6 +84,29 @@ import Wire
         #expect(waitUntil { !other.ends.isEmpty })
     }
 
+    /// A supervisor that is killed between starting a stage and listing it.
+    @Test func stagesThatNobodyListedAreFoundByTheAddressThatTheyDial() throws {
+        let exits = Exits()
+        let table = ProcessTable { exits.add($0) }
+        let control = "ipc://" + folder("control")
+        for (id, address) in [(1, control), (2, control), (3, control + "-of-another-run")] {
+            let command = ["/bin/sh", "-c", "sleep 100; true", "sh", "--control", address, "--stage", "loader"]
+            _ = try table.spawn(
+                .loader(id), command: command + ["--id", "\(id)"], environment: ["PATH": "/usr/bin:/bin"],
+                log: folder("log"))
+        }
+        func unlisted() -> [ProcessTable.Entry] {
+            ProcessTable.unlisted(dialling: control, among: table.entries.filter { $0.id == 1 })
+        }
+        #expect(waitUntil { unlisted().map(\.id) == [2] })
+        kill(unlisted()[0].pid, SIGSTOP)
+        try ProcessTable.killAll(unlisted())
+        #expect(waitUntil { exits.ends == [.signal(SIGKILL)] })
+        #expect(table.entries.map(\.id) == [1, 3])
+        for id in [1, 3] { table.signal(.loader(id), SIGKILL) }
+        #expect(waitUntil { exits.ends.count == 3 })
+    }
+
     @Test func processesOfADeadSupervisorAreWatchedAndSignalled() throws {
         let exits = Exits()
         let (parent, pid) = try spawn("sleep 100", exits)

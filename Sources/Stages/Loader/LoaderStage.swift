@@ -36,8 +36,8 @@ public enum LoaderStage {
         guard ticket.padding.count == 3 else {
             throw UserError("a ticket's padding has \(ticket.padding.count) values; red, green and blue are needed")
         }
-        let (image, label) = try Dataset.readAugmentedSample(
-            files, mapping: mapping, settings: ticket.augmentation, seed: ticket.seed,
+        let crop = try Dataset.readCrop(files, mapping: mapping, settings: ticket.augmentation, seed: ticket.seed)
+        let (image, label) = crop.augmented(
             padding: RGB8(ticket.padding[0], ticket.padding[1], ticket.padding[2]))
         return TicketOutput(
             body: try SampleReport(name: files.name).wireJSON(),
