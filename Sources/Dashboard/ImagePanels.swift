@@ -18,7 +18,10 @@ struct ImagePanels: Encodable {
     init(run: String) {
         let root = run + "/evaluations"
         let folders = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])
-            .filter { $0.hasPrefix("step-") }.sorted { (UInt64($0.dropFirst(5)) ?? 0) > (UInt64($1.dropFirst(5)) ?? 0) }
+            // One that is still being written has another name.
+            .filter { $0.hasPrefix("step-") && UInt64($0.dropFirst(5)) != nil }.sorted {
+                (UInt64($0.dropFirst(5)) ?? 0) > (UInt64($1.dropFirst(5)) ?? 0)
+            }
         for folder in folders {
             let files = Self.pictures(in: root + "/" + folder)
             guard !files.isEmpty else { continue }

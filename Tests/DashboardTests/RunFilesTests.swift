@@ -68,7 +68,10 @@ import Testing
     }
 
     @Test func picturesAreTheNewestEvaluations() throws {
-        for name in ["step-000100/a.png", "step-000200/b.png", "step-000200/a.png", "step-000300/notes.txt"] {
+        for name in [
+            "step-000100/a.png", "step-000200/b.png", "step-000200/a.png", "step-000300/notes.txt",
+            "step-000400.partial/c.png",
+        ] {
             let path = folder("evaluations/" + name)
             try FileManager.default.createDirectory(
                 atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
