@@ -30,6 +30,7 @@ let gloo =
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
 /// What a stage executable or its library may depend on; libtorch comes in through `Tensors` alone, so that
@@ -49,6 +50,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", .upToNextMinor(from: "0.27.1")),
     ],
     targets: [
         // Shims and system modules: nothing clever.
@@ -101,12 +103,13 @@ let package = Package(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
+        .target(name: "Dashboard", dependencies: ["Supervisor", flyingFox]),
 
         // Bad peers, for `tools/fuzz` and tests.
         .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit", "WeightFiles"]),
 
         // Executables: main files only.
-        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
+        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Dashboard", "Datasets", arguments]),
         .executableTarget(name: "picoflow-loader", dependencies: ["LoaderStage"]),
         .executableTarget(name: "picoflow-compute", dependencies: ["ComputeStage"]),
         .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),
@@ -139,10 +142,11 @@ let package = Package(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+        .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "BankStage", "TestSupport"]),
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing", "Tensors", "TestSupport"]),
         .testTarget(
             name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "Fuzzing", "TestSupport"],
-            path: "Tests/Pipeline"),
+            path: "Tests/Pipeline", exclude: ["Browser"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: libtorch == nil ? .cxx17 : .cxx20

@@ -99,7 +99,7 @@ final class TrainingLoop {
         runtime.setMetrics { [pools, waits] in
             let links = [LinkName.samples, .mining]
             return zip(links, pools).reduce(into: waits.metrics) { all, pair in
-                all.merge(pair.1.statistics.frames.metrics(pair.0.rawValue)) { $1 }
+                all.merge(pair.1.statistics.heartbeat(pair.0)) { $1 }
             }
         }
         metrics =
