@@ -104,12 +104,14 @@ let package = Package(
             path: "Sources/Stages/Evaluator"),
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
         .target(name: "Dashboard", dependencies: ["Supervisor", flyingFox]),
+        .target(name: "Report", dependencies: ["Supervisor"]),
 
         // Bad peers, for `tools/fuzz` and tests.
         .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit", "WeightFiles"]),
 
         // Executables: main files only.
-        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Dashboard", "Datasets", arguments]),
+        .executableTarget(
+            name: "picoflow", dependencies: ["Supervisor", "Dashboard", "Report", "Datasets", arguments]),
         .executableTarget(name: "picoflow-loader", dependencies: ["LoaderStage"]),
         .executableTarget(name: "picoflow-compute", dependencies: ["ComputeStage"]),
         .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),
@@ -143,6 +145,7 @@ let package = Package(
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
         .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "BankStage", "TestSupport"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "TestSupport"]),
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing", "Tensors", "TestSupport"]),
         .testTarget(
             name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "Fuzzing", "TestSupport"],

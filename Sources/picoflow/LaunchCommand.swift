@@ -97,7 +97,7 @@ struct LaunchCommand: ParsableCommand {
                     ? ", its stages live and are taken over"
                     : launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
-            dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
+            dataset: dataset, evaluation: PoolEvaluation(drawing: true), environment: environment, display: display)
         switch outcome {
         case .finished(_, _, let evaluation):
             print(outcome.summary)
