@@ -183,6 +183,7 @@ public final class SupervisorRunner {
         case .spawn(let replica): return try spawn(replica)
         case .send(.reply(var report), let peer):
             report.control = server.frameCounts.metrics("control")
+            report.evaluated = evaluated.map { StatusReport.Evaluated(done: $0.done, total: $0.total) }
             try server.send(.reply(report), to: peer)
         case .send(let outbound, let peer):
             server.epoch = core.plan.epoch
@@ -213,7 +214,7 @@ public final class SupervisorRunner {
             guard let keys else { throw UserError("this run does not listen, so no key can join it") }
             let newer = try keys.allowedKeys()
             allowed.replace(by: newer)
-            try server.send(.reply(core.report()), to: peer)
+            try server.send(.reply(core.answer()), to: peer)
             return .keysAllowed(newer)
         } catch let error as UserError {
             try server.send(.refused("\(error)"), to: peer)

@@ -37,8 +37,7 @@ extension BankStage {
                 runtime.stop.onStop { _ in server.stop() }
                 runtime.setMetrics {
                     let position = server.position
-                    return server.statistics.frames.metrics("memory")
-                        .merging(["sequence": Double(position.sequence.rawValue)]) { $1 }
+                    return server.statistics.heartbeat(.memory, at: position.sequence)
                 }
                 runtime.report(.running)
             }

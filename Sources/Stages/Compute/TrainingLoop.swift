@@ -107,7 +107,7 @@ final class TrainingLoop {
             return zip(links, pools).reduce(into: waits.metrics) { all, pair in
                 let statistics = pair.1.statistics
                 depths.note(pair.0, statistics)
-                all.merge(statistics.frames.metrics(pair.0.rawValue)) { $1 }
+                all.merge(statistics.heartbeat(pair.0)) { $1 }
             }
         }
         metrics =
