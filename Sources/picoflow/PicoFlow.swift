@@ -12,7 +12,7 @@ struct PicoFlow: ParsableCommand {
             LaunchCommand.self, SweepCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self,
             StopCommand.self, JoinCommand.self, KeysCommand.self, EvalCommand.self, PredictCommand.self,
             ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
-            SchemaCommand.self, DoctorCommand.self,
+            SchemaCommand.self, InitCommand.self, DoctorCommand.self,
             ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])
 
