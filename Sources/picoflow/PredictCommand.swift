@@ -16,16 +16,18 @@ struct PredictCommand: ParsableCommand {
 
     @OptionGroup var saved: SavedRunOptions
 
-    @Argument(help: ArgumentHelp("JPEG or PNG images.", valueName: "image"))
+    @Argument(help: ArgumentHelp("JPEG or PNG images.", valueName: "image"), completion: .file())
     var images: [String]
 
-    @Option(help: ArgumentHelp("The folder for the overlays, IMAGE-overlay.png; made if missing.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("The folder for the overlays, IMAGE-overlay.png; made if missing.", valueName: "dir"),
+        completion: .directory)
     var out: String
 
     @Option(
         help: ArgumentHelp(
             "A folder for label maps as well, IMAGE.png: a class's number per pixel. Made if missing.", valueName: "dir"
-        ))
+        ), completion: .directory)
     var labels: String?
 
     @Option(help: "Threads; all processors where missing.")
