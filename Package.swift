@@ -30,6 +30,7 @@ let gloo =
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let flyingFox = Target.Dependency.product(name: "FlyingFox", package: "FlyingFox")
 let collections = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 
 /// What a stage executable or its library may depend on; libtorch comes in through `Tensors` alone, so that
@@ -49,6 +50,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/swhitty/FlyingFox", .upToNextMinor(from: "0.27.1")),
     ],
     targets: [
         // Shims and system modules: nothing clever.
@@ -63,6 +65,7 @@ let package = Package(
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
         .target(name: "CPixels"),
+        .target(name: "CVectors"),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
@@ -81,7 +84,7 @@ let package = Package(
             name: "Imaging",
             dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
-        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS"]),
+        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS", "CVectors"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
             exclude: ["PROTOCOL.md", "CAPACITY.md"]),
@@ -100,12 +103,15 @@ let package = Package(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
+        .target(name: "Dashboard", dependencies: ["Supervisor", flyingFox]),
+        .target(name: "Report", dependencies: ["Supervisor"]),
 
         // Bad peers, for `tools/fuzz` and tests.
         .target(name: "Fuzzing", dependencies: ["Supervisor", "MemoryKit", "WeightFiles"]),
 
         // Executables: main files only.
-        .executableTarget(name: "picoflow", dependencies: ["Supervisor", "Datasets", arguments]),
+        .executableTarget(
+            name: "picoflow", dependencies: ["Supervisor", "Dashboard", "Report", "Datasets", arguments]),
         .executableTarget(name: "picoflow-loader", dependencies: ["LoaderStage"]),
         .executableTarget(name: "picoflow-compute", dependencies: ["ComputeStage"]),
         .executableTarget(name: "picoflow-bank", dependencies: ["BankStage"]),
@@ -129,7 +135,7 @@ let package = Package(
         .testTarget(name: "ModelsTests", dependencies: ["Models", "TestSupport"], exclude: ["Parity"]),
         .testTarget(name: "ImagingTests", dependencies: ["Imaging", "TestSupport"]),
         .testTarget(name: "DatasetsTests", dependencies: ["Datasets", "TestSupport"]),
-        .testTarget(name: "ContrastTests", dependencies: ["Contrast", "TestSupport"]),
+        .testTarget(name: "ContrastTests", dependencies: ["Contrast", "CVectors", "TestSupport"]),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"]),
         .testTarget(name: "MemoryKitTests", dependencies: ["BankStage", "MinerStage", "TestSupport"]),
         .testTarget(
@@ -138,10 +144,12 @@ let package = Package(
             name: "StagesTests",
             dependencies: ["LoaderStage", "ComputeStage", "BankStage", "MinerStage", "EvaluatorStage", "TestSupport"]),
         .testTarget(name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport"]),
+        .testTarget(name: "DashboardTests", dependencies: ["Dashboard", "BankStage", "TestSupport"]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "TestSupport"]),
         .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing", "Tensors", "TestSupport"]),
         .testTarget(
             name: "PipelineTests", dependencies: ["Supervisor", "Datasets", "Imaging", "Fuzzing", "TestSupport"],
-            path: "Tests/Pipeline"),
+            path: "Tests/Pipeline", exclude: ["Browser"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: libtorch == nil ? .cxx17 : .cxx20

@@ -1,7 +1,10 @@
-/// Finds the k largest or smallest of many similarities exactly, ties by position, in two passes and without a sort.
+import CVectors
+
+/// Finds the k largest or smallest of many similarities exactly, ties by position, without a sort.
 ///
-/// The first pass counts values in bins of width 2⁻¹⁰ or finer; the bins before the k-th value's are taken whole by the
-/// second pass, and only that one bin's values are compared with one another. Values must be finite and lie within ±2;
+/// Of many values a guess, from a few of them, leaves little more than the k; where it leaves fewer, all are looked at.
+/// Then a pass counts values in bins of width 2⁻¹⁰ or finer; the bins before the k-th value's are taken whole by the
+/// next pass, and only that one bin's values are compared with one another. Values must be finite and lie within ±2;
 /// unit vectors' similarities do.
 struct ExtremeSelection {
     private static let bins = 8192
@@ -10,6 +13,8 @@ struct ExtremeSelection {
     private let edge = Scratch<Int32>()
     private let order = Scratch<UInt64>()
     private let sure = Scratch<Int32>()
+    private let guessed = Scratch<Int32>()
+    private let guessedValues = Scratch<Float>()
 
     enum End { case largest, smallest }
 
@@ -24,6 +29,47 @@ struct ExtremeSelection {
     ) {
         precondition(wanted <= count, "\(wanted) of \(count)")
         guard wanted > 0 else { return }
+        guard wanted < count else {
+            for i in 0..<count { result[i] = Int32(truncatingIfNeeded: i) }
+            return
+        }
+        guard let guess = guess(wanted, at: end, values, count) else {
+            return selectExactly(wanted, at: end, of: values, count: count, into: result)
+        }
+        let positions = guessed.take(count + 16)
+        let found = guessedValues.take(count + 16)
+        let kept = cv_beyond(values, count, guess, end == .smallest ? 1 : 0, positions, found)
+        guard kept >= wanted else {
+            return selectExactly(wanted, at: end, of: values, count: count, into: result)
+        }
+        // All that is beyond the guess, in order: the same values win, and the same of equal ones.
+        selectExactly(wanted, at: end, of: found, count: kept, into: result)
+        for i in 0..<wanted { result[i] = positions[Int(result[i])] }
+    }
+
+    /// A value that, likely, a few more than `wanted` values reach; nil where looking for one does not pay.
+    private func guess(
+        _ wanted: Int, at end: End, _ values: UnsafePointer<Float>, _ count: Int
+    ) -> Float? {
+        let samples = 512
+        guard count >= 8 * samples else { return nil }
+        let expected = Float(samples) * Float(wanted) / Float(count)
+        // Three deviations of a binomial count and a little: one guess in a thousand is too narrow.
+        let taken = Int(expected + 3 * expected.squareRoot()) + 4
+        guard taken < samples / 2 else { return nil }
+        let sign: Float = end == .largest ? 1 : -1
+        let step = count / samples
+        let order = self.order.take(samples)
+        for k in 0..<samples { order[k] = Self.rank(sign * values[k * step], position: Int32(k)) }
+        let last = Self.nthSmallest(taken - 1, of: UnsafeMutableBufferPointer(start: order, count: samples))
+        return values[Int(last & 0xffff_ffff) * step]
+    }
+
+    /// - Precondition: `0 < wanted <= count`.
+    private func selectExactly(
+        _ wanted: Int, at end: End, of values: UnsafePointer<Float>, count: Int,
+        into result: UnsafeMutablePointer<Int32>
+    ) {
         guard wanted < count else {
             for i in 0..<count { result[i] = Int32(truncatingIfNeeded: i) }
             return

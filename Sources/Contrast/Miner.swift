@@ -1,4 +1,5 @@
 import COpenBLAS
+import CVectors
 
 /// Samples, synthesises, and returns loss and gradient for one class's anchors at a time.
 ///
@@ -131,9 +132,12 @@ public final class Miner {
                     side, anchor: input.keys[anchor], available: candidates.count, similarities: nil,
                     selection: selection, into: rows.positions(anchor))
             }
-            rows.forEach(in: range, candidates: candidates) { anchor, i, row in
-                rows.similarities(anchor)[i] = cblas_sdot(
-                    blasint(dimension), anchors + anchor * dimension, 1, row, 1)
+            rows.forEachBlock(in: range, candidates: candidates) { anchor, entries in
+                let positions = rows.positions(anchor)
+                for i in entries {
+                    rows.similarities(anchor)[i] = cblas_sdot(
+                        blasint(dimension), anchors + anchor * dimension, 1, candidates.rows[Int(positions[i])], 1)
+                }
             }
         }
     }
@@ -167,10 +171,13 @@ public final class Miner {
                                 gradient: gradient + anchor * dimension)
                         }
                         for (rows, candidates) in [(positives, own), (negatives, others)] {
-                            rows.forEach(in: range, candidates: candidates) { anchor, i, row in
-                                cblas_saxpy(
-                                    blasint(dimension), rows.weights(anchor)[i], row, 1, gradient + anchor * dimension,
-                                    1)
+                            candidates.rows.withUnsafeBufferPointer { vectors in
+                                rows.forEachBlock(in: range, candidates: candidates) { anchor, entries in
+                                    cv_add_weighted(
+                                        vectors.baseAddress, rows.positions(anchor) + entries.lowerBound,
+                                        rows.weights(anchor) + entries.lowerBound, entries.count, dimension,
+                                        gradient + anchor * dimension)
+                                }
                             }
                         }
                     }

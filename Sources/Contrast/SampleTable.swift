@@ -37,24 +37,22 @@ struct SampleRows {
 
     /// Visits every entry of some anchors, each anchor's in ascending order, but block of candidates by block: anchors of
     /// one class share many candidates, which stay in the cache that way.
-    @inline(__always) func forEach(
-        in anchors: Range<Int>, candidates: CandidateSet,
-        _ body: (_ anchor: Int, _ entry: Int, _ row: UnsafePointer<Float>) -> Void
+    ///
+    /// - Parameter body: gets an anchor and those of its entries that lie in a block.
+    @inline(__always) func forEachBlock(
+        in anchors: Range<Int>, candidates: CandidateSet, _ body: (_ anchor: Int, _ entries: Range<Int>) -> Void
     ) {
         // 512 KiB of embeddings at D = 256: half an L2 cache.
         let block = 512
-        candidates.rows.withUnsafeBufferPointer { rows in
-            var next = [Int](repeating: 0, count: anchors.count)
-            for end in stride(from: block, to: rows.count + block, by: block) {
-                for anchor in anchors {
-                    let positions = self.positions(anchor)
-                    var entry = next[anchor - anchors.lowerBound]
-                    while entry < perAnchor, Int(positions[entry]) < end {
-                        body(anchor, entry, rows[Int(positions[entry])])
-                        entry += 1
-                    }
-                    next[anchor - anchors.lowerBound] = entry
-                }
+        var next = [Int](repeating: 0, count: anchors.count)
+        for end in stride(from: block, to: candidates.count + block, by: block) {
+            for anchor in anchors {
+                let positions = self.positions(anchor)
+                let first = next[anchor - anchors.lowerBound]
+                var entry = first
+                while entry < perAnchor, Int(positions[entry]) < end { entry += 1 }
+                next[anchor - anchors.lowerBound] = entry
+                if entry > first { body(anchor, first..<entry) }
             }
         }
     }

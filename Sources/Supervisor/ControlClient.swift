@@ -5,7 +5,7 @@ import Wire
 
 /// What `picoflow status`, `stop`, `scale`, `swap` and `keys` say to a run's supervisor.
 public struct ControlClient {
-    public enum Request: Sendable {
+    public enum Request: Sendable, Equatable {
         case status, stop, keysChanged
         case scale(ScaleRequest)
         case swap(SwapRequest)
@@ -18,6 +18,12 @@ public struct ControlClient {
             case .scale(let request): (.scaleRequest, request)
             case .swap(let request): (.swapRequest, request)
             }
+        }
+
+        /// How long its answer may take. A supervisor answers within a second however busy the machine is; a swap is
+        /// answered when its step is known, which may take as long as its program's start: nil.
+        public var patience: Duration? {
+            if case .swap = self { nil } else { .seconds(10) }
         }
     }
 

@@ -35,6 +35,8 @@ public struct EvaluationReport: Encodable {
     var meanIoU: Double?
     var pixelAccuracy: Double?
     var meanAccuracy: Double?
+    /// Pixels by label, then prediction; nil where nothing was measured.
+    var confusion: [[Int64]]?
 
     /// - Parameter matrix: nil for a split without label maps.
     init(
@@ -46,6 +48,11 @@ public struct EvaluationReport: Encodable {
         self.step = step
         self.written = written
         isMeasured = matrix != nil
+        confusion = matrix.map { matrix in
+            (0..<matrix.classes).map { label in
+                (0..<matrix.classes).map { matrix[label: label, prediction: $0] }
+            }
+        }
         let matrix = matrix ?? ConfusionMatrix(classes: names.count)
         let iou = matrix.iou
         let accuracy = matrix.classAccuracy
@@ -68,7 +75,9 @@ public struct EvaluationReport: Encodable {
 
     // MARK: For programs
 
-    private enum CodingKeys: CodingKey { case mIoU, pixelAccuracy, meanAccuracy, classes, split, images, step, written }
+    private enum CodingKeys: CodingKey {
+        case mIoU, pixelAccuracy, meanAccuracy, classes, confusion, split, images, step, written
+    }
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
@@ -76,6 +85,7 @@ public struct EvaluationReport: Encodable {
         try container.encode(pixelAccuracy, forKey: .pixelAccuracy)
         try container.encode(meanAccuracy, forKey: .meanAccuracy)
         try container.encode(classes, forKey: .classes)
+        try container.encodeIfPresent(confusion, forKey: .confusion)
         try container.encode(split, forKey: .split)
         try container.encode(images, forKey: .images)
         try container.encodeIfPresent(step, forKey: .step)

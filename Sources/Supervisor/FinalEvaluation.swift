@@ -43,6 +43,10 @@ public struct EvaluationSummary: Sendable, Equatable {
     public var scores: EvaluationScores?
     /// In the order of their numbers.
     public var classes: [EvaluationReport.ClassResult]
+    /// Where they were asked for.
+    public var pictures: EvaluationPictures?
+    /// One line on what could not be had beside the numbers.
+    public var trouble: String?
 
     public init(
         table: String, json: String, scores: EvaluationScores? = nil, classes: [EvaluationReport.ClassResult] = []

@@ -39,6 +39,7 @@ struct Member: Sendable {
     /// How far the run was then.
     var progressBefore = 0
     var heartbeat = Heartbeat(state: .starting)
+    var rates = MetricRates()
     var restarts = 0
     /// Failures in a row; of a stage with state, those since training last came further than ever.
     var failures = 0
@@ -114,6 +115,7 @@ struct Member: Sendable {
         peer = nil
         incarnation = nil
         configuredAt = nil
+        rates = MetricRates()
         failure = nil
         report = nil
         bye = nil
@@ -138,6 +140,7 @@ struct Member: Sendable {
         return StatusReport.Stage(
             stage: replica.stage, id: replica.id, pid: isAlive ? pid : nil, host: host, state: state,
             waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics,
-            generation: generation == .first ? nil : generation)
+            generation: generation == .first ? nil : generation, kind: kind,
+            rates: rates.perSecond.isEmpty ? nil : rates.perSecond)
     }
 }

@@ -10,13 +10,16 @@ import Wire
 public struct PoolEvaluation: FinalEvaluation {
     private let split: String?
     private let folder: String?
+    private let draws: Bool
 
     /// - Parameters:
     ///   - split: what to measure on; the recipe's `dataset.evaluationSplit` where nil.
     ///   - folder: where predictions go, as the dataset's test server wants them; none are written where nil.
-    public init(split: String? = nil, writingTo folder: String? = nil) {
+    ///   - draws: whether the summary has pictures of some of the images.
+    public init(split: String? = nil, writingTo folder: String? = nil, drawing draws: Bool = false) {
         self.split = split
         self.folder = folder
+        self.draws = draws
     }
 
     /// Tickets under way beyond the result that is waited for. More than evaluators have credit for together, and few
@@ -50,19 +53,39 @@ public struct PoolEvaluation: FinalEvaluation {
         }
         do {
             var matrix = ConfusionMatrix(classes: index.classes.count)
+            var selection = draws && isLabelled ? PictureSelection(images: samples.count) : nil
+            var measured = 0
             try Self.collect(samples.count, consumer, session) { image in
                 EvaluationTicket(
                     image: image, split: split, dataset: dataset, model: session.recipe.model,
                     evaluation: session.recipe.evaluate, window: session.recipe.evaluationWindow,
-                    checkpoint: session.checkpoint, measures: isLabelled, returnsLabels: predictions != nil)
+                    checkpoint: session.checkpoint, measures: isLabelled,
+                    returnsLabels: predictions != nil || selection != nil)
             } each: { image, result in
-                if isLabelled { try matrix.merge(result.confusion(classes: matrix.classes)) }
-                try predictions?.write(result.labels(classes: matrix.classes), ofSample: image)
+                let own = isLabelled ? try result.confusion(classes: matrix.classes) : nil
+                if let own { try matrix.merge(own) }
+                guard predictions != nil || selection != nil else { return }
+                let labels = try result.labels(classes: matrix.classes)
+                try predictions?.write(labels, ofSample: image)
+                let score = own?.meanIoU
+                measured += score == nil ? 0 : 1
+                selection?.offer(image, score: score, prediction: labels)
             }
-            return try EvaluationReport(
+            let step = Checkpoint.step(ofFolder: session.checkpoint)
+            var summary = try EvaluationReport(
                 isLabelled ? matrix : nil, classes: index.classNames, split: split, images: samples.count,
-                step: Checkpoint.step(ofFolder: session.checkpoint), written: folder
+                step: step, written: folder
             ).summary()
+            if let selection, let step {
+                do {
+                    summary.pictures = try EvaluationPictures(
+                        selection.chosen(of: measured), of: samples, in: index, step: step, split: split)
+                } catch {
+                    // Numbers are what an evaluation is for.
+                    summary.trouble = "no pictures of this evaluation: \(StageMain.oneLine(error))"
+                }
+            }
+            return summary
         } catch  where session.stop.isStopped {
             throw UserError("the evaluation was stopped")
         } catch let failure as PoolFailure {

@@ -11,8 +11,9 @@ import StageKit
 /// ledger.jsonl                what each step was made of, which a step done again must reproduce
 /// checkpoints/step-NNNNNN/    complete where manifest.json is there
 /// evaluations/step-NNNNNN.json   what was measured of that step's network, each class's IoU too
+/// evaluations/step-NNNNNN/    pictures of the newest evaluation, see `EvaluationPictures`
 /// evaluation.json             the same of the finished network
-/// logs/STAGE-N.log            what each process said
+/// logs/STAGE-N.log            what each process said; logs/supervisor.log what the launch showed
 /// processes.json              who runs now, for a supervisor that takes over after a crash
 /// supervisor.lock             held while a supervisor lives
 /// ```

@@ -1,16 +1,25 @@
+import Configuration
 import StageKit
 
-/// What happened to a run beside its steps, for TensorBoard: evaluations as curves, and as text restarts, swaps, scalings,
-/// skipped samples.
+/// What happened to a run beside its steps, for TensorBoard: evaluations as curves and pictures, its recipe as a row of the table
+/// of hyper-parameters, and as text restarts, swaps, scalings, skipped samples.
 ///
 /// The supervisor's own folder of event files, `RUN/events/supervisor`. Belongs to one thread.
 public final class RunEvents {
     private let file: EventFile
 
-    /// - Parameter onTrouble: hears, once, why nothing can be written.
-    public init(runDirectory: String, onTrouble: @escaping (String) -> Void) {
+    /// - Parameters:
+    ///   - recipe: the run's; nil where it is no run of its own.
+    ///   - onTrouble: hears, once, why nothing can be written.
+    public init(runDirectory: String, recipe: Recipe?, onTrouble: @escaping (String) -> Void) {
         // What happened has happened, also where training goes back behind it.
         file = EventFile(folder: runDirectory + "/events/supervisor", continuingAfter: nil, onTrouble: onTrouble)
+        if let recipe {
+            let split = recipe.dataset.evaluationSplit
+            file.begin(
+                HyperParameters(
+                    recipe, results: ["\(split)/mIoU", "\(split)/pixel accuracy", "\(split)/mean accuracy"]))
+        }
     }
 
     /// What an evaluation found, absent classes left out.
@@ -23,6 +32,25 @@ public final class RunEvents {
             values.compactMap { tag, value in value.map { (tag: "\(scores.split)/\(tag)", value: $0) } },
             step: scores.step)
         file.flush()
+    }
+
+    /// The pictures that every evaluation has: side by side the image, its label map, the prediction, and where that is wrong.
+    public func pictures(_ pictures: EvaluationPictures) {
+        for picture in pictures.pictures(.fixed) {
+            file.image(
+                "\(pictures.split) image, label, prediction, errors/\(picture.name)", picture.png,
+                width: 4 * picture.width, height: picture.height, step: pictures.step)
+        }
+        file.flush()
+    }
+
+    /// The run is over; one that was only stopped may go on, and stays as it is.
+    public func end(_ outcome: RunOutcome) {
+        switch outcome {
+        case .finished: file.end(.success)
+        case .failed: file.end(.failure)
+        case .stopped: break
+        }
     }
 
     /// - Parameters:

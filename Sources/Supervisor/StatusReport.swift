@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import StageKit
 import Wire
@@ -23,6 +24,15 @@ public struct StatusReport: Codable, Sendable, Equatable {
         public var metrics: [String: Double]
         /// The swap whose program it runs; no key is the topology's own.
         public var generation: Generation?
+        public var kind: StageKind?
+        /// What its counts grow by in a second, by the metric's name, over the last heartbeats.
+        public var rates: [String: Double]?
+    }
+
+    /// Images of an evaluation.
+    public struct Evaluated: Codable, Sendable, Equatable {
+        public var done: Int
+        public var total: Int
     }
 
     public var run: String
@@ -46,6 +56,23 @@ public struct StatusReport: Codable, Sendable, Equatable {
     public var evaluation: EvaluationScores?
     /// The step whose network is evaluated while the run trains.
     public var evaluating: UInt64?
+    /// How far the evaluation at work is.
+    public var evaluated: Evaluated?
+    /// Along the samples' way; no key where no supervisor is at work.
+    public var links: [Link]?
+    /// How many replicas each stage that can be scaled now shall have.
+    public var replicas: [String: Int]?
+    /// How the run ended; no key where it goes on, or where its supervisor died.
+    public var outcome: String?
+
+    /// What a run does now, or how it ended.
+    ///
+    /// - Throws: `UserError` where it is no run directory, or its supervisor does not answer.
+    public static func now(ofRun path: String) throws -> StatusReport {
+        if RunDirectory.isLive(path) { return try ControlClient(run: path).ask(.status) }
+        let iterations = (try? Recipe.resolve(path: path + "/recipe.yaml"))?.schedule.iterations ?? 0
+        return try ofEndedRun(path, iterations: iterations)
+    }
 
     /// What a run directory without a supervisor says of its run.
     ///
@@ -55,12 +82,14 @@ public struct StatusReport: Codable, Sendable, Equatable {
         let entries = try Journal.read(path: directory + "/journal.jsonl")
         var epoch: UInt64 = 0
         for case .epoch(let start) in entries { epoch = start.epoch.rawValue }
+        var outcome: String?
+        if case .ended(let how)? = entries.last { outcome = how }
         let last = (try? MetricsFile.read(path: directory + "/metrics.jsonl"))?.last
         return StatusReport(
             run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended,
             stages: [],
             step: last?.step ?? 0, iterations: iterations, imagesPerSecond: nil, etaSeconds: nil, metrics: last,
             checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step, swaps: SwapHistory(entries).listed,
-            evaluation: EvaluationHistory(entries).latest)
+            evaluation: EvaluationHistory(entries).latest, outcome: outcome)
     }
 }

@@ -24,11 +24,11 @@ extension SupervisorCore {
         case .join(let request): return join(request, peer, incarnation, &actions)
         case .leave: return leave(peer, incarnation, &actions)
         case .keysChanged: return actions.append(.reloadKeys(for: peer))
-        case .statusRequest: return actions.append(.send(.reply(report()), to: peer))
+        case .statusRequest: return actions.append(.send(.reply(answer()), to: peer))
         case .stopRequest:
             actions.append(.log(.info, "asked to stop by 'picoflow stop'"))
             if ending == nil { beginEnding(.asked, now, &actions) }
-            return actions.append(.send(.reply(report()), to: peer))
+            return actions.append(.send(.reply(answer()), to: peer))
         case .scaleRequest(let request): return scale(request, peer, now, &actions)
         case .swapRequest(let request): return swap(request, peer, now, &actions)
         case .hello(let hello): return self.hello(hello, peer, incarnation, now, &actions)
@@ -44,6 +44,7 @@ extension SupervisorCore {
         switch message {
         case .heartbeat(let heartbeat):
             members[index].heartbeat = heartbeat
+            members[index].rates.note(heartbeat.metrics, now: now)
             if members[index].kind == .compute {
                 if let step = heartbeat.step {
                     metrics = step

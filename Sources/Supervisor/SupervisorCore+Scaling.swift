@@ -21,7 +21,7 @@ extension SupervisorCore {
             return actions.append(.send(.refused("\(error)"), to: peer))
         }
         for (name, count) in wanted { scale(name, to: count, reason: "asked", now, &actions) }
-        actions.append(.send(.reply(report()), to: peer))
+        actions.append(.send(.reply(answer()), to: peer))
     }
 
     /// - Parameter reason: one line, for log and journal.
@@ -41,7 +41,8 @@ extension SupervisorCore {
         actions.append(.runEvent(tag: "scalings", "\(name): \(before) → \(count) (\(reason))", step: newestStep))
     }
 
-    private func checkScaling(_ name: String, to count: Int) throws {
+    /// - Throws: `UserError` where a stage cannot have so many replicas now.
+    func checkScaling(_ name: String, to count: Int) throws {
         guard let stage = workingStage(named: name) else { throw unknownStage(name) }
         guard stage.kind.isWorker else {
             throw UserError(
@@ -68,9 +69,10 @@ extension SupervisorCore {
     }
 
     /// A stage that has work in this run.
-    func workingStage(named name: String) -> StageSettings? {
-        let stages = (plan.goal == .train ? plan.trainingStages : []) + (hasEvaluation ? plan.evaluationStages : [])
-        return stages.first { $0.name == name }
+    func workingStage(named name: String) -> StageSettings? { workingStages.first { $0.name == name } }
+
+    var workingStages: [StageSettings] {
+        (plan.goal == .train ? plan.trainingStages : []) + (hasEvaluation ? plan.evaluationStages : [])
     }
 
     func unknownStage(_ name: String) -> UserError {

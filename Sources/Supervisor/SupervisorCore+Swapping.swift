@@ -118,7 +118,7 @@ extension SupervisorCore {
             .log(.info, "swap \(swap.generation) of \(swap.stage) holds from step \(step) on: \(swap.change)"))
         actions.append(
             .runEvent(tag: "swaps", "swap \(swap.generation) of \(swap.stage): \(swap.change)", step: step))
-        if let client = pending.client { actions.append(.send(.reply(report()), to: client)) }
+        if let client = pending.client { actions.append(.send(.reply(answer()), to: client)) }
         releasePassed(now, &actions)
     }
 

@@ -85,7 +85,7 @@ public final class SupervisorRunner {
         self.display = display
         // Who journals a run also tells its story.
         events = files.journal.map { _ in
-            RunEvents(runDirectory: files.directory) { display.log(.warning, $0) }
+            RunEvents(runDirectory: files.directory, recipe: plan.recipe) { display.log(.warning, $0) }
         }
         let inbox = Inbox()
         self.inbox = inbox
@@ -156,6 +156,7 @@ public final class SupervisorRunner {
             while let event = queue.popFirst() {
                 for action in core.handle(event, now: now) {
                     if case .end(let outcome) = action {
+                        events?.end(outcome)
                         display.end(core.report())
                         return outcome
                     }
@@ -182,6 +183,7 @@ public final class SupervisorRunner {
         case .spawn(let replica): return try spawn(replica)
         case .send(.reply(var report), let peer):
             report.control = server.frameCounts.metrics("control")
+            report.evaluated = evaluated.map { StatusReport.Evaluated(done: $0.done, total: $0.total) }
             try server.send(.reply(report), to: peer)
         case .send(let outbound, let peer):
             server.epoch = core.plan.epoch
@@ -212,7 +214,7 @@ public final class SupervisorRunner {
             guard let keys else { throw UserError("this run does not listen, so no key can join it") }
             let newer = try keys.allowedKeys()
             allowed.replace(by: newer)
-            try server.send(.reply(core.report()), to: peer)
+            try server.send(.reply(core.answer()), to: peer)
             return .keysAllowed(newer)
         } catch let error as UserError {
             try server.send(.refused("\(error)"), to: peer)
@@ -311,6 +313,15 @@ public final class SupervisorRunner {
     private func record(_ scores: EvaluationScores, _ summary: EvaluationSummary) {
         guard files.journal != nil, !core.plan.isRecorded(scores.step) else { return }
         events?.scores(scores, classes: summary.classes)
+        if let trouble = summary.trouble { display.log(.warning, trouble) }
+        if let pictures = summary.pictures {
+            events?.pictures(pictures)
+            do {
+                try pictures.write(inRun: files.directory)
+            } catch {
+                display.log(.warning, "no pictures of this evaluation: \(StageMain.oneLine(error))")
+            }
+        }
         do {
             try MetricsFile.append(scores, to: files.directory + "/metrics.jsonl")
         } catch {

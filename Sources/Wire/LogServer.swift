@@ -79,6 +79,7 @@ public final class LogServer: Sendable {
             mailbox.locked { state in
                 state.position = engine.position
                 state.statistics = engine.statistics
+                state.statistics.traffic = socket.traffic
             }
         }
         while !mailbox.locked({ $0.isStopping }) {

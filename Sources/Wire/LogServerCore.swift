@@ -21,6 +21,7 @@ public struct LogServerStatistics: Sendable, Equatable, Codable {
     public var badFrames: UInt64 { UInt64(frames.badFrames) }
     public var cutOffPeers: Int { frames.cutOffPeers }
     public var peers = 0
+    public var traffic = Traffic()
 
     public init() {}
 }

@@ -8,7 +8,7 @@ import Glibc
 /// Layout, integers little-endian: `PFSNAP01`, u64 sequence, 64 digits of the hash at that sequence; per part u64
 /// length and its payload's bytes; u64 0, u64 parts, 64 digits of the SHA-256 of all payloads' bytes. Neither time nor
 /// epoch is in it: equal states at equal histories are equal files.
-final class LogSnapshotFile {
+public final class LogSnapshotFile {
     static let magic = "PFSNAP01"
     static let headBytes = 8 + 8 + 64
     static let tailBytes = 8 + 8 + 64
@@ -24,6 +24,9 @@ final class LogSnapshotFile {
     }
 
     let info: Info
+    /// The step that it is of.
+    public var sequence: SequenceNumber { info.sequence }
+    public var parts: Int { info.parts }
     private let file: LogFile
     private var places: [(offset: Int, length: Int)] = []
     var path: String { file.path }
@@ -31,7 +34,7 @@ final class LogSnapshotFile {
     /// Opens a snapshot and checks its structure; `verify` also reads every part against the digest.
     ///
     /// - Throws: `LogError.storage` that names the file and what is wrong with it.
-    init(opening path: String, verify: Bool) throws {
+    public init(opening path: String, verify: Bool) throws {
         file = try LogFile(reading: path)
         let size = try file.size()
         func damaged(_ why: String) -> LogError { .storage("\(path) is no usable snapshot: \(why)") }
@@ -110,7 +113,7 @@ final class LogSnapshotFile {
     /// One part.
     ///
     /// - Precondition: `0 <= index < info.parts`.
-    func part(_ index: Int) throws -> LogPayload {
+    public func part(_ index: Int) throws -> LogPayload {
         let bytes = try file.read(places[index].length, at: places[index].offset)
         return try bytes.withUnsafeBytes { try LogPayload(encoded: $0) }
     }

@@ -158,7 +158,12 @@ private final class ConsumerMailbox: Sendable {
         }
         wakeup.signal()
         // Without a deadline it always finds something.
-        return monitor.wait { $0.ended || $0.answered >= question ? $0.statistics : nil } ?? PoolStatistics()
+        return monitor.wait { state -> PoolStatistics? in
+            guard state.ended || state.answered >= question else { return nil }
+            var statistics = state.statistics
+            statistics.ready = state.results.count
+            return statistics
+        } ?? PoolStatistics()
     }
 
     func close() {
@@ -225,12 +230,18 @@ private final class ConsumerRunner: @unchecked Sendable {
         self.onEvent = onEvent
     }
 
+    private var statistics: PoolStatistics {
+        var statistics = core.statistics
+        statistics.traffic = socket.traffic
+        return statistics
+    }
+
     func run() {
         do {
             while try turn() {}
-            mailbox.finish(nil, core.statistics)
+            mailbox.finish(nil, statistics)
         } catch {
-            mailbox.finish(error, core.statistics)
+            mailbox.finish(error, statistics)
         }
     }
 
@@ -261,7 +272,7 @@ private final class ConsumerRunner: @unchecked Sendable {
         }
         try perform(core.handle(.tick, now: .now()))
         mailbox.publish(results, failure: failure, epoch: core.epoch)
-        if let question { mailbox.answer(question, core.statistics) }
+        if let question { mailbox.answer(question, statistics) }
         results.removeAll(keepingCapacity: true)
         failure = nil
         return true

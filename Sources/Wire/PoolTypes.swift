@@ -150,6 +150,8 @@ public struct PoolStatistics: Sendable, Equatable {
     public var inFlight = 0
     /// Results that wait for an earlier ticket's.
     public var waiting = 0
+    /// Results in their turn that nobody has taken yet.
+    public var ready = 0
     public var issued = 0
     public var delivered = 0
     /// Tickets given out again after their worker was lost or left.
@@ -165,6 +167,7 @@ public struct PoolStatistics: Sendable, Equatable {
     public var refusedPeers = 0
     public var lostWorkers = 0
     public var skipped = 0
+    public var traffic = Traffic()
 
     /// Credit of all workers together.
     public var credit: Int { workers.reduce(0) { $0 + $1.credit } }

@@ -49,6 +49,8 @@ public final class Socket: @unchecked Sendable {
     private var peerKeys: PeerKeys?
     /// The key behind the message that `receive` returned last; nil for a peer on this machine.
     public private(set) var sendersKey: CurveKey?
+    /// What went over it so far; read by the thread that it belongs to.
+    public private(set) var traffic = Traffic()
     private let hasLargeBuffers: Bool
 
     /// - Parameters:
@@ -201,6 +203,7 @@ public final class Socket: @unchecked Sendable {
                 }
             }
         }
+        traffic.sent += frames.reduce(0) { $0 + $1.count }
         return .sent
     }
 
@@ -251,6 +254,7 @@ public final class Socket: @unchecked Sendable {
             if peerKeys != nil, frames.count == 1 {
                 key = zmq_msg_gets(message, "User-Id").map { CurveKey(trusted: String(cString: $0)) }
             }
+            traffic.received += zmq_msg_size(message)
             let holder = MessageHolder(message)
             let frame = SharedBytes(adopting: zmq_msg_data(message), count: zmq_msg_size(message)) { _ in holder.close()
             }

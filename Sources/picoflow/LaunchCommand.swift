@@ -1,6 +1,7 @@
 import ArgumentParser
 import Basics
 import Configuration
+import Dashboard
 import Foundation
 import StageKit
 import Supervisor
@@ -12,6 +13,7 @@ struct LaunchCommand: ParsableCommand {
         abstract: "Train a recipe: start all stages, watch them, evaluate at the end.",
         discussion: """
             picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml
+            picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml --dashboard
             picoflow launch --resume runs/quick-pico-1
 
             Processes that die are started again; --resume takes over the stages of a launch that was killed.
@@ -50,14 +52,28 @@ struct LaunchCommand: ParsableCommand {
         help: "Let a resumed run compute with another number of replicas, which changes the last bits of the weights.")
     var allowDifferentRanks = false
 
+    @Option(
+        name: .customLong("dashboard"), defaultAsFlag: DashboardAddress.defaultPort, parsing: .next,
+        help: ArgumentHelp(
+            "Serve a page that shows the run and steers it, at a port of this machine or at ADDRESS:PORT; see 'picoflow help dashboard'.",
+            valueName: "port"))
+    var dashboard: String?
+
     @Flag(help: "Print warnings, errors and the result only.")
     var quiet = false
 
     func validate() throws {
+        do {
+            _ = try dashboard.map { try DashboardAddress($0) }
+        } catch {
+            // The word behind it is its value.
+            let hint = topology == nil && resume == nil ? " Write --dashboard behind the topology." : ""
+            throw ValidationError("\(error).\(hint)")
+        }
         if resume != nil {
             guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
                 throw ValidationError(
-                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --quiet, --allow-different-threads and --allow-different-ranks only."
+                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --dashboard, --quiet, --allow-different-threads and --allow-different-ranks only."
                 )
             }
         } else {
@@ -69,8 +85,15 @@ struct LaunchCommand: ParsableCommand {
 
     func run() throws {
         let environment = try SupervisorRunner.Environment.ofThisProcess()
-        let (launch, dataset) = try prepare(environment)
-        let display = Self.display(quiet: quiet)
+        let (launch, dataset, page) = try prepare(environment)
+        let display = LoggedDisplay(
+            Self.display(quiet: quiet), log: launch.directory.logPath(of: "supervisor"))
+        if let page {
+            // Also where all else is quiet: nobody could open it otherwise.
+            FileHandle.standardError.write(Data("dashboard at \(page.url)\n".utf8))
+            page.onEnd { display.log(.warning, "the dashboard ended; 'picoflow dashboard' serves it again") }
+        }
+        defer { withExtendedLifetime(page) {} }
         display.log(
             .info,
             "run \(launch.directory.path)"
@@ -78,7 +101,7 @@ struct LaunchCommand: ParsableCommand {
                     ? ", its stages live and are taken over"
                     : launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
-            dataset: dataset, evaluation: PoolEvaluation(), environment: environment, display: display)
+            dataset: dataset, evaluation: PoolEvaluation(drawing: true), environment: environment, display: display)
         switch outcome {
         case .finished(_, _, let evaluation):
             print(outcome.summary)
@@ -101,12 +124,15 @@ struct LaunchCommand: ParsableCommand {
     }
 
     /// Reads and checks everything before anything is written or started.
-    private func prepare(_ environment: SupervisorRunner.Environment) throws -> (Launch, DatasetSummary) {
+    private func prepare(
+        _ environment: SupervisorRunner.Environment
+    ) throws -> (Launch, DatasetSummary, DashboardProcess?) {
         let options = Launch.Options(
             allowsDifferentThreads: allowDifferentThreads, allowsDifferentRanks: allowDifferentRanks)
         if let resume {
+            let page = try dashboardProcess(RunDirectory.absolute(resume), environment)
             let launch = try Launch.resume(resume, replicas: stage.replicas, options: options, environment: environment)
-            return (launch, try DatasetSummary(opening: launch.recipe.dataset))
+            return (launch, try DatasetSummary(opening: launch.recipe.dataset), page)
         }
         guard let recipePath = recipe, let topologyPath = topology else {
             throw UserError("give a topology and --recipe")
@@ -119,8 +145,18 @@ struct LaunchCommand: ParsableCommand {
             directory ?? "runs/"
             + RunName.next(
                 recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
+        let page = try dashboardProcess(directory, environment)
         let launch = try Launch.new(
             at: directory, recipe: recipe, topology: topology, options: options, environment: environment)
-        return (launch, dataset)
+        return (launch, dataset, page)
+    }
+
+    /// The dashboard, before anything of the run is written: a port that is taken must not leave a run behind.
+    private func dashboardProcess(
+        _ run: String, _ environment: SupervisorRunner.Environment
+    ) throws -> DashboardProcess? {
+        try dashboard.map {
+            try DashboardProcess(run: run, address: $0, executable: environment.executables + "/picoflow")
+        }
     }
 }

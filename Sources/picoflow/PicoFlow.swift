@@ -9,9 +9,10 @@ struct PicoFlow: ParsableCommand {
         commandName: "picoflow",
         abstract: "Trains segmentation networks by cross-image pixel contrast, as a dataflow of processes.",
         subcommands: [
-            LaunchCommand.self, SweepCommand.self, StatusCommand.self, ScaleCommand.self, SwapCommand.self,
-            StopCommand.self, JoinCommand.self, KeysCommand.self, EvalCommand.self, PredictCommand.self,
-            ExportCommand.self, ImportCommand.self, ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
+            LaunchCommand.self, SweepCommand.self, StatusCommand.self, TopCommand.self, DashboardCommand.self,
+            ScaleCommand.self, SwapCommand.self, StopCommand.self, JoinCommand.self, KeysCommand.self,
+            EvalCommand.self, ReportCommand.self, PredictCommand.self, ExportCommand.self, ImportCommand.self,
+            ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
             SchemaCommand.self, InitCommand.self, DoctorCommand.self,
             ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])

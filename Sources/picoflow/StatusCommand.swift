@@ -1,6 +1,5 @@
 import ArgumentParser
 import Basics
-import Configuration
 import Foundation
 import Supervisor
 
@@ -36,17 +35,11 @@ struct StatusCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let report = try self.report(of: directory.resolve())
+        let report = try StatusReport.now(ofRun: directory.resolve())
         if json {
             print(try report.prettyJSON())
         } else {
             print(report.text)
         }
-    }
-
-    private func report(of path: String) throws -> StatusReport {
-        if RunDirectory.isLive(path) { return try ControlClient(run: path).ask(.status) }
-        let iterations = (try? Recipe.resolve(path: path + "/recipe.yaml"))?.schedule.iterations ?? 0
-        return try StatusReport.ofEndedRun(path, iterations: iterations)
     }
 }

@@ -49,6 +49,22 @@ import Testing
         }
     }
 
+    /// A few values are looked at before all: they may say too little, or the wrong thing.
+    @Test func matchesASortWhereTheFirstLookMisleads() {
+        var stream = KeyedRandom(seed: 1, purpose: "test")
+        let count = 8 * 512 + 5
+        let noise = (0..<count).map { _ in stream.uniform(-1, 1) }
+        let regular = noise.indices.map { $0 % 8 == 0 ? Float(0.99) : noise[$0] * 0.9 }
+        let inverse = noise.indices.map { $0 % 8 == 0 ? Float(-0.99) : noise[$0] * 0.9 }
+        let last = noise.indices.map { $0 >= count - 5 ? Float(1) : -1 }
+        for values in [noise, noise.sorted(), regular, inverse, last] {
+            for wanted in [1, 3, 6, 400, 600, 3000] {
+                expectMatchesASort(values, wanted, .largest, "first look")
+                expectMatchesASort(values, wanted, .smallest, "first look")
+            }
+        }
+    }
+
     @Test func signedZerosAreTies() {
         let values: [Float] = [0, -0.0, 0, -0.0, -0.0, 0]
         for wanted in 0...6 {

@@ -24,6 +24,8 @@ final class PicoFlowProcess {
     /// As `waitpid` has it; nil while the process runs.
     private var status: Int32?
 
+    /// Standard output so far.
+    var output: String { (try? String(contentsOfFile: out, encoding: .utf8)) ?? "" }
     /// Standard error so far.
     var errors: String { (try? String(contentsOfFile: err, encoding: .utf8)) ?? "" }
 
@@ -40,12 +42,22 @@ final class PicoFlowProcess {
         out = folder(output + ".out")
         err = folder(output + ".err")
 
+        pid = try Self.spawn(
+            arguments, program: name, in: folder, environment: environment, input: "/dev/null", output: out, errors: err
+        )
+    }
+
+    /// Starts an executable with files, or a terminal, for its standard streams.
+    static func spawn(
+        _ arguments: [String], program name: String = "picoflow", in folder: TemporaryFolder,
+        environment: [String: String], input: String, output: String, errors: String
+    ) throws -> pid_t {
         var files = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&files)
         defer { posix_spawn_file_actions_destroy(&files) }
-        posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&files, 1, out, O_WRONLY | O_CREAT, 0o644)
-        posix_spawn_file_actions_addopen(&files, 2, err, O_WRONLY | O_CREAT, 0o644)
+        posix_spawn_file_actions_addopen(&files, 0, input, O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&files, 1, output, O_WRONLY | O_CREAT, 0o644)
+        posix_spawn_file_actions_addopen(&files, 2, errors, O_WRONLY | O_CREAT, 0o644)
         // Threads that run tests block signals, and a child would inherit that.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -58,7 +70,7 @@ final class PicoFlowProcess {
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
-        let program = try Self.executables() + "/" + name
+        let program = try executables() + "/" + name
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         // The shell only changes the folder: what it executes keeps its process id.
         let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, program]
@@ -68,7 +80,7 @@ final class PicoFlowProcess {
         var child: pid_t = 0
         let error = posix_spawn(&child, shell[0], &files, &attributes, &words, &settings)
         guard error == 0 else { throw Trouble("cannot start \(program): \(String(cString: strerror(error)))") }
-        pid = child
+        return child
     }
 
     deinit {

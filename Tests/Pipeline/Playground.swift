@@ -81,8 +81,11 @@ final class Playground: Sendable {
 
     // MARK: Commands
 
+    /// Over this process's own.
+    var environment: [String: String] { ["XDG_RUNTIME_DIR": sockets] }
+
     func start(_ arguments: [String]) throws -> PicoFlowProcess {
-        try PicoFlowProcess(arguments, in: folder, environment: ["XDG_RUNTIME_DIR": sockets])
+        try PicoFlowProcess(arguments, in: folder, environment: environment)
     }
 
     func launch(_ more: [String] = [], run: String? = nil) throws -> PicoFlowProcess {

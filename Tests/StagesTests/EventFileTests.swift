@@ -1,4 +1,5 @@
 import Basics
+import Configuration
 import Foundation
 import TestSupport
 import Testing
@@ -67,6 +68,39 @@ import Testing
             ])
     }
 
+    @Test func imagesAreTheirFilesBytes() {
+        #expect(
+            EventRecord.image(tag: "i", [0x89, 0x50], width: 300, height: 2, step: 1).encoded(wallTime: 0) == [
+                0x09, 0, 0, 0, 0, 0, 0, 0, 0, 0x10, 1,
+                0x2a, 18, 0x0a, 16, 0x0a, 1, 0x69,
+                0x22, 11, 0x08, 2, 0x10, 0xac, 0x02, 0x18, 3, 0x22, 2, 0x89, 0x50,
+            ])
+    }
+
+    /// Nulls have no column, lists are text, and quotes of a text are YAML's.
+    @Test func recipesBecomeHyperParameters() throws {
+        var recipe = Recipe()
+        recipe.dataset.root = "/data/a b"
+        recipe.schedule.lr = 0.25
+        let values = Dictionary(
+            uniqueKeysWithValues: HyperParameters(recipe, results: []).values.map { ($0.name, $0.value) })
+        #expect(values["dataset.root"] == .text("/data/a b"))
+        #expect(values["schedule.lr"] == .number(0.25))
+        #expect(values["contrast.enabled"] == .flag(true))
+        #expect(values["evaluate.scales"] == .text("[1.0]"))
+        #expect(values["sampler.strategy"] == .text("semi-hard"))
+        #expect(values["model.pretrained"] == nil)
+        #expect(values.count > 40)
+    }
+
+    @Test func curvesOfEachClassHaveAThousandPointsOrSo() {
+        #expect(EventFile.stretch(iterations: 80) == 1)
+        #expect(EventFile.stretch(iterations: 40_000) == 40)
+        for iterations in [1, 999, 1000, 1999, 2000, 160_000] {
+            #expect(iterations / Int(EventFile.stretch(iterations: iterations)) < 2000)
+        }
+    }
+
     @Test func eachStartBeginsAFileOfItsOwn() throws {
         _ = file(after: 0)
         _ = file(after: 24)
@@ -108,11 +142,11 @@ import Testing
         }
         do {
             let first = file(after: 0)
-            for step in 1...5 as ClosedRange<UInt64> { first.append(metrics(step, 1)) }
+            for step in 1...5 as ClosedRange<UInt64> { first.append(metrics(step, 1), lambda: 1) }
             first.text("swaps", "to **hardest** – ab Schritt 3", step: 3)
         }
         let second = file(after: 3)
-        for step in 4...6 as ClosedRange<UInt64> { second.append(metrics(step, 2)) }
+        for step in 4...6 as ClosedRange<UInt64> { second.append(metrics(step, 2), lambda: 1) }
         second.flush()
         #expect(
             try TensorBoard.read(folder("e")) == """

@@ -49,6 +49,23 @@ import StageKit
                       "name" : "road sign"
                     }
                   ],
+                  "confusion" : [
+                    [
+                      90,
+                      0,
+                      10
+                    ],
+                    [
+                      0,
+                      0,
+                      0
+                    ],
+                    [
+                      10,
+                      0,
+                      30
+                    ]
+                  ],
                   "images" : 40,
                   "mIoU" : 0.7090909090909091,
                   "meanAccuracy" : 0.825,

@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import json
 import os
+import resource
 import secrets
 import socket
 import struct
@@ -114,7 +115,9 @@ class Control(Link):
             self.end("supervisorLost")
         if self.configuration is None:
             return "hello", self.hello
-        return "heartbeat", dict(state="running", metrics={})
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return "heartbeat", dict(state="running", metrics=dict(
+            uptimeSeconds=time.monotonic(), cpuSeconds=usage.ru_utime + usage.ru_stime))
 
     def handle(self, kind, head, body, arrays):
         if self.supervisor not in (None, head["incarnation"]):

@@ -2,7 +2,7 @@ import Foundation
 
 /// A topology as what there is to draw: stages and the links between them, in a fixed order.
 public struct TopologyGraph: Sendable {
-    public struct Link: Sendable, Equatable {
+    public struct Link: Codable, Sendable, Equatable {
         /// Names of stages, or `TopologyGraph.commandLine`.
         public var from: String
         public var to: String

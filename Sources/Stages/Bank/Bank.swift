@@ -18,6 +18,8 @@ public struct BankConfiguration: Sendable {
     public var knownEpoch: Epoch
     public var shape: MemoryShape
     public var settings: LogSettings
+    /// Who shows the memory to a person; nobody where nil.
+    public var telemetry: MemoryTelemetry?
 
     public init(
         endpoint: Endpoint, otherEndpoints: [Endpoint] = [], sender: Sender, folder: String, start: LogStart,
@@ -46,7 +48,9 @@ public enum BankStage {
         try LogServer(
             bind: configuration.endpoint, alsoAt: configuration.otherEndpoints, as: configuration.sender,
             context: context, folder: configuration.folder,
-            reducer: MemoryReducer(shape: configuration.shape), start: configuration.start,
+            reducer: WatchedMemory(
+                MemoryReducer(shape: configuration.shape), telemetry: configuration.telemetry),
+            start: configuration.start,
             knownEpoch: configuration.knownEpoch, settings: configuration.settings, onNote: onNote)
     }
 

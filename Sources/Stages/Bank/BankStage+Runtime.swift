@@ -16,7 +16,7 @@ extension BankStage {
         let lock = try FileLock(
             path: configuration.runDirectory + "/bank.lock", use: "another bank still writes to \(folder)")
         defer { withExtendedLifetime(lock) {} }
-        let bank = BankConfiguration(
+        var bank = BankConfiguration(
             endpoint: try configuration.endpoint(.memory), otherEndpoints: configuration.otherEndpoints(.memory),
             sender: runtime.sender, folder: folder,
             start: .within(
@@ -24,6 +24,11 @@ extension BankStage {
                 fresh: configuration.resume.map { .snapshot($0 + "/" + LogCheckpoint.fileName) } ?? .empty),
             // Compute opens this epoch itself; all before it are over.
             knownEpoch: Epoch(configuration.epoch.rawValue - 1), shape: try configuration.memoryShape())
+        let done = bank.start == .existing ? nil : configuration.resume.map { Checkpoint.step(inPath: $0) ?? 0 } ?? 0
+        bank.telemetry = MemoryTelemetry(
+            folder: configuration.runDirectory + "/events/\(runtime.replica)", classes: configuration.dataset.classes,
+            continuingAfter: done, iterations: configuration.recipe.schedule.iterations,
+            onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") })
         var isServing = false
         do {
             try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) {
@@ -32,8 +37,7 @@ extension BankStage {
                 runtime.stop.onStop { _ in server.stop() }
                 runtime.setMetrics {
                     let position = server.position
-                    return server.statistics.frames.metrics("memory")
-                        .merging(["sequence": Double(position.sequence.rawValue)]) { $1 }
+                    return server.statistics.heartbeat(.memory, at: position.sequence)
                 }
                 runtime.report(.running)
             }

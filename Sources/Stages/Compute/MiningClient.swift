@@ -18,12 +18,15 @@ struct MiningClient {
         var gradient: [Float] = []
         /// The anchors' places in this rank's embedding grid.
         var pixels: [Int] = []
+        /// As far as the miners tell.
+        var similarities = SimilaritySums(classes: 0)
 
         /// Turns sums into means over the contributing anchors of all ranks: L_NCE and its gradient, 0 where there are
         /// none.
         mutating func average(over ranks: Ranks) throws {
-            let sums = try ranks.sum([loss, Double(contributing), Double(skipped)])
+            let sums = try ranks.sum([loss, Double(contributing), Double(skipped)] + similarities.numbers)
             (loss, contributing, skipped) = (sums[0], Int(sums[1]), Int(sums[2]))
+            similarities = SimilaritySums(numbers: Array(sums[3...]))
             guard contributing > 0 else { return }
             loss /= Double(contributing)
             let scale = 1 / Float(contributing)
@@ -40,11 +43,13 @@ struct MiningClient {
 
     private let pool: PoolConsumer
     private let recipe: Recipe
+    private let classes: Int
     private var ticket: UInt64 = 0
 
-    init(pool: PoolConsumer, recipe: Recipe) {
+    init(pool: PoolConsumer, recipe: Recipe, classes: Int) {
         self.pool = pool
         self.recipe = recipe
+        self.classes = classes
     }
 
     /// Sends one ticket per class. The miners mine in the memory as it was `lag` steps ago, whatever has reached
@@ -105,6 +110,7 @@ struct MiningClient {
         _ anchors: [ClassAnchors], dimension: Int, firstPixel: Int, check: () throws -> Void
     ) throws -> Outcome {
         var outcome = Outcome()
+        outcome.similarities = SimilaritySums(classes: classes)
         for group in anchors {
             var answer: TicketResult?
             while answer == nil {
@@ -117,6 +123,9 @@ struct MiningClient {
             outcome.loss += report.loss
             outcome.contributing += report.contributing
             outcome.skipped += report.skipped
+            if let positive = report.positiveSimilarity, let negative = report.negativeSimilarity {
+                outcome.similarities.add((report.contributing, positive, negative), toClass: group.classID.index)
+            }
             outcome.gradient += gradient.array(of: Float.self)
             outcome.pixels += group.pixels.map { $0 - firstPixel }
         }

@@ -18,6 +18,8 @@ final class Trainer {
     let network: any SegmentationNetwork
     /// What became of the recipe's pretrained weights; nil where it names none.
     let pretrained: WeightReport?
+    /// What the last `backwardFromScores` found beside the main scores' loss, as it is weighed; nil where there is nothing.
+    private(set) var auxiliary: Double?
     private let dtype: DType
     private let group: ProcessGroup?
     private let gradientSum: GradientSum?
@@ -103,11 +105,13 @@ final class Trainer {
     ///
     /// - Returns: the loss, of several ranks this one's share of it; 0 for a batch without a labelled pixel.
     func backwardFromScores(_ pass: Pass, batch: Batch) throws -> Double {
+        auxiliary = nil
         guard batch.labelled > 0 else { return 0 }
         var targets = SegmentationTargets(labels: try batch.targets(device: device), labelled: batch.labelled)
         if let group { targets.sum = { try group.sum([$0])[0] } }
         let loss = try network.loss(pass.decoded, targets)
         let value = try loss.main.item()
+        if !loss.total.isSame(as: loss.main) { auxiliary = try loss.total.item() - value }
         try loss.total.backward(retainGraph: pass.sharesHead)
         return value
     }

@@ -28,6 +28,10 @@ final class TrainingLoop {
     private let pools: [PoolConsumer]
     private let swaps: SwapGate
     private let waits = WaitTotals()
+    private let depths = PoolDepths()
+    /// For the event files, and how many steps gather for a point of their curves.
+    private var byClass: ContrastByClass
+    private let stretch: UInt64
     private var step: UInt64
     /// The newest checkpoint: one of the present step is not written again.
     private var saved: (step: UInt64, folder: String)?
@@ -47,6 +51,8 @@ final class TrainingLoop {
         let share = ranks.share(of: recipe.schedule.batch)
         self.share = share
         step = done
+        byClass = ContrastByClass(classes: configuration.dataset.classes)
+        stretch = EventFile.stretch(iterations: recipe.schedule.iterations)
         saved = configuration.resume.map { (done, $0) }
         arithmetic =
             "libtorch \(Torch.version), \(configuration.threads) threads"
@@ -81,7 +87,7 @@ final class TrainingLoop {
         if recipe.contrast.enabled {
             let mining = try pool(.mining)
             pools.append(mining)
-            miners = MiningClient(pool: mining, recipe: recipe)
+            miners = MiningClient(pool: mining, recipe: recipe, classes: configuration.dataset.classes.count)
         }
         if recipe.contrast.usesMemory {
             let writer = try LogWriter(
@@ -96,10 +102,12 @@ final class TrainingLoop {
             log = nil
         }
         self.pools = pools
-        runtime.setMetrics { [pools, waits] in
+        runtime.setMetrics { [pools, waits, depths] in
             let links = [LinkName.samples, .mining]
             return zip(links, pools).reduce(into: waits.metrics) { all, pair in
-                all.merge(pair.1.statistics.frames.metrics(pair.0.rawValue)) { $1 }
+                let statistics = pair.1.statistics
+                depths.note(pair.0, statistics)
+                all.merge(statistics.heartbeat(pair.0)) { $1 }
             }
         }
         metrics =
@@ -200,6 +208,7 @@ final class TrainingLoop {
         watch.lap("forward")
 
         var anchors: [ClassAnchors] = []
+        var drawn: [ClassAnchors] = []
         var grid: EmbeddingGrid?
         var firstPixel = 0
         var recordDigest: String?
@@ -218,9 +227,9 @@ final class TrainingLoop {
             if mines {
                 firstPixel = share.lowerBound * seen.labels.pixelsPerImage
                 let own = firstPixel..<firstPixel + seen.labels.values.count
-                anchors = try ranks.anchors(
-                    of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step
-                ).compactMap { $0.within(own) }
+                drawn = try ranks.anchors(
+                    of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step)
+                anchors = drawn.compactMap { $0.within(own) }
                 try miners!.send(
                     anchors, of: seen, firstPixel: firstPixel, step: step, settings: settings,
                     keys: log == nil ? ranks.joined(keys()) : nil)
@@ -263,26 +272,35 @@ final class TrainingLoop {
         try ledger?.enter(line)
         let lr = try trainer.update(step: step, embedding: mines)
         watch.lap("optimizer")
-        ce = try ranks.sum([ce])[0]
-        try report(step, lr: lr, ce: ce, outcome: outcome, settings: settings, watch: watch)
+        let losses = try ranks.sum([ce, trainer.auxiliary ?? 0])
+        ce = losses[0]
+        try report(
+            step, lr: lr, ce: ce, auxiliary: trainer.auxiliary.map { _ in losses[1] }, drawn: drawn, outcome: outcome,
+            settings: settings, watch: watch)
     }
 
     private func report(
-        _ step: UInt64, lr: Double, ce: Double, outcome: MiningClient.Outcome?, settings: SwapSchedule.Settings,
-        watch: Stopwatch
+        _ step: UInt64, lr: Double, ce: Double, auxiliary: Double?, drawn: [ClassAnchors],
+        outcome: MiningClient.Outcome?, settings: SwapSchedule.Settings, watch: Stopwatch
     ) throws {
         let total = watch.total
         let now = Double(recipe.schedule.batch) / total * 1000
         rate = rate.map { $0 + (now - $0) / 20 } ?? now
         let line = StepMetrics(
-            step: step, lr: lr, ce: ce, nce: outcome?.loss, contributing: outcome?.contributing ?? 0,
-            skipped: outcome?.skipped ?? 0, milliseconds: total, waitedForSamples: watch.phases["samples"] ?? 0,
+            step: step, lr: lr, ce: ce, auxiliary: auxiliary, nce: outcome?.loss,
+            contributing: outcome?.contributing ?? 0, skipped: outcome?.skipped ?? 0,
+            hard: outcome.map { _ in drawn.reduce(0) { $0 + $1.mispredicted } },
+            positiveSimilarity: outcome?.similarities.means?.positive,
+            negativeSimilarity: outcome?.similarities.means?.negative, milliseconds: total,
+            waitedForSamples: watch.phases["samples"] ?? 0,
             waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases,
             generation: settings.generation == .first ? nil : settings.generation)
         waits.add(line)
         if let metrics {
             try metrics.append(line)
-            events?.append(line)
+            events?.append(line, lambda: Double(recipe.contrast.lambda))
+            if let outcome { byClass.add(drawn, outcome.similarities) }
+            if step % stretch == 0 { events?.scalars(byClass.take() + depths.scalars, step: step) }
             runtime.report(line)
         }
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {

@@ -1,7 +1,6 @@
 import Configuration
 import Foundation
 import StageKit
-import Synchronization
 import Tensors
 import Wire
 
@@ -30,14 +29,11 @@ public struct Evaluator {
             settings: runtime.configuration.poolSettings, onEvent: { logger.info("\($0)") })
         runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
 
-        let counter = Counter()
-        runtime.setMetrics { ["images": Double(counter.count.withLock { $0 })] }
+        runtime.setMetrics { worker.statistics.heartbeat }
         runtime.report(.running)
         let work = EvaluationWork(device: device)
         try worker.run { ticket, _ in
-            let output = try Self.execute(ticket, work)
-            counter.count.withLock { $0 += 1 }
-            return output
+            try Self.execute(ticket, work)
         }
     }
 
@@ -60,9 +56,5 @@ public struct Evaluator {
                     name: "labels", dtype: .uint8, shape: [labels.height, labels.width], bytes: labels.values))
         }
         return TicketOutput(tensors: tensors)
-    }
-
-    private final class Counter: Sendable {
-        let count = Mutex(0)
     }
 }

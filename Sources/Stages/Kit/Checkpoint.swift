@@ -19,13 +19,20 @@ public struct Checkpoint: Equatable, Sendable {
         return "step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
     }
 
+    /// The step that a checkpoint's path names; nil for a folder of another name.
+    public static func step(inPath path: String) -> UInt64? {
+        let name = (path as NSString).lastPathComponent
+        guard name.hasPrefix("step-"), let step = UInt64(name.dropFirst(5)), folderName(step: step) == name else {
+            return nil
+        }
+        return step
+    }
+
     /// The complete checkpoints in a folder, oldest first. What a crash left half-written is passed over.
     public static func list(in folder: String) -> [Checkpoint] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.compactMap { name -> Checkpoint? in
-            guard name.hasPrefix("step-"), let step = UInt64(name.dropFirst(5)), folderName(step: step) == name else {
-                return nil
-            }
+            guard let step = step(inPath: name) else { return nil }
             let path = folder + "/" + name
             guard let bytes = FileManager.default.contents(atPath: path + "/" + manifest),
                 (try? JSONSerialization.jsonObject(with: bytes)) is [String: Any]

@@ -220,7 +220,10 @@ final class StageLink: @unchecked Sendable {
             if case .configured? = shared.withLock({ $0.outcome }) { tell(.supervisorChanged) }
         case .sendHeartbeat:
             let (state, waitingOn, step, metrics) = shared.withLock { ($0.state, $0.waitingOn, $0.step, $0.metrics) }
-            let beat = Heartbeat(state: state, waitingOn: waitingOn, metrics: metrics?() ?? [:], step: step)
+            let beat = Heartbeat(
+                state: state, waitingOn: waitingOn,
+                metrics: ProcessLoad.now().metrics.merging(metrics?() ?? [:]) { $1 },
+                step: step)
             try send(.heartbeat, beat.wireJSON(), socket, &sequence)
         case .configure(let configuration): conclude(.configured(configuration))
         case .stop(let reason):

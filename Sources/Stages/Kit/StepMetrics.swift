@@ -9,12 +9,19 @@ public struct StepMetrics: Codable, Sendable, Equatable {
     public var lr: Double
     /// Cross-entropy.
     public var ce: Double
+    /// What is trained beside the main scores, an auxiliary head for one, as it is weighed; absent where there is nothing.
+    public var auxiliary: Double?
     /// Contrastive loss, mean over the contributing anchors; absent while the schedule warms up and in CE-only runs.
     public var nce: Double?
     /// Anchors that had a positive and a negative.
     public var contributing: Int
     /// Anchors that had not.
     public var skipped: Int
+    /// Of both, the anchors that were mispredicted pixels; absent like `nce`.
+    public var hard: Int?
+    /// Mean similarity of contributing anchors with their positives and negatives, as far as miners tell.
+    public var positiveSimilarity: Double?
+    public var negativeSimilarity: Double?
     /// Wall time of the whole step, milliseconds.
     public var milliseconds: Double
     /// Of it, spent waiting for the loaders' samples.
@@ -29,16 +36,21 @@ public struct StepMetrics: Codable, Sendable, Equatable {
     public var generation: Generation?
 
     public init(
-        step: UInt64, lr: Double, ce: Double, nce: Double? = nil, contributing: Int = 0, skipped: Int = 0,
+        step: UInt64, lr: Double, ce: Double, auxiliary: Double? = nil, nce: Double? = nil, contributing: Int = 0,
+        skipped: Int = 0, hard: Int? = nil, positiveSimilarity: Double? = nil, negativeSimilarity: Double? = nil,
         milliseconds: Double = 0, waitedForSamples: Double = 0, waitedForGradients: Double = 0,
         imagesPerSecond: Double = 0, phases: [String: Double] = [:], generation: Generation? = nil
     ) {
         self.step = step
         self.lr = lr
         self.ce = ce
+        self.auxiliary = auxiliary
         self.nce = nce
         self.contributing = contributing
         self.skipped = skipped
+        self.hard = hard
+        self.positiveSimilarity = positiveSimilarity
+        self.negativeSimilarity = negativeSimilarity
         self.milliseconds = milliseconds
         self.waitedForSamples = waitedForSamples
         self.waitedForGradients = waitedForGradients
@@ -48,7 +60,8 @@ public struct StepMetrics: Codable, Sendable, Equatable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case step, lr, ce, nce, contributing, skipped, milliseconds, waitedForSamples, waitedForGradients
+        case step, lr, ce, auxiliary, nce, contributing, skipped, hard, positiveSimilarity, negativeSimilarity
+        case milliseconds, waitedForSamples, waitedForGradients
         case imagesPerSecond, phases, generation
     }
 
@@ -59,9 +72,13 @@ public struct StepMetrics: Codable, Sendable, Equatable {
         lr = try number(.lr)
         ce = try number(.ce)
         // Present but null is a loss that is not a number; absent is a step without that loss.
+        auxiliary = values.contains(.auxiliary) ? try number(.auxiliary) : nil
         nce = values.contains(.nce) ? try number(.nce) : nil
         contributing = try values.decode(Int.self, forKey: .contributing)
         skipped = try values.decode(Int.self, forKey: .skipped)
+        hard = try values.decodeIfPresent(Int.self, forKey: .hard)
+        positiveSimilarity = try values.decodeIfPresent(Double.self, forKey: .positiveSimilarity)
+        negativeSimilarity = try values.decodeIfPresent(Double.self, forKey: .negativeSimilarity)
         milliseconds = try number(.milliseconds)
         waitedForSamples = try number(.waitedForSamples)
         waitedForGradients = try number(.waitedForGradients)
@@ -78,9 +95,13 @@ public struct StepMetrics: Codable, Sendable, Equatable {
         try values.encode(step, forKey: .step)
         try put(lr, .lr)
         try put(ce, .ce)
+        if let auxiliary { try put(auxiliary, .auxiliary) }
         if let nce { try put(nce, .nce) }
         try values.encode(contributing, forKey: .contributing)
         try values.encode(skipped, forKey: .skipped)
+        try values.encodeIfPresent(hard, forKey: .hard)
+        if let positiveSimilarity { try put(positiveSimilarity, .positiveSimilarity) }
+        if let negativeSimilarity { try put(negativeSimilarity, .negativeSimilarity) }
         try put(milliseconds, .milliseconds)
         try put(waitedForSamples, .waitedForSamples)
         try put(waitedForGradients, .waitedForGradients)

@@ -94,12 +94,13 @@ public struct MiningReport: Codable, Sendable, Equatable {
     public var contributing: Int
     /// Anchors without one or the other.
     public var skipped: Int
-    /// Mean similarity of anchors to their sampled positives and negatives.
-    public var positiveSimilarity: Double
-    public var negativeSimilarity: Double
+    /// Mean similarity of contributing anchors to their sampled positives and negatives; absent where a miner does not tell.
+    public var positiveSimilarity: Double?
+    public var negativeSimilarity: Double?
 
     public init(
-        loss: Double, contributing: Int, skipped: Int, positiveSimilarity: Double, negativeSimilarity: Double
+        loss: Double, contributing: Int, skipped: Int, positiveSimilarity: Double? = nil,
+        negativeSimilarity: Double? = nil
     ) {
         self.loss = loss
         self.contributing = contributing

@@ -57,7 +57,7 @@ public struct Sweep {
         do {
             let launch = try begin(cell, environment)
             let outcome = try launch.run(
-                dataset: DatasetSummary(opening: launch.recipe.dataset), evaluation: PoolEvaluation(),
+                dataset: DatasetSummary(opening: launch.recipe.dataset), evaluation: PoolEvaluation(drawing: true),
                 environment: environment, display: display)
             switch outcome {
             case .stopped: return .stopped

@@ -19,6 +19,10 @@ public final class EventFile {
 
     private static let bufferLimit = 64 << 10
 
+    /// How many steps share a point of those curves that are many: of each class, for instance. TensorBoard shows a thousand
+    /// points of a curve.
+    public static func stretch(iterations: Int) -> UInt64 { UInt64(max(1, iterations / 1000)) }
+
     /// Begins a file.
     ///
     /// - Parameters:
@@ -53,6 +57,9 @@ public final class EventFile {
         if descriptor >= 0 { close(descriptor) }
     }
 
+    /// Seconds since 1970.
+    var now: Double { clock() }
+
     /// Numbers of one step by tag, in their order; those that are not finite are shown as such.
     public func scalars(_ scalars: [(tag: String, value: Double)], step: UInt64) {
         append(.scalars(scalars, step: step))
@@ -61,6 +68,17 @@ public final class EventFile {
     /// Markdown, on disk when this returns.
     public func text(_ tag: String, _ text: String, step: UInt64) {
         append(.text(tag: tag, text, step: step))
+        flush()
+    }
+
+    /// A PNG's or JPEG's bytes.
+    public func image(_ tag: String, _ bytes: [UInt8], width: Int, height: Int, step: UInt64) {
+        append(.image(tag: tag, bytes, width: width, height: height, step: step))
+    }
+
+    /// What one of TensorBoard's plugins reads of a whole run, on disk when this returns.
+    func plugin(_ name: String, tag: String, content: [UInt8]) {
+        append(.plugin(name, tag: tag, content: content))
         flush()
     }
 
@@ -100,13 +118,23 @@ public final class EventFile {
 }
 
 extension EventFile {
-    /// A step's losses, learning rate and speed.
-    public func append(_ metrics: StepMetrics) {
-        var values: [(tag: String, value: Double)] = [("loss/cross-entropy", metrics.ce)]
+    /// A step's losses, learning rate, speed, and what contrast met.
+    ///
+    /// - Parameter lambda: the weight of the contrastive loss in the whole.
+    public func append(_ metrics: StepMetrics, lambda: Double) {
+        let total = metrics.ce + (metrics.auxiliary ?? 0) + lambda * (metrics.nce ?? 0)
+        var values: [(tag: String, value: Double)] = [("loss/total", total), ("loss/cross-entropy", metrics.ce)]
+        if let auxiliary = metrics.auxiliary { values.append(("loss/auxiliary", auxiliary)) }
         if let nce = metrics.nce { values.append(("loss/contrast", nce)) }
         values += [
             ("lr", metrics.lr), ("images per second", metrics.imagesPerSecond),
             ("anchors/contributing", Double(metrics.contributing)), ("anchors/skipped", Double(metrics.skipped)),
+        ]
+        let drawn = metrics.contributing + metrics.skipped
+        if let hard = metrics.hard, drawn > 0 { values.append(("anchors/hard share", Double(hard) / Double(drawn))) }
+        if let positive = metrics.positiveSimilarity { values.append(("similarity/positives", positive)) }
+        if let negative = metrics.negativeSimilarity { values.append(("similarity/negatives", negative)) }
+        values += [
             ("milliseconds/step", metrics.milliseconds), ("milliseconds/waited for samples", metrics.waitedForSamples),
             ("milliseconds/waited for gradients", metrics.waitedForGradients),
         ]

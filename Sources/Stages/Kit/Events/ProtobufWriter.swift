@@ -7,6 +7,8 @@ struct ProtobufWriter {
         varint(value)
     }
 
+    mutating func bool(_ field: UInt8, _ value: Bool) { integer(field, value ? 1 : 0) }
+
     mutating func double(_ field: UInt8, _ value: Double) {
         key(field, 1)
         fixed(value.bitPattern)
@@ -25,7 +27,7 @@ struct ProtobufWriter {
         data(field, inner.bytes)
     }
 
-    private mutating func data(_ field: UInt8, _ content: [UInt8]) {
+    mutating func data(_ field: UInt8, _ content: [UInt8]) {
         key(field, 2)
         varint(UInt64(content.count))
         bytes += content
