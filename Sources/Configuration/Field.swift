@@ -14,6 +14,8 @@ struct Field<Root>: Sendable {
     let summary: String
     /// The keys below and including this one, with their full paths given the prefix.
     let describe: @Sendable (_ prefix: String, Root) -> [KeyDescription]
+    /// What a JSON Schema says of it, given the defaults.
+    let schema: @Sendable (Root) -> SchemaText
     let read: @Sendable (Node, _ key: String, Place, inout Reader, inout Root) throws -> Void
     let write: @Sendable (Root) -> Node
 }
@@ -44,7 +46,7 @@ extension Field where Root: Sendable {
         summary: String
     ) {
         let lifted = checks.map { check in
-            Check<Value?>(rule: check.rule) { $0.map(check.holds) ?? true }
+            Check<Value?>(rule: check.rule, schema: check.schema) { $0.map(check.holds) ?? true }
         }
         self.init(key, member, checks: lifted, summary: summary)
     }
@@ -60,6 +62,13 @@ extension Field where Root: Sendable {
                     path: prefix + key, shape: Value.shape, rules: checks.map(\.rule),
                     defaultValue: flowText(defaults[keyPath: member].node), summary: summary)
             ]
+        }
+        schema = { defaults in
+            let own = SchemaText.keys([
+                "description": .string(summary),
+                "default": Value.shape.schemaValue(defaults[keyPath: member].node),
+            ])
+            return checks.map(\.schema).reduce(Value.shape.schema) { $0.merged(with: $1) }.merged(with: own)
         }
         read = { node, path, place, reader, root in
             guard let value = Value.decode(node) else {
@@ -85,6 +94,7 @@ extension Field where Root: Sendable {
             describe: { prefix, defaults in
                 Section.fields.flatMap { $0.describe(prefix + key + ".", defaults[keyPath: member]) }
             },
+            schema: { $0[keyPath: member].schema(summary: summary) },
             read: { node, path, place, reader, root in
                 guard let mapping = node.mapping else {
                     throw UserError(

@@ -195,8 +195,9 @@ extension EvaluationSettings.Window: ConfigurationValue {}
 extension Check where Value == Int {
     /// The heads' image-level branch has one value per image and channel, and batch normalisation needs two to train.
     static var batchOfSeveral: Check {
-        Check(rule: "between 2 and 65536 (batch normalisation cannot learn from one image)") {
-            (2...65536).contains($0)
-        }
+        Check(
+            rule: "between 2 and 65536 (batch normalisation cannot learn from one image)",
+            schema: Check.within(2...65536).schema
+        ) { (2...65536).contains($0) }
     }
 }

@@ -187,7 +187,10 @@ extension Check where Value == String {
     /// The links' ports come after this one, so it must be a number and leave them room.
     static var listenAddress: Check {
         let highest = SupervisorSettings.highestListenPort
-        return Check(rule: "tcp://HOST:PORT with a port from 1 to \(highest)") { text in
+        return Check(
+            rule: "tcp://HOST:PORT with a port from 1 to \(highest)",
+            schema: .keys(["pattern": .string("^tcp://.+:[0-9]+$")])
+        ) { text in
             guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":"),
                 colon > text.index(text.startIndex, offsetBy: 6),
                 let port = UInt16(text[text.index(after: colon)...])
@@ -197,7 +200,7 @@ extension Check where Value == String {
     }
 
     static var rendezvous: Check {
-        Check(rule: "tcp://HOST:PORT") { text in
+        Check(rule: "tcp://HOST:PORT", schema: .keys(["pattern": .string("^tcp://[^:]+:.*[0-9]+$")])) { text in
             guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":") else { return false }
             let host = text.dropFirst(6).prefix { $0 != ":" }
             return !host.isEmpty && UInt16(text[colon...].dropFirst()).map { $0 > 0 } ?? false

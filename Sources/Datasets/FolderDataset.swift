@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import Imaging
 
 /// A user's own dataset: folders of images and label maps, described by a YAML file.
@@ -13,10 +14,11 @@ import Imaging
 ///   train: {images: train/images, labels: train/labels}
 ///   val: {images: val/images, labels: val/labels}
 ///   wild: {images: wild}         # without labels: for prediction only
+///   few: {images: train/images, labels: train/labels, list: few.txt}    # the samples named there, a line each
 /// ```
 ///
 /// Folders are relative to `dataset.root`, or to the description's own folder where no root is given. Images and label
-/// maps share their names without extension.
+/// maps share their names without extension. Lists are relative to the description's folder.
 public enum FolderDataset {
     /// - Parameters:
     ///   - description: path of the YAML file (`dataset.description`).
@@ -45,7 +47,7 @@ public enum FolderDataset {
             for folder in [images] + (labels.map { [$0] } ?? []) where !tree.isFolder(folder) {
                 throw UserError("\(path):\(split.line): split '\(split.name)': no such folder: \(folder)")
             }
-            let listing = try Folders.pair(split: split.name, images: images, labels: labels, in: tree)
+            let listing = try listing(split, images: images, labels: labels, description: path, in: tree)
             guard !listing.isEmpty else {
                 throw UserError(
                     "\(path):\(split.line): split '\(split.name)': \(images) holds no .jpg, .jpeg or .png image")
@@ -54,5 +56,26 @@ public enum FolderDataset {
         }
         return DatasetIndex(
             kind: .folder, root: start, classes: parsed.classes, labelMapping: parsed.mapping, splits: splits)
+    }
+
+    /// The folders' samples, or those of them that the split's list names.
+    private static func listing(
+        _ split: FolderDescription.Split, images: String, labels: String?, description path: String,
+        in tree: DatasetTree
+    ) throws -> SplitListing {
+        guard let name = split.list else {
+            return try Folders.pair(split: split.name, images: images, labels: labels, in: tree)
+        }
+        guard let labels else {
+            throw UserError("\(path):\(split.line): split '\(split.name)': 'list' goes with 'labels'")
+        }
+        let list = Folders.join((path as NSString).deletingLastPathComponent, name)
+        guard tree.isFile(list) else {
+            throw UserError("\(path):\(split.line): split '\(split.name)': no such file: \(list)")
+        }
+        return try Folders.pair(
+            split: split.name, list: list, names: tree.lines(of: list), imageFolder: images, labelFolder: labels,
+            images: Folders.files(in: images, extensions: Folders.imageExtensions, of: tree),
+            labels: Folders.files(in: labels, extensions: Folders.labelExtensions, of: tree))
     }
 }

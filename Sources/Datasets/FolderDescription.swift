@@ -9,6 +9,8 @@ struct FolderDescription {
         var name: String
         var images: String
         var labels: String?
+        /// A file with the names of the split's samples, a line each; all of the folders' where nil.
+        var list: String?
         var line: Int
     }
 
@@ -109,11 +111,12 @@ struct FolderDescription {
 
     private static func splits(_ node: Node, _ reader: NodeReader) throws -> [Split] {
         let splits = try reader.entries(node, "splits").map { key, value in
-            let keys = try reader.mapping(value, "a split", keys: ["images", "labels"])
+            let keys = try reader.mapping(value, "a split", keys: ["images", "labels", "list"])
             return Split(
                 name: try reader.text(key, "a split's name"),
                 images: try reader.text(try reader.required("images", in: keys, of: value), "images"),
                 labels: try keys["labels"].map { try reader.text($0, "labels") },
+                list: try keys["list"].map { try reader.text($0, "list") },
                 line: key.mark?.line ?? 1)
         }
         guard !splits.isEmpty else { throw reader.error(node, "splits: at least one is expected") }

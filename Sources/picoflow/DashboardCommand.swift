@@ -24,7 +24,8 @@ struct DashboardCommand: ParsableCommand {
 
     @Option(
         name: .customLong("run"),
-        help: ArgumentHelp("The run's directory; the newest one under runs/ where missing.", valueName: "dir"))
+        help: ArgumentHelp("The run's directory; the newest one under runs/ where missing.", valueName: "dir"),
+        completion: .directory)
     var directory: String?
 
     /// As a process of `picoflow launch`.

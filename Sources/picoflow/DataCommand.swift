@@ -15,9 +15,16 @@ struct DataCommand: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "check",
             abstract: "Read every image and label map of a recipe's dataset and report what is wrong.",
-            discussion: "Exits with 1 where it found problems.")
+            discussion: """
+                picoflow data check Configs/demo/pico.yaml
+                picoflow data check Configs/camvid/quick-pico.yaml --set dataset.root=/data/camvid --json
 
-        @Argument(help: ArgumentHelp("The recipe whose dataset is read.", valueName: "recipe"))
+                Exits with 1 where it found problems.
+                """)
+
+        @Argument(
+            help: ArgumentHelp("The recipe whose dataset is read.", valueName: "recipe"),
+            completion: .file(extensions: ["yaml"]))
         var recipe: String
         @OptionGroup var set: OverrideOptions
         @Flag(help: "Print the whole report as JSON.")
@@ -35,9 +42,13 @@ struct DataCommand: ParsableCommand {
     struct Synthesize: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "synthesize",
-            abstract: "Draw a deterministic dataset of small street scenes into a new folder.")
+            abstract: "Draw a deterministic dataset of small street scenes into a new folder.",
+            discussion: """
+                picoflow data synthesize demo-data
+                picoflow data synthesize tiny --width 64 --height 48 --train 8 --val 2
+                """)
 
-        @Argument(help: ArgumentHelp("A new or empty folder.", valueName: "dir"))
+        @Argument(help: ArgumentHelp("A new or empty folder.", valueName: "dir"), completion: .directory)
         var folder: String
         @Option(help: "Equal seeds draw equal files.")
         var seed: UInt64 = 0

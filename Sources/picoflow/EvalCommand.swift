@@ -32,7 +32,9 @@ struct EvalCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The split to measure on; the recipe's dataset.evaluationSplit where missing."))
     var split: String?
 
-    @Option(help: ArgumentHelp("Also write the predictions as PNGs into this folder.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Also write the predictions as PNGs into this folder.", valueName: "dir"),
+        completion: .directory)
     var write: String?
 
     @OptionGroup var set: OverrideOptions

@@ -29,7 +29,8 @@ struct ExportCommand: ParsableCommand {
 
     @OptionGroup var saved: SavedRunOptions
 
-    @Option(help: ArgumentHelp("The file to write; one that exists is replaced.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The file to write; one that exists is replaced.", valueName: "file"), completion: .file())
     var to: String
 
     @Option(help: ArgumentHelp("safetensors, torchscript or onnx.", valueName: "format"))
@@ -41,7 +42,8 @@ struct ExportCommand: ParsableCommand {
     var size: String?
 
     @Option(
-        help: ArgumentHelp("Also write a fixed input and the network's scores of it.", valueName: "file.safetensors"))
+        help: ArgumentHelp("Also write a fixed input and the network's scores of it.", valueName: "file.safetensors"),
+        completion: .file())
     var reference: String?
 
     func validate() throws {

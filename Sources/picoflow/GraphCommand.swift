@@ -8,13 +8,18 @@ struct GraphCommand: ParsableCommand {
 
     static let configuration = CommandConfiguration(
         commandName: "graph",
-        abstract: "Draw a topology: its stages, how many on what, and what flows between them.")
+        abstract: "Draw a topology: its stages, how many on what, and what flows between them.",
+        discussion: """
+            picoflow graph Pipelines/local.yaml
+            picoflow graph Pipelines/local.yaml --recipe Configs/demo/pico.yaml --format mermaid
+            """)
 
     @OptionGroup var topology: TopologyOptions
 
     @Option(
         name: .customLong("recipe"),
-        help: ArgumentHelp("Draw only the stages that this recipe starts.", valueName: "file"))
+        help: ArgumentHelp("Draw only the stages that this recipe starts.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var recipe: String?
 
     @Option(help: "text, or mermaid for Markdown viewers.")

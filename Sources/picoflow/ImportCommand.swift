@@ -19,10 +19,14 @@ struct ImportCommand: ParsableCommand {
             A training takes the same files by model.pretrained and logs the same report.
             """)
 
-    @Argument(help: ArgumentHelp("The weights: .safetensors, .pth, .pt, .ckpt, .bin.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("The weights: .safetensors, .pth, .pt, .ckpt, .bin.", valueName: "file"), completion: .file()
+    )
     var file: String
 
-    @Option(help: ArgumentHelp("The recipe whose network is to take them.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("The recipe whose network is to take them.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var recipe: String?
 
     @OptionGroup var set: OverrideOptions
@@ -30,7 +34,7 @@ struct ImportCommand: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Write what the network takes, under its own names; one that exists is replaced.",
-            valueName: "file.safetensors"))
+            valueName: "file.safetensors"), completion: .file())
     var output: String?
 
     func validate() throws {

@@ -21,7 +21,7 @@ struct JoinCommand: ParsableCommand {
     @Argument(help: ArgumentHelp("Where the run listens.", valueName: "tcp://head:port"))
     var address: String
 
-    @Option(help: ArgumentHelp("The client key that 'picoflow keys new' made.", valueName: "file"))
+    @Option(help: ArgumentHelp("The client key that 'picoflow keys new' made.", valueName: "file"), completion: .file())
     var key: String
 
     @Option(
@@ -30,7 +30,8 @@ struct JoinCommand: ParsableCommand {
     var stages: [String]
 
     @Option(
-        help: ArgumentHelp("Where this machine has the run's dataset, where not at the same path.", valueName: "dir"))
+        help: ArgumentHelp("Where this machine has the run's dataset, where not at the same path.", valueName: "dir"),
+        completion: .directory)
     var datasetRoot: String?
 
     @Option(
@@ -38,7 +39,7 @@ struct JoinCommand: ParsableCommand {
         help: ArgumentHelp("The run's name, where the key file names none.", valueName: "name"))
     var runName: String?
 
-    @Option(help: ArgumentHelp("Folder of the stages' logs.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder of the stages' logs.", valueName: "dir"), completion: .directory)
     var logs = "logs"
 
     @Flag(help: "Print warnings, errors and the result only.")

@@ -21,12 +21,15 @@ struct KeysCommand: ParsableCommand {
 
     /// `--run DIR` or `--keys DIR`.
     struct Folder: ParsableArguments {
-        @Option(name: .customLong("run"), help: ArgumentHelp("The run's directory, started or not.", valueName: "dir"))
+        @Option(
+            name: .customLong("run"), help: ArgumentHelp("The run's directory, started or not.", valueName: "dir"),
+            completion: .directory)
         var run: String?
 
         @Option(
             name: .customLong("keys"),
-            help: ArgumentHelp("The folder of keys itself, for several runs.", valueName: "dir"))
+            help: ArgumentHelp("The folder of keys itself, for several runs.", valueName: "dir"), completion: .directory
+        )
         var keys: String?
 
         func validate() throws {
@@ -65,7 +68,7 @@ struct KeysCommand: ParsableCommand {
 
         @OptionGroup var folder: Folder
 
-        @Option(help: ArgumentHelp("The file to make; NAME.key where missing.", valueName: "file"))
+        @Option(help: ArgumentHelp("The file to make; NAME.key where missing.", valueName: "file"), completion: .file())
         var out: String?
 
         func run() throws {

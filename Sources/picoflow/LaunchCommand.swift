@@ -21,11 +21,14 @@ struct LaunchCommand: ParsableCommand {
             The exit code is 0 for a run that finished or was stopped, and 1 for one that failed.
             """)
 
-    @Argument(help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"))
+    @Argument(
+        help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"),
+        completion: .file(extensions: ["yaml"]))
     var topology: String?
 
     @Option(
-        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var recipe: String?
 
     @OptionGroup var set: OverrideOptions
@@ -33,12 +36,13 @@ struct LaunchCommand: ParsableCommand {
 
     @Option(
         name: .customLong("run"),
-        help: ArgumentHelp("The run's directory; runs/RECIPE-N where missing.", valueName: "dir"))
+        help: ArgumentHelp("The run's directory; runs/RECIPE-N where missing.", valueName: "dir"),
+        completion: .directory)
     var directory: String?
 
     @Option(
         name: .customLong("resume"),
-        help: ArgumentHelp("Go on with this run from its newest checkpoint.", valueName: "dir"))
+        help: ArgumentHelp("Go on with this run from its newest checkpoint.", valueName: "dir"), completion: .directory)
     var resume: String?
 
     @Flag(help: "Let a resumed run compute with another number of threads, which changes the last bits of the weights.")

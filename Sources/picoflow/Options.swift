@@ -14,7 +14,8 @@ struct OverrideOptions: ParsableArguments {
 /// `--recipe FILE [--set KEY=VALUE]…`
 struct RecipeOptions: ParsableArguments {
     @Option(
-        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var path: String
 
     @OptionGroup var set: OverrideOptions
@@ -32,7 +33,9 @@ struct StageOptions: ParsableArguments {
 
 /// `TOPOLOGY [--stage NAME=COUNT]…`
 struct TopologyOptions: ParsableArguments {
-    @Argument(help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"))
+    @Argument(
+        help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "topology"),
+        completion: .file(extensions: ["yaml"]))
     var path: String
 
     @OptionGroup var stage: StageOptions

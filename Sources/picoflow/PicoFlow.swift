@@ -13,6 +13,7 @@ struct PicoFlow: ParsableCommand {
             ScaleCommand.self, SwapCommand.self, StopCommand.self, JoinCommand.self, KeysCommand.self,
             EvalCommand.self, ReportCommand.self, PredictCommand.self, ExportCommand.self, ImportCommand.self,
             ModelsCommand.self, RecipeCommand.self, RecipesCommand.self,
+            SchemaCommand.self, InitCommand.self, DoctorCommand.self,
             ValidateCommand.self, GraphCommand.self, RenderCommand.self, DataCommand.self,
         ])
 

@@ -17,19 +17,20 @@ struct PredictCommand: ParsableCommand {
 
     @OptionGroup var saved: SavedRunOptions
 
-    @Argument(help: ArgumentHelp("JPEG or PNG images, videos, and folders of them.", valueName: "image"))
+    @Argument(
+        help: ArgumentHelp("JPEG or PNG images, videos, and folders of them.", valueName: "image"), completion: .file())
     var images: [String]
 
     @Option(
         help: ArgumentHelp(
-            "The folder for the overlays, IMAGE-overlay.png, or .mp4 of a video; made if missing.", valueName: "dir"))
+            "The folder for the overlays, IMAGE-overlay.png, or .mp4 of a video; made if missing.", valueName: "dir"),
+        completion: .directory)
     var out: String
 
     @Option(
         help: ArgumentHelp(
             "A folder for label maps as well, IMAGE.png: a class's number per pixel; of a video a folder with one per frame. Made if missing.",
-            valueName: "dir"
-        ))
+            valueName: "dir"), completion: .directory)
     var labels: String?
 
     @Flag(help: "Also write image, colours and overlay beside each other, IMAGE-side-by-side.png.")

@@ -6,9 +6,15 @@ struct RecipeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "recipe",
         abstract: "Print a recipe with all its settings.",
-        discussion: "The output is a recipe itself: saved to a file, it trains the same.")
+        discussion: """
+            picoflow recipe Configs/demo/pico.yaml --set schedule.batch=4
+            picoflow recipe --keys
 
-    @Argument(help: ArgumentHelp("A YAML file, see Configs/.", valueName: "recipe"))
+            The output is a recipe itself: saved to a file, it trains the same.
+            """)
+
+    @Argument(
+        help: ArgumentHelp("A YAML file, see Configs/.", valueName: "recipe"), completion: .file(extensions: ["yaml"]))
     var path: String?
 
     @OptionGroup var set: OverrideOptions

@@ -19,7 +19,9 @@ struct RecipesCommand: ParsableCommand {
             recipe is wrong or its network cannot be built; a dataset that is not there is only said.
             """)
 
-    @Argument(help: ArgumentHelp("The folder of recipes; PicoFlow's Configs where missing.", valueName: "folder"))
+    @Argument(
+        help: ArgumentHelp("The folder of recipes; PicoFlow's Configs where missing.", valueName: "folder"),
+        completion: .directory)
     var folder: String?
 
     @Flag(help: "Also build each network and look for each dataset.")

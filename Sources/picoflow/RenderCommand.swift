@@ -28,14 +28,15 @@ struct RenderCommand: ParsableCommand {
         name: .customLong("run"), help: ArgumentHelp("The run's name; the recipe's where missing.", valueName: "name"))
     var runName: String?
 
-    @Option(help: ArgumentHelp("Folder of the files to write.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder of the files to write.", valueName: "dir"), completion: .directory)
     var out = "."
 
     @Option(help: ArgumentHelp("Kubernetes: the container image, with picoflow in its PATH.", valueName: "image"))
     var image: String?
 
     @Option(
-        help: ArgumentHelp("Kubernetes: the folder of keys that goes into the Secret.", valueName: "dir"))
+        help: ArgumentHelp("Kubernetes: the folder of keys that goes into the Secret.", valueName: "dir"),
+        completion: .directory)
     var keys: String?
 
     func validate() throws {

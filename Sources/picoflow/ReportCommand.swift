@@ -17,12 +17,15 @@ struct ReportCommand: ParsableCommand {
             failed, or that was never evaluated.
             """)
 
-    @Argument(help: ArgumentHelp("Run directories; the newest one under runs/ where missing.", valueName: "run"))
+    @Argument(
+        help: ArgumentHelp("Run directories; the newest one under runs/ where missing.", valueName: "run"),
+        completion: .directory)
     var runs: [String] = []
 
     @Option(
         help: ArgumentHelp(
-            "The page's file; RUN/report.html where missing, and report.html for several runs.", valueName: "file"))
+            "The page's file; RUN/report.html where missing, and report.html for several runs.", valueName: "file"),
+        completion: .file())
     var to: String?
 
     func run() throws {

@@ -8,13 +8,15 @@ import Supervisor
 struct SavedRunOptions: ParsableArguments {
     @Option(
         name: .customLong("run"),
-        help: ArgumentHelp("The run's directory; the newest one under runs/ where missing.", valueName: "dir"))
+        help: ArgumentHelp("The run's directory; the newest one under runs/ where missing.", valueName: "dir"),
+        completion: .directory)
     var run: String?
 
     @Option(
         name: .customLong("checkpoint"),
         help: ArgumentHelp(
-            "A checkpoint's step or folder; the newest complete one where missing.", valueName: "step|dir"))
+            "A checkpoint's step or folder; the newest complete one where missing.", valueName: "step|dir"),
+        completion: .directory)
     var checkpoint: String?
 
     /// - Returns: the run's directory and the checkpoint's folder, both absolute.

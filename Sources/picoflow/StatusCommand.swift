@@ -7,7 +7,8 @@ import Supervisor
 struct LiveRunOptions: ParsableArguments {
     @Option(
         name: .customLong("run"),
-        help: ArgumentHelp("The run's directory; the newest live one under runs/ where missing.", valueName: "dir"))
+        help: ArgumentHelp("The run's directory; the newest live one under runs/ where missing.", valueName: "dir"),
+        completion: .directory)
     var directory: String?
 
     func resolve() throws -> String {
@@ -22,7 +23,11 @@ struct LiveRunOptions: ParsableArguments {
 /// `picoflow status`: what a run and each of its processes do now.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status", abstract: "Show what a run does now.")
+        commandName: "status", abstract: "Show what a run does now.",
+        discussion: """
+            picoflow status
+            picoflow status --run runs/pico-1 --json
+            """)
 
     @OptionGroup var directory: LiveRunOptions
 

@@ -6,7 +6,13 @@ import Supervisor
 /// `picoflow stop`: ends a run as Ctrl-C does, with a checkpoint, and waits for that.
 struct StopCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "stop", abstract: "Stop a run after its step in hand, with a checkpoint.")
+        commandName: "stop", abstract: "Stop a run after its step in hand, with a checkpoint.",
+        discussion: """
+            picoflow stop
+            picoflow stop --run runs/pico-1
+
+            `picoflow launch --resume DIR` goes on from there.
+            """)
 
     @OptionGroup var directory: LiveRunOptions
 

@@ -18,7 +18,9 @@ struct SweepCommand: ParsableCommand {
             by each run that finishes.
             """)
 
-    @Argument(help: ArgumentHelp("What to train: YAML files, see Configs/.", valueName: "recipe"))
+    @Argument(
+        help: ArgumentHelp("What to train: YAML files, see Configs/.", valueName: "recipe"),
+        completion: .file(extensions: ["yaml"]))
     var recipes: [String]
 
     @Option(
@@ -31,14 +33,17 @@ struct SweepCommand: ParsableCommand {
 
     @OptionGroup var set: OverrideOptions
 
-    @Option(help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("Where to train: a YAML file, see Pipelines/.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var topology = "Pipelines/local.yaml"
 
     @OptionGroup var stage: StageOptions
 
     @Option(
         name: .customLong("to"),
-        help: ArgumentHelp("The sweep's folder; sweeps/RECIPE where missing.", valueName: "dir"))
+        help: ArgumentHelp("The sweep's folder; sweeps/RECIPE where missing.", valueName: "dir"), completion: .directory
+    )
     var folder: String?
 
     @Flag(help: "Print the tables of what has finished, and train nothing.")

@@ -7,6 +7,8 @@ struct ValidateCommand: ParsableCommand {
         commandName: "validate",
         abstract: "Check a topology and a recipe without starting anything.",
         discussion: """
+            picoflow validate Pipelines/local.yaml --recipe Configs/demo/pico.yaml
+
             What is wrong is said with file and line: keys, values, who is wired to whom, and the programs of third-party
             stages, which are looked up from here. Without --recipe the topology alone is checked.
             """)
@@ -14,7 +16,8 @@ struct ValidateCommand: ParsableCommand {
     @OptionGroup var topology: TopologyOptions
 
     @Option(
-        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"))
+        name: .customLong("recipe"), help: ArgumentHelp("What to train: a YAML file, see Configs/.", valueName: "file"),
+        completion: .file(extensions: ["yaml"]))
     var recipe: String?
 
     @OptionGroup var set: OverrideOptions

@@ -55,6 +55,33 @@ extension Pipeline {
             #expect(size.code == 1 && size.message.contains("HEIGHTxWIDTH"), "\(size)")
         }
 
+        @Test func doctorLooksAtThisMachine() throws {
+            let folder = try TemporaryFolder("doctor")
+            let json = try PicoFlowProcess(["doctor", "--json"], in: folder).wait()
+            let read = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
+            let findings = try #require(read?["findings"] as? [[String: Any]], "\(json)")
+            #expect(json.code == (findings.contains { $0["verdict"] as? String == "broken" } ? 1 : 0), "\(json)")
+            // What this test's own machine must have; the rest depends on it.
+            for subject in ["stages", "libtorch", "sockets"] {
+                let finding = findings.first { $0["subject"] as? String == subject }
+                #expect(finding?["verdict"] as? String == "good", "\(json)")
+            }
+
+            // Without its stages nothing trains.
+            let program = try PicoFlowProcess.executables() + "/picoflow"
+            try FileManager.default.copyItem(atPath: program, toPath: folder("picoflow"))
+            let alone = Process()
+            alone.executableURL = URL(fileURLWithPath: folder("picoflow"))
+            alone.arguments = ["doctor"]
+            let output = Pipe()
+            alone.standardOutput = output
+            try alone.run()
+            let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            alone.waitUntilExit()
+            #expect(alone.terminationStatus == 1)
+            #expect(text.contains("BROKEN") && text.contains("picoflow-loader: is not there"), "\(text)")
+        }
+
         @Test func decodersAreFuzzedByCommandToo() throws {
             let folder = try TemporaryFolder("fuzz")
             let fuzz = try PicoFlowProcess(["decoders", "--inputs", "2000"], program: "picoflow-fuzz", in: folder)

@@ -18,6 +18,7 @@ import Tensors
 /// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--format NAME [--size HxW]] [--reference FILE]
 /// picoflow-evaluator import FILE [--recipe FILE [--set KEY=VALUE]… [--output FILE]]
 /// picoflow-evaluator networks < QUESTIONS > ANSWERS
+/// picoflow-evaluator doctor
 /// ```
 public enum EvaluatorMain {
     public static func run(_ arguments: [String] = Array(CommandLine.arguments.dropFirst())) -> Never {
@@ -25,6 +26,7 @@ public enum EvaluatorMain {
         switch arguments.first {
         case "predict":
             job { try PredictJob.run(PredictJob.Options(arguments: rest)) { line in print(line) } }
+        case "doctor": job { print(try DoctorJob.run()) }
         case "export": job { print(try export(rest)) }
         case "models":
             job {

@@ -1,0 +1,56 @@
+import ArgumentParser
+import Basics
+import Datasets
+import Foundation
+
+/// `picoflow init DIR --images FOLDER --labels FOLDER`: from one's own folders to a run in three commands.
+struct InitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init",
+        abstract: "Write a recipe, a topology and a dataset's description for your own images and label maps.",
+        discussion: """
+            picoflow init mine --images photos --labels masks
+
+            Pairs the files by their names without extension, reads all of them, and decides on classes, crop, batch and \
+            splits; folders 'train' and 'val' in both are the splits, else every tenth image is for validation. Everything \
+            it decides stands in the files it writes, to be changed there.
+            """)
+
+    @Argument(help: ArgumentHelp("Folder for the files.", valueName: "dir"), completion: .directory)
+    var folder: String
+
+    @Option(help: ArgumentHelp("JPEG or PNG images.", valueName: "folder"), completion: .directory)
+    var images: String
+
+    @Option(
+        help: ArgumentHelp("Label maps: PNGs, grey or with a palette, whose values are classes.", valueName: "folder"),
+        completion: .directory)
+    var labels: String
+
+    func run() throws {
+        let survey = try FolderSurvey(
+            images: absolute(images), labels: absolute(labels), progress: Progress("read").show)
+        let scaffold = try Scaffold(survey)
+        let processors = ProcessInfo.processInfo.activeProcessorCount
+        let (recipe, topology) = try scaffold.write(to: folder, processors: processors)
+        print(
+            """
+            \(scaffold.summary)
+
+            Name the classes in \(folder)/dataset.yaml, then:
+              picoflow data check \(word(recipe))
+              picoflow launch \(word(topology)) --recipe \(word(recipe))
+            """)
+    }
+
+    /// As a shell reads it back.
+    private func word(_ path: String) -> String {
+        let isPlain = path.allSatisfy { $0.isLetter || $0.isNumber || "/._-".contains($0) }
+        return isPlain ? path : "'" + path.replacingOccurrences(of: "'", with: "'\\''") + "'"
+    }
+
+    /// The description stands in another folder than this command does.
+    private func absolute(_ path: String) -> String {
+        URL(fileURLWithPath: path).standardizedFileURL.path
+    }
+}
