@@ -21,7 +21,7 @@ struct CheckBench: ParsableCommand {
         var found: [Ratio] = []
         for (program, arguments) in [
             ("picoflow-bench", ["loader", "--seconds", "1"]),
-            ("picoflow-bench", ["mining", "--sizes", "camvid,cityscapes", "--seconds", "1"]),
+            ("picoflow-bench", ["mining", "--sizes", "camvid", "--seconds", "1"]),
             ("picoflow-bench-torch", ["loss"]),
             ("picoflow-bench", ["pool", "--workers", "16", "--transports", "ipc", "--seconds", "0.5"]),
         ] {
