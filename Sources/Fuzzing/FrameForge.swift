@@ -66,7 +66,8 @@ public struct FrameForge: Sendable {
             return [header.bytes, [UInt8](repeating: mutator.pick([0x20, 0x5b, 0x22, 0x30]), count: count)]
         case .brokenHeader: return [damaged(header.bytes), body]
         case .nestedHeader:
-            let depth = 1 + mutator.random.below(20_000)
+            // Deeper than any parser here goes: what is nested less and closed is a good header.
+            let depth = 17 + mutator.random.below(20_000)
             let (open, close) = mutator.pick([("[", "]"), ("{\"a\":", "}"), ("[{\"a\":[", "]}]")])
             let inner = mutator.random.below(2) == 0 ? String(repeating: close, count: depth) : ""
             header["deep"] = String(repeating: open, count: depth) + "1" + inner

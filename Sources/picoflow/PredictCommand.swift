@@ -2,33 +2,42 @@ import ArgumentParser
 import Basics
 import Foundation
 
-/// `picoflow predict`: labels images with a run's network and draws the labels over them.
+/// `picoflow predict`: labels images and videos with a run's network and draws the labels over them.
 struct PredictCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "predict",
-        abstract: "Label images with a run's network; writes colour overlays.",
+        abstract: "Label images, folders of them and videos with a run's network; writes colour overlays.",
         discussion: """
             picoflow predict --run runs/pico-1 street.jpg --out overlays      # writes overlays/street-overlay.png
-            picoflow predict --run runs/pico-1 photos/*.jpg --out overlays --labels labels
+            picoflow predict --run runs/pico-1 photos/ --out overlays --labels labels --legend
+            picoflow predict --run runs/pico-1 drive.mp4 --out overlays --side-by-side
 
-            The output names each class's colour, and the largest classes of each image.
+            Videos are read and written by ffmpeg, where that is installed. The output names each class's colour, and the largest classes of each image.
             """)
 
     @OptionGroup var saved: SavedRunOptions
 
-    @Argument(help: ArgumentHelp("JPEG or PNG images.", valueName: "image"), completion: .file())
+    @Argument(
+        help: ArgumentHelp("JPEG or PNG images, videos, and folders of them.", valueName: "image"), completion: .file())
     var images: [String]
 
     @Option(
-        help: ArgumentHelp("The folder for the overlays, IMAGE-overlay.png; made if missing.", valueName: "dir"),
+        help: ArgumentHelp(
+            "The folder for the overlays, IMAGE-overlay.png, or .mp4 of a video; made if missing.", valueName: "dir"),
         completion: .directory)
     var out: String
 
     @Option(
         help: ArgumentHelp(
-            "A folder for label maps as well, IMAGE.png: a class's number per pixel. Made if missing.", valueName: "dir"
-        ), completion: .directory)
+            "A folder for label maps as well, IMAGE.png: a class's number per pixel; of a video a folder with one per frame. Made if missing.",
+            valueName: "dir"), completion: .directory)
     var labels: String?
+
+    @Flag(help: "Also write image, colours and overlay beside each other, IMAGE-side-by-side.png.")
+    var sideBySide = false
+
+    @Flag(help: "Also write which colour is which class, legend.svg.")
+    var legend = false
 
     @Option(help: "Threads; all processors where missing.")
     var threads: Int?
@@ -43,17 +52,15 @@ struct PredictCommand: ParsableCommand {
         let (run, checkpoint) = try saved.resolve()
         var arguments = ["predict", "--run", run, "--checkpoint", checkpoint, "--out", out]
         if let labels { arguments += ["--labels", labels] }
+        if sideBySide { arguments += ["--side-by-side", "yes"] }
+        if legend { arguments += ["--legend", "yes"] }
         if let threads { arguments += ["--threads", String(threads)] }
         if let device { arguments += ["--device", device] }
         try EvaluatorJob.run(arguments + ["--"] + images)
     }
 
     private static func checkReadable(_ image: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: image, isDirectory: &isFolder) else {
-            throw UserError("\(image): no such image")
-        }
-        guard !isFolder.boolValue else { throw UserError("\(image): is a folder; name its images") }
+        guard FileManager.default.fileExists(atPath: image) else { throw UserError("\(image): no such image") }
         guard access(image, R_OK) == 0 else {
             throw UserError("\(image): cannot be read: \(String(cString: strerror(errno)))")
         }

@@ -203,7 +203,7 @@ import Wire
     // MARK: Tickets and jobs, on files
 
     /// A run with one checkpoint of random weights, and a dataset of two images.
-    private final class Files {
+    final class Files {
         let path: String
         let recipe: Recipe
         var run: String { path + "/run" }

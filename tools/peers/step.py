@@ -255,7 +255,7 @@ def main():
     network = build(options.model, options.classes).train().to(memory_format=torch.channels_last)
     images = torch.randn(options.batch, 3, *options.crop).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(options.classes, (options.batch, *options.crop))
-    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-5, momentum=0.9, weight_decay=5e-4)
     steps = []
     for _ in range(options.steps):
         marks = [time.perf_counter()]

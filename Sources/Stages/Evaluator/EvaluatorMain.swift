@@ -13,7 +13,7 @@ import Tensors
 ///
 /// ```
 /// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
-/// picoflow-evaluator predict --run DIR --out DIR [--labels DIR] [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
+/// picoflow-evaluator predict --run DIR --out DIR [--labels DIR] [--side-by-side yes] [--legend yes] [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
 /// picoflow-evaluator models [--size HxW] [--classes N] [--output-stride 8|16] [--json yes] [NAME…]
 /// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--format NAME [--size HxW]] [--reference FILE]
 /// picoflow-evaluator import FILE [--recipe FILE [--set KEY=VALUE]… [--output FILE]]
@@ -99,11 +99,16 @@ extension PredictJob.Options {
     /// - Throws: `UserError` for a missing, unknown or ill-formed one.
     public init(arguments: [String]) throws {
         let words = try JobArguments(
-            arguments, options: ["--run", "--checkpoint", "--out", "--labels", "--threads", "--device"])
+            arguments,
+            options: [
+                "--run", "--checkpoint", "--out", "--labels", "--side-by-side", "--legend", "--threads", "--device",
+            ])
         try self.init(
             run: words.required("--run"), checkpoint: words["--checkpoint"], images: words.rest,
             out: words.required("--out"))
         labels = words["--labels"]
+        sideBySide = words["--side-by-side"] == "yes"
+        legend = words["--legend"] == "yes"
         if let text = words["--threads"] {
             guard let count = Int(text), count > 0 else { throw UserError("--threads \(text) is no positive number") }
             threads = count

@@ -7,18 +7,23 @@ import Models
 import StageKit
 import Tensors
 
-/// Labels images with a run's network and writes them as overlays: `picoflow predict` runs it once, without a pool.
+/// Labels images and videos with a run's network and writes them as overlays: `picoflow predict` runs it once, without a pool.
 public enum PredictJob {
     public struct Options: Sendable, Equatable {
         /// The run's directory.
         public var run: String
         /// A checkpoint's folder; the run's newest where nil.
         public var checkpoint: String?
+        /// Images, videos, and folders of them.
         public var images: [String]
         /// Folder for the overlays; made if missing.
         public var out: String
         /// Folder for label maps as well; made if missing. None are written where nil.
         public var labels: String?
+        /// Also writes each picture beside its labels and the overlay.
+        public var sideBySide = false
+        /// Also writes which colour is which class.
+        public var legend = false
         /// All processors where nil.
         public var threads: Int?
         public var device: Tensors.Device = .cpu
@@ -31,12 +36,23 @@ public enum PredictJob {
         }
     }
 
-    /// Writes `OUT/NAME-overlay.png` for each image, and `LABELS/NAME.png`, a class's number per pixel, if asked for.
+    /// Writes for each image
     ///
-    /// - Parameter report: gets a line that explains the colours, then one per image as it is written.
-    /// - Throws: `UserError` that names the file, folder or setting at fault. Overlays written before stay.
+    /// | file | holds |
+    /// |---|---|
+    /// | `OUT/NAME-overlay.png` | the image with the classes' colours laid over it |
+    /// | `OUT/NAME-side-by-side.png` | image, colours, overlay, where asked for |
+    /// | `LABELS/NAME.png` | a class's number per pixel, where asked for |
+    ///
+    /// and for each video the same as `.mp4`, with a label map per frame, `LABELS/NAME/NNNNNN.png`; and `OUT/legend.svg`,
+    /// where asked for.
+    ///
+    /// - Parameter report: gets a line that explains the colours, then one per image or video as it is written.
+    /// - Throws: `UserError` that names the file, folder or setting at fault. What was written before stays.
     public static func run(_ options: Options, report: (String) -> Void) throws {
-        let targets = try targets(of: options)
+        let files = try PredictionFiles.all(of: options)
+        // Before a network is read, which takes its time.
+        for video in files where video.kind == .video { _ = try FFmpeg.program(for: video.source) }
         if let threads = options.threads { try Torch.setThreads(threads) }
         try Torch.checkDevice(options.device)
 
@@ -44,21 +60,70 @@ public enum PredictJob {
         let classes = try classes(ofRun: options.run, recipe)
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
-        let inference = try Inference(
-            network: network, settings: recipe.evaluate, window: recipe.evaluationWindow,
-            precision: recipe.model.precision, device: options.device)
+        let painter = Painter(
+            inference: try Inference(
+                network: network, settings: recipe.evaluate, window: recipe.evaluationWindow,
+                precision: recipe.model.precision, device: options.device), palette: classes.map(\.color))
 
         for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
         report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))
-        let palette = classes.map(\.color)
-        for (image, target) in zip(options.images, targets) {
-            let picture = try ImageFile.readImage(image)
-            let labels = try inference.labels(of: picture)
-            let overlay = try picture.overlaid(with: labels, palette: palette)
-            try ImageFile.write(PNG.encode(overlay), to: target.overlay)
-            if let path = target.labels { try ImageFile.write(PNG.encode(labels), to: path) }
-            report("\(target.overlay): \(shares(of: labels, classes.map(\.name)))")
+        if options.legend {
+            let path = options.out + "/legend.svg"
+            try ImageFile.write(Array(ClassLegend.svg(classes).utf8), to: path)
+            report("\(path): the colours' legend")
         }
+        let names = classes.map(\.name)
+        for file in files {
+            switch file.kind {
+            case .image: report(try predict(image: file, painter, names))
+            case .video: report(try predict(video: file, painter, names, report: report))
+            }
+        }
+    }
+
+    private static func predict(image files: PredictionFiles, _ painter: Painter, _ names: [String]) throws -> String {
+        let painted = try painter.paint(ImageFile.readImage(files.source))
+        try ImageFile.write(PNG.encode(painted.overlay), to: files.overlay)
+        if let path = files.besides { try ImageFile.write(PNG.encode(painted.sideBySide), to: path) }
+        if let path = files.labels { try ImageFile.write(PNG.encode(painted.labels), to: path) }
+        var shares = ClassShares()
+        shares.add(painted.labels)
+        return "\(files.overlay): \(shares.text(names))"
+    }
+
+    private static func predict(
+        video files: PredictionFiles, _ painter: Painter, _ names: [String], report: (String) -> Void
+    ) throws -> String {
+        let reader = try VideoReader(files.source)
+        if let folder = files.labels { try makeFolder(folder) }
+        var overlay: VideoWriter?
+        var besides: VideoWriter?
+        var shares = ClassShares()
+        var frames = 0
+        while let frame = try reader.next() {
+            let painted = try painter.paint(frame)
+            frames += 1
+            if overlay == nil {
+                overlay = try VideoWriter(
+                    files.overlay, width: frame.width, height: frame.height, rate: reader.rate)
+                besides = try files.besides.map {
+                    try VideoWriter($0, width: 3 * frame.width, height: frame.height, rate: reader.rate)
+                }
+            }
+            try overlay?.append(painted.overlay)
+            if let besides { try besides.append(painted.sideBySide) }
+            if let folder = files.labels {
+                let digits = String(frames)
+                let name = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
+                try ImageFile.write(PNG.encode(painted.labels), to: "\(folder)/\(name).png")
+            }
+            shares.add(painted.labels)
+            if frames % 100 == 0 { report("\(files.source): \(frames) frames so far") }
+        }
+        guard frames > 0 else { throw UserError("\(files.source): holds no frame") }
+        try overlay?.finish()
+        try besides?.finish()
+        return "\(files.overlay): \(frames) frame\(frames == 1 ? "" : "s"), \(shares.text(names))"
     }
 
     /// What the run noted of its dataset in `dataset.json`, which may have gone since; the dataset itself otherwise.
@@ -75,36 +140,6 @@ public enum PredictJob {
         }
     }
 
-    private struct Target {
-        var overlay: String
-        var labels: String?
-    }
-
-    /// Where each image's overlay and label map go.
-    ///
-    /// - Throws: `UserError` where there is no image, two would be written to the same file, or one be overwritten.
-    private static func targets(of options: Options) throws -> [Target] {
-        guard !options.images.isEmpty else { throw UserError("predict needs at least one image") }
-        let images = Set(options.images.map(absolute))
-        var taken: [String: String] = [:]
-        return try options.images.map { image in
-            let name = ((image as NSString).lastPathComponent as NSString).deletingPathExtension
-            let target = Target(
-                overlay: "\(options.out)/\(name)-overlay.png", labels: options.labels.map { "\($0)/\(name).png" })
-            for path in [target.overlay] + (target.labels.map { [$0] } ?? []) {
-                if let other = taken.updateValue(image, forKey: absolute(path)) {
-                    throw UserError("\(other) and \(image) would both be written to \(path); predict them apart")
-                }
-                guard !images.contains(absolute(path)) else {
-                    throw UserError("\(path) is one of the images and would be overwritten; name another folder")
-                }
-            }
-            return target
-        }
-    }
-
-    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
-
     private static func makeFolder(_ path: String) throws {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -113,20 +148,48 @@ public enum PredictJob {
         }
     }
 
-    /// The three largest classes: `road 41 %, sky 27 %, building 12 %`.
-    private static func shares(of labels: LabelMap, _ names: [String]) -> String {
-        var counts = [Int](repeating: 0, count: 256)
-        labels.values.withUnsafeBytes { for value in $0 { counts[Int(value)] += 1 } }
-        let present = names.indices.filter { counts[$0] > 0 }
-        let largest = present.sorted { (counts[$1], $0) < (counts[$0], $1) }.prefix(3)
-        return largest.map { index in
-            let share = 100 * Double(counts[index]) / Double(labels.values.count)
-            return "\(names[index]) \(Int(share.rounded())) %"
-        }.joined(separator: ", ")
-    }
-
     private static func hex(_ color: RGB8) -> String {
         "#" + [color.red, color.green, color.blue].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+/// Labels pictures and lays the colours over them.
+private struct Painter {
+    struct Painted {
+        var labels: LabelMap
+        var overlay: Image
+        /// Picture, colours, overlay.
+        var sideBySide: Image { Image.strip([picture, labels.colored(with: palette), overlay]) }
+        fileprivate var picture: Image
+        fileprivate var palette: [RGB8]
+    }
+
+    let inference: Inference
+    let palette: [RGB8]
+
+    func paint(_ picture: Image) throws -> Painted {
+        let labels = try inference.labels(of: picture)
+        return Painted(
+            labels: labels, overlay: try picture.overlaid(with: labels, palette: palette), picture: picture,
+            palette: palette)
+    }
+}
+
+/// How much of what was labelled is of each class.
+private struct ClassShares {
+    private var counts = [Int](repeating: 0, count: 256)
+
+    mutating func add(_ labels: LabelMap) {
+        labels.values.withUnsafeBytes { for value in $0 { counts[Int(value)] += 1 } }
+    }
+
+    /// The three largest classes: `road 41 %, sky 27 %, building 12 %`.
+    func text(_ names: [String]) -> String {
+        let all = Double(counts.reduce(0, +))
+        let present = names.indices.filter { counts[$0] > 0 }
+        let largest = present.sorted { (counts[$1], $0) < (counts[$0], $1) }.prefix(3)
+        return largest.map { "\(names[$0]) \(Int((100 * Double(counts[$0]) / all).rounded())) %" }
+            .joined(separator: ", ")
     }
 }
 
