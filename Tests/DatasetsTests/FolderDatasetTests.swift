@@ -61,7 +61,7 @@ import Testing
         ),
         (
             "classes: [a]\nsplits:\n  t: {images: i, lables: l}",
-            "d.yaml:3: unknown key 'lables' (known: images, labels); did you mean 'labels'?"
+            "d.yaml:3: unknown key 'lables' (known: images, labels, list); did you mean 'labels'?"
         ),
         ("splits: {t: {images: i}}", "d.yaml:1: key 'classes' is missing"),
         ("classes: [a]", "d.yaml:1: key 'splits' is missing"),

@@ -55,7 +55,6 @@ import Testing
     @Test func whatOnlySlowsOrLimitsIsAdvice() throws {
         #expect(try finding("CUDA") { $0.hasNVIDIADriver = true }.verdict == .advice)
         #expect(try finding("BLAS") { $0.libtorch?.blas = [] }.verdict == .advice)
-        #expect(try finding("threads") { $0.libtorch?.threads = 1 }.verdict == .advice)
         #expect(try finding("processor") { $0.cpuFeatures = ["sse4_2"] }.verdict == .advice)
         #expect(try finding("huge pages") { $0.hugePages = "never" }.verdict == .advice)
         #expect(try finding("shared memory") { $0.sharedMemory = 64 << 20 }.verdict == .advice)

@@ -23,8 +23,8 @@ enum DoctorJob {
 
     /// The path of a library that this process has loaded, by the beginning of its file's name.
     private static func loaded(_ name: String) -> String? {
-        guard let maps = try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8) else { return nil }
-        return maps.split(separator: "\n").lazy
+        guard let file = FileHandle(forReadingAtPath: "/proc/self/maps") else { return nil }
+        return String(decoding: file.readDataToEndOfFile(), as: UTF8.self).split(separator: "\n").lazy
             .compactMap { line in line.firstIndex(of: "/").map { String(line[$0...]) } }
             .first { $0.split(separator: "/").last?.hasPrefix(name) == true }
     }

@@ -88,12 +88,11 @@ public struct Diagnosis: Codable, Sendable, Equatable {
             "BLAS", libtorch.blas.isEmpty ? .advice : .good,
             libtorch.blas.isEmpty ? "none that is known" : libtorch.blas.joined(separator: "; "),
             libtorch.blas.isEmpty ? "install OpenBLAS (Debian: libopenblas0); others may be many times slower" : nil)
-        let isFew = libtorch.threads < facts.processors
+        // libtorch counts cores, the system hyperthreads: fewer of the first are no fault.
         add(
-            "threads", isFew ? .advice : .good,
-            "\(libtorch.threads) of libtorch, \(facts.processors) processor\(facts.processors == 1 ? "" : "s")",
-            isFew ? "OMP_NUM_THREADS or a container's limit holds it back; a topology's `threads` decides in runs" : nil
-        )
+            "threads", .good,
+            "\(facts.processors) processor\(facts.processors == 1 ? "" : "s"), \(libtorch.threads) of libtorch's own choice; "
+                + "in runs a topology's `threads` decides")
     }
 
     private mutating func processor(_ facts: MachineFacts) {
@@ -137,7 +136,7 @@ public struct Diagnosis: Codable, Sendable, Equatable {
         let verdict: Verdict = soft < 64 ? .broken : soft < 1024 ? .advice : .good
         let wanted = min(hard, 4096)
         add(
-            "open files", verdict, "\(soft) per process, at most \(hard)",
+            "open files", verdict, "\(Self.count(soft)) per process, at most \(Self.count(hard))",
             verdict == .good
                 ? nil
                 : wanted > soft
@@ -166,6 +165,9 @@ public struct Diagnosis: Codable, Sendable, Equatable {
             add("disk", .good, "\(free) free in \(facts.workingFolder)")
         }
     }
+
+    /// The system writes "no limit" as a number beyond any count of files.
+    private static func count(_ files: Int) -> String { files > 1 << 40 ? "any number" : "\(files)" }
 
     private static func size(_ bytes: Int) -> String {
         bytes >= 1 << 30
