@@ -60,14 +60,21 @@ struct LoaderBench: ParsableCommand {
                 row.ours.append(try Child.measure(["loader-case"] + arguments))
                 for index in row.peers.indices {
                     Child.tell("\(name), \(row.peers[index].backend)")
-                    let time = try measurePeer(row.peers[index].backend, root, crop)
-                    row.peers[index].milliseconds.append(time)
+                    do {
+                        let time = try measurePeer(row.peers[index].backend, root, crop)
+                        row.peers[index].milliseconds.append(time)
+                    } catch {
+                        // Not every program reads every format.
+                        Child.tell("\(error)")
+                    }
                 }
             }
             rows.append(row)
         }
         Child.tell("")
-        if ratios { return try Ratio.print(rows.map { Ratio($0.name, $0.ours.map { $0.sample / $0.decode }) }) }
+        if ratios {
+            return try Ratio.print(rows.map { Ratio("loader \($0.name)", $0.ours.map { $0.sample / $0.decode }) })
+        }
         print(try json ? rows.prettyJSON() : Self.table(rows))
     }
 
