@@ -9,10 +9,12 @@ struct DashboardRoutes: Sendable {
     let run: DashboardRun
 
     func respond(to request: DashboardRequest) async -> DashboardResponse {
-        var response = access.check(request) ?? .text(.notFound, "there is nothing here")
-        if access.check(request) == nil {
+        var response: DashboardResponse
+        if let refusal = access.check(request) {
+            response = refusal
+        } else {
             do {
-                if let found = try await route(request) { response = found }
+                response = try await route(request) ?? .text(.notFound, "there is nothing here")
             } catch let error as UserError {
                 response = .refused(request.method == "POST" ? .conflict : .unavailable, "\(error)")
             } catch let error as DecodingError {
