@@ -37,9 +37,9 @@ struct PoolReport {
             let rates = rounds.map(\.megabytesPerSecond)
             lines.append(
                 row([
-                    "\(rounds[0].transport)", "bare \(rounds[0].dealers)", fixed(rates.median, 0), range(rates, 0), "",
+                    "\(rounds[0].transport)", "bare \(rounds[0].dealers)", rates.median.fixed(0), range(rates, 0), "",
                     "",
-                    fixed(rounds.map(\.cpuMicrosecondsPerMessage).median, 1), "",
+                    rounds.map(\.cpuMicrosecondsPerMessage).median.fixed(1), "",
                 ]))
         }
         lines += [
@@ -56,13 +56,13 @@ struct PoolReport {
         let rates = rounds.map { $0[keyPath: rate] }
         func times(_ latency: KeyPath<PoolMeasurement, Percentiles>) -> String {
             [\Percentiles.p50, \.p90, \.p99].map { part in
-                fixed(rounds.map { $0[keyPath: latency][keyPath: part] }.median, 2)
+                rounds.map { $0[keyPath: latency][keyPath: part] }.median.fixed(2)
             }.joined(separator: " / ")
         }
         return [
-            "\(rounds[0].transport)", "\(rounds[0].workers)", fixed(rates.median, digits), range(rates, digits),
-            times(\.alone), times(\.loaded), fixed(rounds.map(\.cpuMicrosecondsPerTicket).median, 1),
-            fixed(rounds.map(\.memoryPerWorkerKiB).median, 1),
+            "\(rounds[0].transport)", "\(rounds[0].workers)", rates.median.fixed(digits), range(rates, digits),
+            times(\.alone), times(\.loaded), rounds.map(\.cpuMicrosecondsPerTicket).median.fixed(1),
+            rounds.map(\.memoryPerWorkerKiB).median.fixed(1),
         ]
     }
 
@@ -76,10 +76,9 @@ struct PoolReport {
         }.joined()
     }
 
-    private func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
-    private func percent(_ share: Double) -> String { fixed(share * 100, 0) + " %" }
+    private func percent(_ share: Double) -> String { (share * 100).fixed(0) + " %" }
     private func range(_ values: [Double], _ digits: Int) -> String {
-        "(\(fixed(values.spread.lowerBound, digits)) - \(fixed(values.spread.upperBound, digits)))"
+        "(\(values.spread.lowerBound.fixed(digits)) - \(values.spread.upperBound.fixed(digits)))"
     }
 
     func json() throws -> Data {
