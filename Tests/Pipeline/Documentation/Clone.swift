@@ -54,7 +54,7 @@ struct Clone {
             try link("data/camvid/" + split, to: play.data + "/" + source)
             for name in try FileManager.default.contentsOfDirectory(atPath: "\(play.data)/\(source)annot") {
                 let label = try ImageFile.readLabels("\(play.data)/\(source)annot/\(name)")
-                let values = Array(label.values)
+                let values: [UInt8] = label.values.array()
                 let voided = LabelMap(width: label.width, height: label.height) { target in
                     for (i, value) in values.enumerated() { target[i] = value == 255 ? 11 : value }
                 }

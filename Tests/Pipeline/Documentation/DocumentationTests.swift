@@ -120,7 +120,7 @@ extension Pipeline {
 
                 ```sh
                 # only a comment
-                picoflow a --set 'b # c' "# d"   # a comment
+                picoflow a --set 'b # c' "# d" x   # a comment
                 picoflow b \\
                     --to c     # of both lines
 
@@ -132,7 +132,7 @@ extension Pipeline {
                 """, page: "p.md")
             #expect(
                 page.commands == [
-                    DocumentedCommand(page: "p.md", line: 5, text: #"picoflow a --set 'b # c' "# d""#),
+                    DocumentedCommand(page: "p.md", line: 5, text: "picoflow a --set 'b # c' \"# d\" x"),
                     DocumentedCommand(page: "p.md", line: 6, text: "picoflow b --to c"),
                 ])
             #expect(page.spans.map(\.text) == ["code # one"] && page.links.map(\.target) == ["docs/a.md"])

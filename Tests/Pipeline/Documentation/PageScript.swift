@@ -33,23 +33,15 @@ struct PageScript {
     private static let limit = 400
 
     func run() throws -> [Failure] {
-        let script = try clone.play.folder.write(text(), to: "scratch/page")
-        let process = Process()
-        // It ends all that the page started, where that takes too long.
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["timeout", "--kill-after=5", "\(Self.limit)", "bash", script]
-        process.currentDirectoryURL = URL(fileURLWithPath: clone.path)
-        process.environment = ProcessInfo.processInfo.environment
-            .merging(clone.play.environment) { $1 }
-            .merging([
+        try clone.play.folder.write(text(), to: "scratch/page")
+        // `timeout` ends all that the page started, where that takes too long.
+        let process = try PicoFlowProcess(
+            ["--kill-after=5", "\(Self.limit)", "bash", "scratch/page"], program: "/usr/bin/timeout",
+            in: clone.play.folder,
+            environment: clone.play.environment.merging([
                 "HOME": clone.play.folder("home"), "PATH": path, "PICOFLOW_BIN": try PicoFlowProcess.executables(),
-            ]) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        try clone.play.folder.write("", to: "scratch/errors")
-        process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: clone.play.folder("scratch/errors")))
-        try process.run()
-        process.waitUntilExit()
+            ]) { $1 })
+        _ = try process.wait(.seconds(Self.limit + 30))
         return failures()
     }
 
