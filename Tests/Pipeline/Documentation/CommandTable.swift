@@ -60,6 +60,10 @@ extension TreatmentRow {
             .instead(
                 "picoflow data check Configs/camvid/quick-pico.yaml --set dataset.root=data/camvid",
                 because: "it needs ADE20K; \(Pipeline.RecipesTests.self) check a tree like it")),
+        TreatmentRow(
+            "picoflow import resnet50.pth",
+            .not(because: "\(Pipeline.WeightsTests.self) look into files; to compare all networks takes ten seconds")),
+        TreatmentRow("picoflow import resnet50.pth --recipe", .with("")),
         TreatmentRow("picoflow recipes", .with("Configs/demo")),
         TreatmentRow("picoflow models", .with("mitb0 --size 64x96")),
         TreatmentRow("picoflow doctor", .instead("picoflow doctor || [ $? = 1 ]", because: "1 is about this machine")),
@@ -78,7 +82,8 @@ extension TreatmentRow {
         TreatmentRow(
             "picoflow dashboard --run runs/quick",
             .until("grep -q 'http://127.0.0.1' $output", of: "picoflow dashboard 0 --run runs/quick")),
-        TreatmentRow("picoflow swap miner --exec 'python3 tools/examples/miner.py'", needs: ["zmq", "numpy"], .with("")),
+        TreatmentRow(
+            "picoflow swap miner --exec 'python3 tools/examples/miner.py'", needs: ["zmq", "numpy"], .with("")),
         TreatmentRow(
             "picoflow launch Pipelines/two-hosts.yaml --recipe Configs/demo/pico.yaml --run runs/shared",
             .beside(endless, once: trains("shared"))),

@@ -7,7 +7,8 @@ extension Pipeline {
     @Suite struct DocumentationTests {
         /// As somebody reads them who is new; a page may use what the pages before it made. Others come behind.
         private static let order = [
-            "README.md", "docs/training.md", "docs/running.md", "docs/results.md", "Configs/README.md", "CONTRIBUTING.md",
+            "README.md", "docs/training.md", "docs/running.md", "docs/results.md", "Configs/README.md",
+            "CONTRIBUTING.md",
         ]
 
         /// Path from the repository's root and content of each page.
@@ -90,13 +91,15 @@ extension Pipeline {
             for (path, page) in try Self.pages.get() {
                 let folder = ("\(Clone.repository)/\(path)" as NSString).deletingLastPathComponent
                 for (line, target) in page.links where !target.contains("://") {
-                    let file = target.split(separator: "#").first.map(String.init) ?? path
+                    // A heading of the same page, or of another.
+                    let file = target.prefix { $0 != "#" }
                     #expect(FileManager.default.fileExists(atPath: "\(folder)/\(file)"), "\(path):\(line): \(target)")
                     checked += 1
                 }
                 for (line, text) in page.spans where Self.namesFile(text) {
                     #expect(
-                        FileManager.default.fileExists(atPath: "\(Clone.repository)/\(text)"), "\(path):\(line): \(text)")
+                        FileManager.default.fileExists(atPath: "\(Clone.repository)/\(text)"),
+                        "\(path):\(line): \(text)")
                     checked += 1
                 }
             }
