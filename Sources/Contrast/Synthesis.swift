@@ -1,5 +1,5 @@
 import Basics
-import COpenBLAS
+import CVectors
 import Configuration
 
 /// Hard negatives that no pixel gave: mixtures of an anchor's hardest sampled negatives with each other and with the
@@ -31,28 +31,24 @@ struct Synthesis: Sendable {
     ///
     /// - Parameters:
     ///   - index: the anchor's key, `MiningInput.keys`.
-    ///   - negatives: rows of its sampled negatives.
+    ///   - negatives: rows of its `count` sampled negatives.
     ///   - similarities: theirs with the anchor; the nearest `hardest` are mixed, ties by slot.
     ///   - result: room for `limit` rows.
     /// - Returns: the number of rows written.
     func synthesise(
-        anchor: UnsafePointer<Float>, index: Int, negatives: [UnsafePointer<Float>],
+        anchor: UnsafePointer<Float>, index: Int, negatives: UnsafePointer<UnsafePointer<Float>>, count: Int,
         similarities: UnsafePointer<Float>, dimension: Int, selection: ExtremeSelection,
         into result: UnsafeMutablePointer<Float>
     ) -> Int {
-        let hardest = min(settings.hardest, negatives.count)
+        let hardest = min(settings.hardest, count)
         guard settings.enabled, hardest > 0 else { return 0 }
         var written = 0
         func add(_ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, _ weight: Float) {
-            let row = result + written * dimension
-            for k in 0..<dimension { row[k] = weight * first[k] + (1 - weight) * second[k] }
-            let squared = cblas_sdot(blasint(dimension), row, 1, row, 1)
-            guard squared > 1e-12 else { return }
-            cblas_sscal(blasint(dimension), 1 / squared.squareRoot(), row, 1)
+            guard cv_mix(first, second, weight, dimension, result + written * dimension) > 1e-12 else { return }
             written += 1
         }
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: hardest) { hard in
-            selection.select(hardest, at: .largest, of: similarities, count: negatives.count, into: hard.baseAddress!)
+            selection.select(hardest, of: similarities, count: count, into: hard.baseAddress!)
             func negative(_ i: Int) -> UnsafePointer<Float> { negatives[Int(hard[i])] }
             if hardest > 1 {
                 var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 0, index: UInt64(index))
