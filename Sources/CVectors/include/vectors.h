@@ -12,6 +12,9 @@ size_t cv_beyond(
     const float *_Nonnull values, size_t count, float least, int smallest, int32_t first, int32_t *_Nonnull positions,
     float *_Nonnull found);
 
+// Has a row fetched from memory, which is used soon.
+void cv_fetch(const float *_Nonnull row, size_t dimension);
+
 // Counts values into bins that are 1/scale wide from `base` on. The first bin also gets what lies below it, the last what lies
 // above. bins is at least 1; counts, of so many, are overwritten.
 void cv_histogram(
