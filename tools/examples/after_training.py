@@ -35,7 +35,7 @@ from safetensors.torch import load_file
 parser = argparse.ArgumentParser(description="Loads a run's network into PyTorch and looks at what the run left.")
 parser.add_argument("--run", type=pathlib.Path, default="runs/demo-1", help="the run's directory (%(default)s)")
 parser.add_argument("--image", type=pathlib.Path, default="demo-data/val/00000.jpg", help="an image (%(default)s)")
-parser.add_argument("--out", type=pathlib.Path, default="after-training", help="folder for what is made (%(default)s)")
+parser.add_argument("--out", type=pathlib.Path, help="folder for what is made (RUN/after-training)")
 # A notebook's kernel has arguments of its own, which are not for us.
 options = parser.parse_args([] if "ipykernel" in sys.modules else None)
 
@@ -46,6 +46,7 @@ for path, option in [(options.run / "metrics.jsonl", "--run"), (options.image, "
 program = shutil.which("picoflow", path=os.pathsep.join([os.environ.get("PICOFLOW_BIN", ""), os.environ["PATH"]]))
 if program is None:
     sys.exit("picoflow is not on the PATH: export PATH=\"$PWD/.build/release:$PATH\" where PicoFlow was built")
+options.out = options.out or options.run / "after-training"
 options.out.mkdir(parents=True, exist_ok=True)
 
 
