@@ -70,6 +70,7 @@ let package = Package(
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPidFD"),
+        .systemLibrary(name: "CTimex"),
         .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
 
         // Libraries, in the order of their dependence.
@@ -102,7 +103,7 @@ let package = Package(
         .target(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
-        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD"]),
+        .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD", "CTimex"]),
         .target(name: "Dashboard", dependencies: ["Supervisor", flyingFox]),
         .target(name: "Report", dependencies: ["Supervisor"]),
 

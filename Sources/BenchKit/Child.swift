@@ -104,7 +104,7 @@ public final class Child {
     /// Says on standard error what is being measured: in one line of a terminal, else in a line of its own.
     public static func tell(_ text: String) {
         let line = isatty(STDERR_FILENO) == 1 ? "\r\u{1b}[K\(text)" : text.isEmpty ? "" : text + "\n"
-        FileHandle.standardError.write(Data(line.utf8))
+        writeToStandardError(line)
     }
 
     /// Called in a child that serves: it ends when whoever started it has ended, however that came.

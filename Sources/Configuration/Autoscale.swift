@@ -14,7 +14,7 @@ public struct AutoscaleSettings: Codable, Sendable, Equatable {
 extension AutoscaleSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("min", \.min, .within(1...65535), summary: "never fewer replicas"),
-        Field("max", \.max, .within(1...65535), summary: "never more replicas"),
+        Field("max", \.max, .within(1...65535), hasDefault: false, summary: "never more replicas"),
     ]
 }
 

@@ -34,10 +34,12 @@ public struct KeyDescription: Sendable, Equatable {
 }
 
 extension Field where Root: Sendable {
+    /// - Parameter hasDefault: false where a file must have the key, or something else stands for one that is missing.
     init<Value: ConfigurationValue>(
-        _ key: String, _ member: WritableKeyPath<Root, Value> & Sendable, _ checks: Check<Value>..., summary: String
+        _ key: String, _ member: WritableKeyPath<Root, Value> & Sendable, _ checks: Check<Value>...,
+        hasDefault: Bool = true, summary: String
     ) {
-        self.init(key, member, checks: checks, summary: summary)
+        self.init(key, member, checks: checks, hasDefault: hasDefault, summary: summary)
     }
 
     /// The checks apply to a value that is there; null always passes.
@@ -52,7 +54,8 @@ extension Field where Root: Sendable {
     }
 
     private init<Value: ConfigurationValue>(
-        _ key: String, _ member: WritableKeyPath<Root, Value> & Sendable, checks: [Check<Value>], summary: String
+        _ key: String, _ member: WritableKeyPath<Root, Value> & Sendable, checks: [Check<Value>],
+        hasDefault: Bool = true, summary: String
     ) {
         self.key = key
         self.summary = summary
@@ -64,11 +67,10 @@ extension Field where Root: Sendable {
             ]
         }
         schema = { defaults in
-            let own = SchemaText.keys([
-                "description": .string(summary),
-                "default": Value.shape.schemaValue(defaults[keyPath: member].node),
-            ])
-            return checks.map(\.schema).reduce(Value.shape.schema) { $0.merged(with: $1) }.merged(with: own)
+            let own = checks.map(\.schema).reduce(Value.shape.schema) { $0.merged(with: $1) }
+                .merged(with: .keys(["description": .string(summary)]))
+            guard hasDefault else { return own }
+            return own.merged(with: .keys(["default": Value.shape.schemaValue(defaults[keyPath: member].node)]))
         }
         read = { node, path, place, reader, root in
             guard let value = Value.decode(node) else {

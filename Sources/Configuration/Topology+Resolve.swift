@@ -27,14 +27,16 @@ extension Topology {
     }
 
     /// All that is set, as a topology that resolves to an equal one.
-    public func yaml() throws -> String {
+    public func yaml() throws -> String { try Yams.serialize(node: node, width: -1) }
+
+    /// What `yaml()` writes.
+    var node: Node {
         let stages = Node(stages.map { (Node($0.name), $0.sectionNode(leavingOutNulls: true)) }, .implicit, .block)
         let scaling = autoscale.isEmpty ? [] : [(Node("autoscale"), autoscaleNode)]
-        return try Yams.serialize(
-            node: Node(
-                [(Node("stages"), stages)] + scaling + [
-                    (Node("supervisor"), supervisor.sectionNode()), (Node("pool"), pool.sectionNode()),
-                ]), width: -1)
+        return Node(
+            [(Node("stages"), stages)] + scaling + [
+                (Node("supervisor"), supervisor.sectionNode()), (Node("pool"), pool.sectionNode()),
+            ])
     }
 
     private static func resolve(
@@ -145,7 +147,7 @@ extension StageKind: ConfigurationValue {}
 
 extension StageSettings: Configurable {
     static let fields: [Field<Self>] = [
-        Field("kind", \.kind, summary: "what the stage does; its name says it where missing"),
+        Field("kind", \.kind, hasDefault: false, summary: "what the stage does; its name says it where missing"),
         Field("replicas", \.replicas, .within(0...65535), summary: "how many processes"),
         Field("threads", optional: \.threads, .within(1...1024), summary: "threads of each"),
         Field("device", \.device, summary: "cpu or cuda:N, one or one per replica"),

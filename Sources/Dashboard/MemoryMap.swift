@@ -1,4 +1,5 @@
 import Foundation
+import Imaging
 import StageKit
 
 /// The memory of the newest checkpoint as points of a plane: its embeddings' two principal directions.
@@ -38,12 +39,11 @@ struct MemoryMap: Encodable {
         classIndex = sample.classes
         isRegion = sample.isRegion
         classes = sample.filled.enumerated().map { index, filled in
-            let color =
-                dataset.flatMap { $0.palette.indices.contains(index) ? $0.palette[index] : nil } ?? [128, 128, 128]
-            let digits = color.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+            let color = dataset.flatMap { $0.palette.indices.contains(index) ? $0.palette[index] : nil }
             return Class(
                 name: dataset.flatMap { $0.classes.indices.contains(index) ? $0.classes[index] : nil } ?? "\(index)",
-                color: "#" + digits, pixels: filled.pixels, regions: filled.regions)
+                color: (color.flatMap(RGB8.init(list:)) ?? RGB8(128, 128, 128)).hex, pixels: filled.pixels,
+                regions: filled.regions)
         }
     }
 

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Supervisor
 import Wire
@@ -75,9 +76,9 @@ public struct FuzzReport: Sendable, Codable {
         logLines = lines.reduce(0) { $0 + $1.1 }
         // Bad frames and cut-off peers are told of once a second each, on each of two links at most.
         for (file, count) in lines.sorted(by: { $0.0 < $1.0 }) where Double(count) > 40 + 4 * seconds {
-            problems.append("logs/\(file) got \(count) lines in \(Int(seconds)) s")
+            problems.append("logs/\(file) got \(count) lines in \(durationText(seconds: seconds))")
         }
-        if steps <= 0 { problems.append("the run took no step in \(Int(seconds)) s") }
+        if steps <= 0 { problems.append("the run took no step in \(durationText(seconds: seconds))") }
         self.problems = problems
     }
 

@@ -12,6 +12,17 @@ public struct RGB8: Hashable, Sendable, Codable {
         self.blue = blue
     }
 
+    /// Nil for a list of another length.
+    public init?(list: [UInt8]) {
+        guard list.count == 3 else { return nil }
+        self.init(list[0], list[1], list[2])
+    }
+
+    /// `#rrggbb`
+    public var hex: String {
+        "#" + [red, green, blue].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
     public init(from decoder: any Decoder) throws {
         var list = try decoder.unkeyedContainer()
         self.init(try list.decode(UInt8.self), try list.decode(UInt8.self), try list.decode(UInt8.self))

@@ -43,16 +43,6 @@ enum HTMLText {
         return (value < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
     }
 
-    /// `45 s`, `12 min 5 s`, `3 h 20 min`, `2 d 4 h`.
-    static func time(seconds: Double) -> String {
-        guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "-" }
-        let total = Int(seconds.rounded())
-        let (days, hours, minutes, rest) = (total / 86400, total / 3600 % 24, total / 60 % 60, total % 60)
-        if days > 0 { return "\(days) d \(hours) h" }
-        if hours > 0 { return "\(hours) h \(minutes) min" }
-        return minutes > 0 ? "\(minutes) min \(rest) s" : "\(rest) s"
-    }
-
     /// `22.5 MiB`
     static func size(bytes: Int) -> String {
         bytes < 1 << 20

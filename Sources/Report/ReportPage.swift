@@ -138,7 +138,7 @@ public struct ReportPage {
         facts.append(
             ("steps", "\(HTMLText.grouped(Int(last.step))) of \(HTMLText.grouped(run.recipe.schedule.iterations))"))
         facts.append(
-            ("time in steps", HTMLText.time(seconds: run.steps.reduce(0) { $0 + finite($1.milliseconds) } / 1000)))
+            ("time in steps", durationText(seconds: run.steps.reduce(0) { $0 + finite($1.milliseconds) } / 1000)))
         facts.append(("images/s", HTMLText.number(last.imagesPerSecond)))
         facts.append(("cross-entropy", HTMLText.number(run.recent { $0.ce } ?? .nan)))
         if let nce = run.recent({ $0.nce }) { facts.append(("contrastive loss", HTMLText.number(nce))) }
@@ -168,7 +168,7 @@ public struct ReportPage {
                 "<td>\(run.recent { $0.ce }.map(HTMLText.number) ?? "-")</td>",
                 "<td>\(run.recent { $0.nce }.map(HTMLText.number) ?? "-")</td>",
                 "<td>\(run.steps.last.map { HTMLText.grouped(Int($0.step)) } ?? "0")</td>",
-                "<td>\(HTMLText.time(seconds: run.steps.reduce(0) { $0 + finite($1.milliseconds) } / 1000))</td>",
+                "<td>\(durationText(seconds: run.steps.reduce(0) { $0 + finite($1.milliseconds) } / 1000))</td>",
                 "<td>\(run.steps.last.map { HTMLText.number($0.imagesPerSecond) } ?? "-")</td>",
             ]
             return "<tr><th scope=row>\(key(index))</th>\(cells.joined())</tr>"

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import StageKit
 
@@ -71,7 +72,7 @@ struct Autoscaler: Sendable {
         self.begin = (reading, now)
         let share = (reading.waited - begin.reading.waited) / steps
         let waits =
-            "compute waited for \(what) \(percent(share)) of the last \(Int(seconds(elapsed).rounded())) s"
+            "compute waited for \(what) \(percent(share)) of the last \(elapsed.text)"
         if share > Self.tooLong {
             guard reading.count < bounds.upperBound else { return nil }
             if let lastRemoval, now - lastRemoval < Self.regret {

@@ -4,7 +4,7 @@ import Foundation
 import StageKit
 
 /// What an evaluation found, for readers and for programs.
-public struct EvaluationReport: Encodable {
+public struct EvaluationReport: Encodable, Sendable, Equatable {
     public struct ClassResult: Encodable, Sendable, Equatable {
         public var name: String
         /// Nil for a class that is neither labelled nor predicted anywhere.
@@ -64,7 +64,7 @@ public struct EvaluationReport: Encodable {
 
     func summary() throws -> EvaluationSummary {
         EvaluationSummary(
-            table: table, json: try prettyJSON(),
+            table: table, json: try prettyJSON(), report: self,
             scores: isMeasured
                 ? step.map {
                     EvaluationScores(

@@ -39,6 +39,8 @@ public struct EvaluationSummary: Sendable, Equatable {
     public var table: String
     /// The same for programs, one JSON object; saved beside the checkpoint by whoever wants it.
     public var json: String
+    /// What both say; nil where another one than ours evaluated.
+    public var report: EvaluationReport?
     /// Nil where nothing was measured, or nobody knows at which step.
     public var scores: EvaluationScores?
     /// In the order of their numbers.
@@ -49,10 +51,12 @@ public struct EvaluationSummary: Sendable, Equatable {
     public var trouble: String?
 
     public init(
-        table: String, json: String, scores: EvaluationScores? = nil, classes: [EvaluationReport.ClassResult] = []
+        table: String, json: String, report: EvaluationReport? = nil, scores: EvaluationScores? = nil,
+        classes: [EvaluationReport.ClassResult] = []
     ) {
         self.table = table
         self.json = json
+        self.report = report
         self.scores = scores
         self.classes = classes
     }

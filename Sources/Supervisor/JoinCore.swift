@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import StageKit
 import Wire
@@ -24,7 +25,7 @@ struct JoinCore {
         case leave
         case spawn(Replica)
         case signal(Replica, Int32)
-        case log(SupervisorAction.LogLevel, String)
+        case log(LogLevel, String)
         case end(Outcome)
     }
 
@@ -177,7 +178,7 @@ struct JoinCore {
         }
         if now - lastHeard >= grace {
             if ending == nil {
-                beginEnding(.failed("nothing was heard of the run's supervisor for \(grace)"), now, &actions)
+                beginEnding(.failed("nothing was heard of the run's supervisor for \(grace.text)"), now, &actions)
             } else if let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
                 self.ending?.terminateAt = now
             }

@@ -78,7 +78,7 @@ public struct LaunchPlan: Sendable {
     /// What the journal says of an epoch of this plan.
     func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
         JournalEntry.EpochStart(
-            epoch: epoch, time: StageLogHandler.timestamp(), from: checkpoint?.step,
+            epoch: epoch, time: LogOrigin.timestamp(), from: checkpoint?.step,
             computeThreads: topology.stage(of: .compute)?.threads ?? 1,
             ranks: topology.stage(of: .compute)?.replicas ?? 1)
     }

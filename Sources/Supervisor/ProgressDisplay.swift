@@ -1,5 +1,7 @@
+import Basics
 import Foundation
 import Glibc
+import StageKit
 import Synchronization
 
 /// What a person sees of a run while it goes on.
@@ -7,7 +9,7 @@ public protocol ProgressDisplay: Sendable {
     /// Called a few times a second at most; decides itself what is new enough to show.
     func show(_ report: StatusReport, evaluated: (done: Int, total: Int)?, now: Duration)
     /// One line that stays.
-    func log(_ level: SupervisorAction.LogLevel, _ text: String)
+    func log(_ level: LogLevel, _ text: String)
     func end(_ report: StatusReport)
 }
 
@@ -15,8 +17,8 @@ public protocol ProgressDisplay: Sendable {
 public struct QuietDisplay: ProgressDisplay {
     public init() {}
     public func show(_ report: StatusReport, evaluated: (done: Int, total: Int)?, now: Duration) {}
-    public func log(_ level: SupervisorAction.LogLevel, _ text: String) {
-        if level != .info { write(STDERR_FILENO, "picoflow: \(text)\n") }
+    public func log(_ level: LogLevel, _ text: String) {
+        if level > .info { writeToStandardError("picoflow: \(text)\n") }
     }
     public func end(_ report: StatusReport) {}
 }
@@ -35,15 +37,15 @@ public final class LineDisplay: ProgressDisplay {
             last = (now, report.step)
             return true
         }
-        if isDue { write(STDERR_FILENO, ProgressText.line(report, evaluated: evaluated) + "\n") }
+        if isDue { writeToStandardError(ProgressText.line(report, evaluated: evaluated) + "\n") }
     }
 
-    public func log(_ level: SupervisorAction.LogLevel, _ text: String) {
-        write(STDERR_FILENO, level == .info ? text + "\n" : "\(level.rawValue): \(text)\n")
+    public func log(_ level: LogLevel, _ text: String) {
+        writeToStandardError(level <= .info ? text + "\n" : "\(level.rawValue): \(text)\n")
     }
 
     public func end(_ report: StatusReport) {
-        if report.metrics != nil { write(STDERR_FILENO, ProgressText.line(report, evaluated: nil) + "\n") }
+        if report.metrics != nil { writeToStandardError(ProgressText.line(report, evaluated: nil) + "\n") }
     }
 }
 
@@ -68,16 +70,16 @@ public final class TerminalDisplay: ProgressDisplay {
             let lines = ProgressText.block(report, evaluated: evaluated).map { String($0.prefix(width - 1)) }
             guard lines != state.lines else { return }
             state.lines = lines
-            write(STDERR_FILENO, TerminalDisplay.erase(state.drawn) + lines.joined(separator: "\n") + "\n")
+            writeToStandardError(TerminalDisplay.erase(state.drawn) + lines.joined(separator: "\n") + "\n")
             state.drawn = lines.count
         }
     }
 
-    public func log(_ level: SupervisorAction.LogLevel, _ text: String) {
+    public func log(_ level: LogLevel, _ text: String) {
         state.withLock { state in
-            let line = level == .info ? text : "\(level.rawValue): \(text)"
+            let line = level <= .info ? text : "\(level.rawValue): \(text)"
             let block = state.drawn > 0 ? state.lines.joined(separator: "\n") + "\n" : ""
-            write(STDERR_FILENO, TerminalDisplay.erase(state.drawn) + line + "\n" + block)
+            writeToStandardError(TerminalDisplay.erase(state.drawn) + line + "\n" + block)
         }
     }
 
@@ -90,9 +92,4 @@ public final class TerminalDisplay: ProgressDisplay {
         var size = winsize()
         return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 20 ? Int(size.ws_col) : 80
     }
-}
-
-private func write(_ descriptor: Int32, _ text: String) {
-    var text = text
-    text.withUTF8 { _ = Glibc.write(descriptor, $0.baseAddress, $0.count) }
 }

@@ -1,9 +1,10 @@
+import Basics
 import Foundation
 import StageKit
 
 /// A run's state in words: pure functions of the report.
 enum ProgressText {
-    /// One line: `step 120/550 ce 0.931 contrast 9.24 lr 0.0412 11.2 images/s eta 5:12 waits: samples 2%, gradients 10%`.
+    /// One line: `step 120/550 ce 0.931 contrast 9.24 lr 0.0412 11.2 images/s eta 5 min 12 s waits: samples 2%, gradients 10%`.
     static func line(_ report: StatusReport, evaluated: (done: Int, total: Int)?) -> String {
         if let evaluated, report.phase == .evaluating {
             return "evaluating \(evaluated.done)/\(evaluated.total) images"
@@ -19,7 +20,9 @@ enum ProgressText {
             lines.append(
                 "  \(bar(Double(report.step) / Double(max(1, report.iterations)))) \(steps(report))  \(speed(report))")
             lines.append("  \(losses(metrics))")
-            lines.append("  of a step's \(number(metrics.milliseconds, 0)) ms compute waits for \(waits(metrics))")
+            lines.append(
+                "  of a step's \(durationText(seconds: metrics.milliseconds / 1000)) compute waits for \(waits(metrics))"
+            )
         }
         if let evaluated, report.phase == .evaluating {
             lines.append(
@@ -62,7 +65,7 @@ enum ProgressText {
 
     static func speed(_ report: StatusReport) -> String {
         let rate = report.imagesPerSecond.map { "\(number($0, 1)) images/s" } ?? "- images/s"
-        return rate + (report.etaSeconds.map { "  eta \(time($0))" } ?? "")
+        return rate + (report.etaSeconds.map { "  eta \(durationText(seconds: $0))" } ?? "")
     }
 
     /// Shares of the step that compute stood still.
@@ -71,16 +74,6 @@ enum ProgressText {
         let samples = 100 * metrics.waitedForSamples / metrics.milliseconds
         let gradients = 100 * metrics.waitedForGradients / metrics.milliseconds
         return "samples \(number(samples, 0))%, gradients \(number(gradients, 0))%"
-    }
-
-    /// `5:12`, `1:02:03`, `3 d 04:00:00`.
-    static func time(_ seconds: Double) -> String {
-        guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "-" }
-        let total = Int(seconds.rounded())
-        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
-        let (hours, minutes, rest) = (total / 3600, total / 60 % 60, total % 60)
-        if hours >= 24 { return "\(hours / 24) d \(two(hours % 24)):\(two(minutes)):\(two(rest))" }
-        return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
     }
 
     private static func bar(_ fraction: Double) -> String {

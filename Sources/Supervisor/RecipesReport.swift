@@ -67,28 +67,86 @@ public struct RecipesReport: Sendable {
             ["recipe", "dataset", "network", "loss", "iterations"] + (isChecked ? ["parameters", "data"] : [])
         ]
         for row in rows {
-            let (dataset, model, contrast) = (row.recipe.dataset, row.recipe.model, row.recipe.contrast)
-            let loss = !contrast.enabled ? "ce" : row.recipe.synthesis.enabled ? "pico-plus" : "pico"
+            let (dataset, model) = (row.recipe.dataset, row.recipe.model)
             var cells = [
                 row.name, "\(dataset.kind.rawValue) \(dataset.split)",
-                "\(model.head.rawValue) \(model.backbone.rawValue)", loss,
+                "\(model.head.rawValue) \(model.backbone.rawValue)", Self.loss(row.recipe),
                 "\(row.recipe.schedule.iterations)",
             ]
             if isChecked {
                 cells.append(row.network?.parameters.map(Self.millions) ?? "broken")
-                cells.append(datasets.contains { $0.settings == dataset && $0.trouble == nil } ? "present" : "missing")
+                cells.append(isPresent(dataset) ? "present" : "missing")
             }
             table.append(cells)
         }
         var lines = rows.isEmpty ? [] : Self.aligned(table)
         lines += ["", "\(rows.count) recipe\(rows.count == 1 ? "" : "s") in \(folder)"]
-        var missing: [String] = []
-        for trouble in datasets.compactMap(\.trouble) where !missing.contains(trouble) { missing.append(trouble) }
+        let missing = self.missing
         if !missing.isEmpty { lines += ["", "data that is not here:"] + missing.map { "  " + $0 } }
         let broken = errors + rows.compactMap { row in row.network?.error.map { "\(row.name): \($0)" } }
         if !broken.isEmpty { lines += ["", "\(broken.count) broken:"] + broken.map { "  " + $0 } }
         return lines.joined(separator: "\n")
     }
+
+    private static func loss(_ recipe: Recipe) -> String {
+        !recipe.contrast.enabled ? "ce" : recipe.synthesis.enabled ? "pico-plus" : "pico"
+    }
+
+    private func isPresent(_ dataset: DatasetSettings) -> Bool {
+        datasets.contains { $0.settings == dataset && $0.trouble == nil }
+    }
+
+    /// Why datasets cannot be opened, each reason once.
+    private var missing: [String] {
+        var missing: [String] = []
+        for trouble in datasets.compactMap(\.trouble) where !missing.contains(trouble) { missing.append(trouble) }
+        return missing
+    }
+
+    // MARK: For programs
+
+    /// What `picoflow recipes --json` prints.
+    public struct Facts: Encodable, Sendable {
+        public struct Entry: Encodable, Sendable {
+            public var name: String
+            public var dataset: String
+            public var split: String
+            public var head: String
+            public var backbone: String
+            /// `ce`, `pico` or `pico-plus`.
+            public var loss: String
+            public var iterations: Int
+            /// With `--check`, where the network could be built.
+            public var parameters: Int?
+            /// With `--check`: why the network cannot be built.
+            public var error: String?
+            /// With `--check`: whether the dataset is there.
+            public var isDataPresent: Bool?
+        }
+
+        public var folder: String
+        public var recipes: [Entry]
+        /// Recipes that cannot be read, each as a line that names its file.
+        public var errors: [String]
+        /// With `--check`: why datasets cannot be opened.
+        public var missingData: [String]?
+    }
+
+    public var facts: Facts {
+        Facts(
+            folder: folder,
+            recipes: rows.map { row in
+                Facts.Entry(
+                    name: row.name, dataset: row.recipe.dataset.kind.rawValue, split: row.recipe.dataset.split,
+                    head: row.recipe.model.head.rawValue, backbone: row.recipe.model.backbone.rawValue,
+                    loss: Self.loss(row.recipe), iterations: row.recipe.schedule.iterations,
+                    parameters: row.network?.parameters, error: row.network?.error,
+                    isDataPresent: isChecked ? isPresent(row.recipe.dataset) : nil)
+            },
+            errors: errors, missingData: isChecked ? missing : nil)
+    }
+
+    // MARK: For readers
 
     /// `4.4 M`
     private static func millions(_ count: Int) -> String {

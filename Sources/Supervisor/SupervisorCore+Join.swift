@@ -256,7 +256,7 @@ extension SupervisorCore {
         }
         guard now - members[index].lastHeard >= silence(of: members[index]) else { return }
         if members[index].isStopping { return over(index) }
-        lose(index, "was silent for \(silence(of: members[index])): taken for cut off", &actions)
+        lose(index, "was silent for \(silence(of: members[index]).text): taken for cut off", &actions)
     }
 
     /// Asks it to end; nobody here can make it.

@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Foundation
 import StageKit
@@ -24,10 +25,10 @@ extension SupervisorCore {
                 let what =
                     member.isAdopted
                     ? "it did not answer the supervisor that took the run over"
-                    : "it said nothing for \(timing.hello) after its start"
+                    : "it said nothing for \(timing.hello.text) after its start"
                 kill(index, what, now, &actions)
             case .working where now - member.lastHeard >= silence(of: member) && member.killAt == nil:
-                kill(index, "it was silent for \(silence(of: member))", now, &actions)
+                kill(index, "it was silent for \(silence(of: member).text)", now, &actions)
             case .gone(_, _, let until) where now >= until: conclude(index, now, &actions)
             case .waiting(let until) where now >= until:
                 members[index].restarts += 1

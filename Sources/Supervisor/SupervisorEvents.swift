@@ -113,8 +113,6 @@ public enum SupervisorAction: Sendable, Equatable {
     case evaluationWorkerLost(String, expected: Bool)
     /// All processes are gone; nothing more will happen.
     case end(RunOutcome)
-
-    public enum LogLevel: String, Sendable { case info, warning, error }
 }
 
 public enum EvaluationOutcome: Sendable, Equatable {

@@ -214,7 +214,7 @@ public struct PoolWorkerCore: Sendable {
             sendReady(index, now)
         case .joined:
             if now >= links[index].lastHeard + links[index].silence {
-                rejoin(index, "it has been silent for \(links[index].silence)", now)
+                rejoin(index, "it has been silent for \(links[index].silence.text)", now)
             } else if now >= links[index].nextHeartbeat {
                 links[index].nextHeartbeat = now + links[index].heartbeat
                 send(

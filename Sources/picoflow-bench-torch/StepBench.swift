@@ -88,7 +88,7 @@ struct StepBench: ParsableCommand {
         }
         let report = StepReport(
             crop: crop, classes: classes, threads: threads, rounds: rounds, steps: steps, rows: rows)
-        print(json ? String(decoding: try report.json(), as: UTF8.self) : report.table())
+        print(json ? try report.prettyJSON() : report.table())
     }
 
     /// Libraries choose kernels and allocate in the first steps.

@@ -53,10 +53,4 @@ struct StepReport: Encodable {
         let (least, most) = (figures.map(\.least).min()!, figures.map(\.most).max()!)
         return "\(figures.map(\.median).median.fixed(0)) (\(least.fixed(0)) - \(most.fixed(0)))"
     }
-
-    func json() throws -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return try encoder.encode(self)
-    }
 }

@@ -96,7 +96,7 @@ struct PoolBench: ParsableCommand {
         let report = PoolReport(
             cores: cores, small: small, large: large,
             bare: bare, ratios: pairs)
-        print(json ? String(decoding: try report.json(), as: UTF8.self) : report.table())
+        print(json ? try report.json() : report.table())
     }
 
     private func pool(_ transport: Transport, _ count: Int, bytes: Int, _ cores: Cores) throws -> PoolMeasurement {
@@ -126,7 +126,7 @@ struct PoolBench: ParsableCommand {
         func end() { put("\r\u{1b}[K") }
 
         private func put(_ text: String) {
-            if !isQuiet { FileHandle.standardError.write(Data(text.utf8)) }
+            if !isQuiet { writeToStandardError(text) }
         }
     }
 }

@@ -1,3 +1,4 @@
+import Basics
 import BenchKit
 import Foundation
 
@@ -81,7 +82,7 @@ struct PoolReport {
         "(\(values.spread.lowerBound.fixed(digits)) - \(values.spread.upperBound.fixed(digits)))"
     }
 
-    func json() throws -> Data {
+    func json() throws -> String {
         struct Medians: Encodable {
             var transport: Transport
             var workers: Int
@@ -102,12 +103,9 @@ struct PoolReport {
                 ticketsPerSecond: rounds.map(\.ticketsPerSecond).median,
                 megabytesPerSecond: rounds.map(\.megabytesPerSecond).median, ofBarePair: ratio, rounds: rounds)
         }
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        return try encoder.encode(
-            Output(
-                cores: cores,
-                pool: small.map { medians($0, nil) } + zip(large, ratios).map { medians($0, $1.median) },
-                bare: bare.flatMap { $0 }))
+        return try Output(
+            cores: cores, pool: small.map { medians($0, nil) } + zip(large, ratios).map { medians($0, $1.median) },
+            bare: bare.flatMap { $0 }
+        ).prettyJSON()
     }
 }

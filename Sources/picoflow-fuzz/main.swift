@@ -35,16 +35,10 @@ struct Live: ParsableCommand {
         options.limit = .seconds(seconds)
         let isTerminal = isatty(STDERR_FILENO) == 1
         let report = try LiveFuzzer(run: directory, options: options).fuzz { sent in
-            if isTerminal { FileHandle.standardError.write(Data("\r\(sent) messages".utf8)) }
+            if isTerminal { writeToStandardError("\r\(sent) messages") }
         }
-        if isTerminal { FileHandle.standardError.write(Data("\r\u{1b}[K".utf8)) }
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
-        } else {
-            print(report.text)
-        }
+        if isTerminal { writeToStandardError("\r\u{1b}[K") }
+        print(try json ? report.prettyJSON() : report.text)
         if !report.problems.isEmpty { throw ExitCode(1) }
     }
 }

@@ -28,6 +28,14 @@ struct DashboardCommand: ParsableCommand {
         completion: .directory)
     var directory: String?
 
+    @OptionGroup var output: ResultOptions
+
+    /// What `--json` prints once the page is served.
+    private struct Page: Encodable {
+        var run: String
+        var url: String
+    }
+
     /// As a process of `picoflow launch`.
     @Flag(help: .hidden)
     var launched = false
@@ -42,7 +50,8 @@ struct DashboardCommand: ParsableCommand {
         _ = try StatusReport.now(ofRun: run)
         let path = try RunDirectory.absolute(run)
         try DashboardServer.serve(run: path, at: address) { url in
-            print("\(run) at \(url)")
+            // Two texts are always JSON.
+            try? output.show(Page(run: path, url: url), "\(run) at \(url)")
             fflush(nil)
         }
     }

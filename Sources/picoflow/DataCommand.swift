@@ -27,13 +27,12 @@ struct DataCommand: ParsableCommand {
             completion: .file(extensions: ["yaml"]))
         var recipe: String
         @OptionGroup var set: OverrideOptions
-        @Flag(help: "Print the whole report as JSON.")
-        var json = false
+        @OptionGroup var output: OutputOptions
 
         func run() throws {
             let settings = try Recipe.resolve(path: recipe, overrides: set.overrides).dataset
-            let report = try DataCheck.run(settings, progress: Progress("checked", quiet: json).show)
-            print(try json ? report.prettyJSON() : report.text())
+            let report = try DataCheck.run(settings, progress: output.progress("checked").show)
+            try output.result.show(report, report.text())
             if report.hasProblems { throw ExitCode.failure }
         }
     }
@@ -60,6 +59,7 @@ struct DataCommand: ParsableCommand {
         var train = Synthesizer.Options().train
         @Option(help: "Images to evaluate on.")
         var val = Synthesizer.Options().val
+        @OptionGroup var output: OutputOptions
 
         func run() throws {
             var options = Synthesizer.Options()
@@ -68,23 +68,8 @@ struct DataCommand: ParsableCommand {
             options.height = height
             options.train = train
             options.val = val
-            print(try Synthesizer.write(to: folder, options: options, progress: Progress("drew").show).text)
+            let report = try Synthesizer.write(to: folder, options: options, progress: output.progress("drew").show)
+            try output.result.show(report, report.text)
         }
-    }
-}
-
-/// A counter on standard error, in place, where that is a terminal.
-struct Progress {
-    private let verb: String
-    private let isShown: Bool
-
-    init(_ verb: String, quiet: Bool = false) {
-        self.verb = verb
-        isShown = !quiet && isatty(STDERR_FILENO) != 0
-    }
-
-    func show(_ done: Int, of total: Int) {
-        guard isShown else { return }
-        FileHandle.standardError.write(Data("\r\(verb) \(done) of \(total)\(done == total ? "\n" : "")".utf8))
     }
 }

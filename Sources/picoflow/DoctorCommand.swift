@@ -11,17 +11,16 @@ struct DoctorCommand: ParsableCommand {
             picoflow doctor
             picoflow doctor --json
 
-            Looks at the stages' programs, libtorch with its BLAS and GPUs, the processor, memory, limits, sockets and disk,
-            and says for each what to do if anything. Exits with 1 where a run will not work.
+            Looks at the stages' programs, libtorch with its BLAS and GPUs, the processor, memory, limits, sockets, disk
+            and clock, and says for each what to do if anything. Exits with 1 where a run will not work.
             """)
 
-    @Flag(help: "Print JSON.")
-    var json = false
+    @OptionGroup var output: ResultOptions
 
     func run() throws {
         let folder = try SupervisorRunner.Environment.ofThisProcess().executables
         let diagnosis = Diagnosis(.read(programsIn: folder))
-        print(try json ? diagnosis.prettyJSON() : diagnosis.text)
+        try output.show(diagnosis, diagnosis.text)
         if diagnosis.isBroken { throw ExitCode.failure }
     }
 }

@@ -40,10 +40,11 @@ struct EvalCommand: ParsableCommand {
     @OptionGroup var set: OverrideOptions
     @OptionGroup var stage: StageOptions
 
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var log: LogOptions
 
     func run() throws {
+        let (environment, _) = try log.environment()
         let (run, checkpoint) = try saved.resolve()
         let recipe = try Recipe.resolve(path: run + "/recipe.yaml", overrides: set.overrides)
         let topology = try Topology.resolve(path: run + "/topology.yaml", replicas: stage.replicas, recipe: recipe)
@@ -51,8 +52,7 @@ struct EvalCommand: ParsableCommand {
             runDirectory: run, checkpoint: checkpoint, recipe: recipe,
             dataset: DatasetSummary(opening: recipe.dataset), topology: topology,
             evaluation: PoolEvaluation(split: split, writingTo: write),
-            environment: .ofThisProcess(),
-            display: isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : QuietDisplay())
-        print(json ? summary.json : summary.table)
+            environment: environment, display: output.display)
+        print(output.json ? summary.json : summary.table)
     }
 }

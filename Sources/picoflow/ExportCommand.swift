@@ -46,6 +46,8 @@ struct ExportCommand: ParsableCommand {
         completion: .file())
     var reference: String?
 
+    @OptionGroup var output: OutputOptions
+
     func validate() throws {
         guard size == nil || format == .torchscript else {
             throw ValidationError("--size is for --format torchscript: weights fit images of any size")
@@ -63,7 +65,7 @@ struct ExportCommand: ParsableCommand {
         try EvaluatorJob.run(
             ["export", "--run", run, "--checkpoint", checkpoint, "--to", to, "--format", format.rawValue]
                 + (size.map { ["--size", $0] } ?? [])
-                + (reference.map { ["--reference", $0] } ?? []))
+                + (reference.map { ["--reference", $0] } ?? []) + output.arguments)
     }
 
     static func checkWritable(_ path: String) throws {

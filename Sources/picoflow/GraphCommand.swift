@@ -6,6 +6,17 @@ import Configuration
 struct GraphCommand: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, mermaid }
 
+    /// What `--json` prints: what there is to draw.
+    private struct Drawing: Encodable {
+        struct Stage: Encodable {
+            var name: String
+            var kind: StageKind
+            var replicas: Int
+        }
+        var stages: [Stage]
+        var links: [TopologyGraph.Link]
+    }
+
     static let configuration = CommandConfiguration(
         commandName: "graph",
         abstract: "Draw a topology: its stages, how many on what, and what flows between them.",
@@ -25,10 +36,17 @@ struct GraphCommand: ParsableCommand {
     @Option(help: "text, or mermaid for Markdown viewers.")
     var format = Format.text
 
+    @OptionGroup var output: ResultOptions
+
     func run() throws {
         let recipe = try recipe.map { try Recipe.resolve(path: $0) }
         // A drawing needs no programs: the topology may be another machine's.
-        let graph = TopologyGraph(try topology.resolve(for: recipe, programs: nil), recipe: recipe)
-        print(format == .text ? graph.text : graph.mermaid, terminator: "")
+        let topology = try topology.resolve(for: recipe, programs: nil)
+        let graph = TopologyGraph(topology, recipe: recipe)
+        let stages = (recipe.map(topology.stages(for:)) ?? topology.stages).map {
+            Drawing.Stage(name: $0.name, kind: $0.kind, replicas: $0.replicas)
+        }
+        try output.show(
+            Drawing(stages: stages, links: graph.links), format == .text ? graph.text : graph.mermaid, terminator: "")
     }
 }

@@ -37,6 +37,8 @@ struct ImportCommand: ParsableCommand {
             valueName: "file.safetensors"), completion: .file())
     var output: String?
 
+    @OptionGroup var result: OutputOptions
+
     func validate() throws {
         guard recipe == nil, output != nil || !set.overrides.isEmpty else { return }
         throw ValidationError("--set and --output need --recipe: it names the network")
@@ -47,6 +49,6 @@ struct ImportCommand: ParsableCommand {
         if let output { try ExportCommand.checkWritable(output) }
         try EvaluatorJob.run(
             ["import", file] + (recipe.map { ["--recipe", $0] } ?? []) + set.overrides.flatMap { ["--set", $0] }
-                + (output.map { ["--output", $0] } ?? []))
+                + (output.map { ["--output", $0] } ?? []) + result.arguments)
     }
 }

@@ -27,13 +27,43 @@ struct InitCommand: ParsableCommand {
         completion: .directory)
     var labels: String
 
+    @OptionGroup var output: OutputOptions
+
+    /// What `--json` prints.
+    private struct Written: Encodable {
+        struct Split: Encodable {
+            var name: String
+            var images: Int
+        }
+        var recipe: String
+        var topology: String
+        var splits: [Split]
+        /// The label maps' values, a class each.
+        var classes: [Int]
+        var ignore: Int?
+        var crop: [Int]
+        var batch: Int
+        var iterations: Int
+        var leftOut: [String]
+        var warnings: [String]
+
+        init(_ scaffold: Scaffold, recipe: String, topology: String) {
+            (self.recipe, self.topology) = (recipe, topology)
+            splits = scaffold.splits.map { Split(name: $0.name, images: $0.names.count) }
+            classes = scaffold.classes.map(\.value)
+            (ignore, crop, batch) = (scaffold.ignore, scaffold.crop, scaffold.batch)
+            (iterations, leftOut, warnings) = (scaffold.iterations, scaffold.leftOut, scaffold.warnings)
+        }
+    }
+
     func run() throws {
         let survey = try FolderSurvey(
-            images: absolute(images), labels: absolute(labels), progress: Progress("read").show)
+            images: absolute(images), labels: absolute(labels), progress: output.progress("read").show)
         let scaffold = try Scaffold(survey)
         let processors = ProcessInfo.processInfo.activeProcessorCount
         let (recipe, topology) = try scaffold.write(to: folder, processors: processors)
-        print(
+        try output.result.show(
+            Written(scaffold, recipe: recipe, topology: topology),
             """
             \(scaffold.summary)
 

@@ -42,17 +42,27 @@ struct JoinCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Folder of the stages' logs.", valueName: "dir"), completion: .directory)
     var logs = "logs"
 
-    @Flag(help: "Print warnings, errors and the result only.")
-    var quiet = false
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var log: LogOptions
+
+    /// What `--json` prints.
+    private struct Ending: Encodable {
+        /// How it ended, as a sentence.
+        var outcome: String
+        /// Folder of the stages' logs.
+        var logs: String
+    }
 
     func run() throws {
+        let (environment, _) = try log.environment()
         func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
         let host = try JoinHost(
             JoinHost.Options(
                 address: Endpoint(address), keyFile: absolute(key), run: runName, stages: try Self.counts(stages),
                 datasetRoot: datasetRoot.map(absolute), logs: absolute(logs)),
-            environment: .ofThisProcess(), display: quiet ? QuietDisplay() : LineDisplay())
-        print(try host.work())
+            environment: environment, display: output.quiet ? QuietDisplay() : LineDisplay())
+        let outcome = try host.work()
+        try output.result.show(Ending(outcome: outcome, logs: absolute(logs)), outcome)
     }
 
     /// `loader=8,miner=2` as counts by name.

@@ -59,6 +59,18 @@ struct KeysCommand: ParsableCommand {
         }
     }
 
+    /// A client as `--json` has it.
+    private struct Client: Encodable {
+        var name: String
+        /// Where the key was made here.
+        var file: String?
+        /// The client's public key, where it is known.
+        var key: String?
+        /// The run's public key, where a client needs it.
+        var server: String?
+        var isAllowed = true
+    }
+
     struct New: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "new", abstract: "Make a client's key file and let it in.")
@@ -71,6 +83,8 @@ struct KeysCommand: ParsableCommand {
         @Option(help: ArgumentHelp("The file to make; NAME.key where missing.", valueName: "file"), completion: .file())
         var out: String?
 
+        @OptionGroup var output: ResultOptions
+
         func run() throws {
             let path = out ?? name + ".key"
             let folder = try self.folder.make()
@@ -81,7 +95,10 @@ struct KeysCommand: ParsableCommand {
                 name: name, run: self.folder.runName, server: folder.serverKeys().publicKey, keys: keys
             ).write(to: path)
             try self.folder.announce()
-            print("\(path) lets its holder join; move it to that machine, nobody else may read it")
+            try output.show(
+                Client(
+                    name: name, file: path, key: "\(keys.publicKey)", server: "\(folder.serverKeys().publicKey)"),
+                "\(path) lets its holder join; move it to that machine, nobody else may read it")
         }
     }
 
@@ -96,13 +113,17 @@ struct KeysCommand: ParsableCommand {
         var name: String
 
         @OptionGroup var folder: Folder
+        @OptionGroup var output: ResultOptions
 
         func run() throws {
             let key = try CurveKey(self.key)
             let folder = try self.folder.make()
             try folder.allow(key, name: name)
             try self.folder.announce()
-            print("\(name) may join; the run's public key is \(try folder.serverKeys().publicKey)")
+            let server = try folder.serverKeys().publicKey
+            try output.show(
+                Client(name: name, key: "\(key)", server: "\(server)"),
+                "\(name) may join; the run's public key is \(server)")
         }
     }
 
@@ -114,11 +135,12 @@ struct KeysCommand: ParsableCommand {
         var name: String
 
         @OptionGroup var folder: Folder
+        @OptionGroup var output: ResultOptions
 
         func run() throws {
             try folder.open().revoke(name)
             try folder.announce()
-            print("\(name) may not join any more")
+            try output.show(Client(name: name, isAllowed: false), "\(name) may not join any more")
         }
     }
 
@@ -126,9 +148,13 @@ struct KeysCommand: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "list", abstract: "Show who may join.")
 
         @OptionGroup var folder: Folder
+        @OptionGroup var output: ResultOptions
 
         func run() throws {
-            for client in try folder.open().clients() { print("\(client.key)  \(client.name)") }
+            let clients = try folder.open().clients()
+            try output.show(
+                clients.map { Client(name: $0.name, key: "\($0.key)") },
+                clients.map { "\($0.key)  \($0.name)\n" }.joined(), terminator: "")
         }
     }
 }

@@ -14,7 +14,7 @@ struct LaunchCommand: ParsableCommand {
         discussion: """
             picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml
             picoflow launch Pipelines/local.yaml --recipe Configs/camvid/quick-pico.yaml --dashboard
-            picoflow launch --resume runs/quick-pico-1
+            picoflow launch --resume runs/quick-pico-1 --log-level debug
 
             Processes that die are started again; --resume takes over the stages of a launch that was killed.
             Ctrl-C stops after the step in hand, with a checkpoint; a second Ctrl-C stops at once.
@@ -59,8 +59,8 @@ struct LaunchCommand: ParsableCommand {
             valueName: "port"))
     var dashboard: String?
 
-    @Flag(help: "Print warnings, errors and the result only.")
-    var quiet = false
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var log: LogOptions
 
     func validate() throws {
         do {
@@ -73,7 +73,7 @@ struct LaunchCommand: ParsableCommand {
         if resume != nil {
             guard topology == nil, recipe == nil, directory == nil, set.overrides.isEmpty else {
                 throw ValidationError(
-                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --dashboard, --quiet, --allow-different-threads and --allow-different-ranks only."
+                    "A resumed run keeps its recipe, topology and directory: --resume goes with --stage, --dashboard, --quiet, --json, --log-level, --allow-different-threads and --allow-different-ranks only."
                 )
             }
         } else {
@@ -84,13 +84,12 @@ struct LaunchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let environment = try SupervisorRunner.Environment.ofThisProcess()
+        let (environment, level) = try log.environment()
         let (launch, dataset, page) = try prepare(environment)
-        let display = LoggedDisplay(
-            Self.display(quiet: quiet), log: launch.directory.logPath(of: "supervisor"))
+        let display = LoggedDisplay(output.display, log: launch.directory.logPath(of: "supervisor"), level: level)
         if let page {
             // Also where all else is quiet: nobody could open it otherwise.
-            FileHandle.standardError.write(Data("dashboard at \(page.url)\n".utf8))
+            writeToStandardError("dashboard at \(page.url)\n")
             page.onEnd { display.log(.warning, "the dashboard ended; 'picoflow dashboard' serves it again") }
         }
         defer { withExtendedLifetime(page) {} }
@@ -102,25 +101,32 @@ struct LaunchCommand: ParsableCommand {
                     : launch.startStep > 0 ? ", going on from step \(launch.startStep)" : ""))
         let outcome = try launch.run(
             dataset: dataset, evaluation: PoolEvaluation(drawing: true), environment: environment, display: display)
+        let run = launch.directory.path
         switch outcome {
-        case .finished(_, _, let evaluation):
-            print(outcome.summary)
-            if let evaluation {
-                try evaluation.save(inRun: launch.directory.path)
-                print(evaluation.table)
-            }
-        case .stopped:
-            print(outcome.summary)
-            print("go on with: picoflow launch --resume \(launch.directory.path)")
+        case .finished(let step, let checkpoint, let evaluation):
+            try evaluation?.save(inRun: run)
+            try output.result.show(
+                Ending(
+                    run: run, outcome: "finished", step: step, checkpoint: checkpoint, evaluation: evaluation?.report),
+                outcome.summary + (evaluation.map { "\n" + $0.table } ?? ""))
+        case .stopped(let step, let checkpoint):
+            try output.result.show(
+                Ending(run: run, outcome: "stopped", step: step, checkpoint: checkpoint),
+                "\(outcome.summary)\ngo on with: picoflow launch --resume \(run)")
         case .failed(let message):
             throw UserError(message)
         }
     }
 
-    /// How a launch shows where it is: as a line that changes on a terminal, as lines elsewhere.
-    static func display(quiet: Bool) -> any ProgressDisplay {
-        if quiet { return QuietDisplay() }
-        return isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay() as any ProgressDisplay
+    /// What `--json` prints.
+    private struct Ending: Encodable {
+        var run: String
+        /// `finished` or `stopped`; a run that failed is an error.
+        var outcome: String
+        var step: UInt64?
+        var checkpoint: String?
+        /// As of `picoflow eval --json`.
+        var evaluation: EvaluationReport?
     }
 
     /// Reads and checks everything before anything is written or started.

@@ -10,8 +10,8 @@ struct ModelsCommand: ParsableCommand {
             picoflow models segformer --size 512x1024
             picoflow models deeplabv3 hrnet --json
 
-            Each network is built and run once on one image, so the whole list takes a minute or two; counted are the             multiply-adds that are done, which may be fewer than its paper says. A recipe takes the \
-            names as `model: {head: …, backbone: …}`; the projection head, which exists in training only, is not counted.
+            Each network is built and run once on one image, so the whole list takes a minute or two; counted are the \
+            multiply-adds that are done, which may be fewer than its paper says. A recipe takes the names as `model: {head: …, backbone: …}`; the projection head, which exists in training only, is not counted.
             """)
 
     @Argument(help: "Heads or backbones, or how their names begin; all where there are none.")
@@ -26,12 +26,11 @@ struct ModelsCommand: ParsableCommand {
     @Option(help: "Of deeplabv3: 8 or 16.")
     var outputStride = 8
 
-    @Flag(help: "Print JSON.")
-    var json = false
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
         try EvaluatorJob.run(
             ["models", "--size", size, "--classes", "\(classes)", "--output-stride", "\(outputStride)"]
-                + (json ? ["--json", "yes"] : []) + ["--"] + names)
+                + output.arguments + ["--"] + names)
     }
 }

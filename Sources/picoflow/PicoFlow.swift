@@ -25,11 +25,11 @@ struct PicoFlow: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
+            try flushStandardOutput()
         } catch {
             // Codes that a command chose itself, help and usage errors are the parser's to show.
             if error is ExitCode || exitCode(for: error) != .failure { exit(withError: error) }
-            let line = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
-            FileHandle.standardError.write(Data("picoflow: \(line)\n".utf8))
+            writeToStandardError("picoflow: \(errorLine(error))\n")
             exit(withError: ExitCode.failure)
         }
     }

@@ -45,6 +45,8 @@ struct PredictCommand: ParsableCommand {
     @Option(help: ArgumentHelp("cpu or cuda:N.", valueName: "device"))
     var device: String?
 
+    @OptionGroup var output: OutputOptions
+
     func run() throws {
         // What can be said before a network is read is said at once.
         for image in images { try Self.checkReadable(image) }
@@ -56,7 +58,7 @@ struct PredictCommand: ParsableCommand {
         if legend { arguments += ["--legend", "yes"] }
         if let threads { arguments += ["--threads", String(threads)] }
         if let device { arguments += ["--device", device] }
-        try EvaluatorJob.run(arguments + ["--"] + images)
+        try EvaluatorJob.run(arguments + output.arguments + ["--"] + images)
     }
 
     private static func checkReadable(_ image: String) throws {

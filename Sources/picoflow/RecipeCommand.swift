@@ -22,15 +22,36 @@ struct RecipeCommand: ParsableCommand {
     @Flag(help: "List every key with its default and its meaning instead.")
     var keys = false
 
+    @OptionGroup var output: ResultOptions
+
     func validate() throws {
         guard keys != (path != nil) else { throw ValidationError("Give a recipe or --keys.") }
     }
 
     func run() throws {
         if let path {
-            print(try Recipe.resolve(path: path, overrides: set.overrides).yaml(), terminator: "")
+            let recipe = try Recipe.resolve(path: path, overrides: set.overrides)
+            try output.show(recipe.json, recipe.yaml(), terminator: "")
         } else {
-            for key in Recipe.keys { print(Self.line(for: key)) }
+            try output.show(
+                Recipe.keys.map(Key.init), Recipe.keys.map { Self.line(for: $0) + "\n" }.joined(), terminator: "")
+        }
+    }
+
+    /// A key as `--json` has it.
+    private struct Key: Encodable {
+        var key: String
+        /// As YAML.
+        var `default`: String
+        var meaning: String
+        /// Each completes "must be …".
+        var rules: [String]
+
+        init(_ key: KeyDescription) {
+            self.key = key.path
+            `default` = key.defaultValue
+            meaning = key.summary
+            rules = ["\(key.shape)"] + key.rules
         }
     }
 

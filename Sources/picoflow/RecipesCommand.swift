@@ -28,6 +28,7 @@ struct RecipesCommand: ParsableCommand {
     var check = false
 
     @OptionGroup var set: OverrideOptions
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
         let folder = try folder ?? Self.shipped()
@@ -35,8 +36,9 @@ struct RecipesCommand: ParsableCommand {
         var report = RecipesReport(folder: folder, entries: entries)
         if check {
             let questions = report.questions
-            let output = try EvaluatorJob.ask(["networks"], input: JSONEncoder().encode(questions))
-            let answers = try JSONDecoder().decode([NetworkAnswer].self, from: output)
+            let said = try EvaluatorJob.ask(
+                ["networks"] + (output.quiet ? ["--quiet", "yes"] : []), input: JSONEncoder().encode(questions))
+            let answers = try JSONDecoder().decode([NetworkAnswer].self, from: said)
             guard answers.count == questions.count else {
                 throw UserError(
                     "picoflow-evaluator is of another version: it answered \(answers.count) of \(questions.count) questions"
@@ -44,7 +46,7 @@ struct RecipesCommand: ParsableCommand {
             }
             report.check(networks: Dictionary(uniqueKeysWithValues: zip(questions, answers)))
         }
-        print(report.text)
+        try output.result.show(report.facts, report.text)
         if report.isBroken { throw ExitCode.failure }
     }
 

@@ -39,6 +39,11 @@ struct RenderCommand: ParsableCommand {
         completion: .directory)
     var keys: String?
 
+    @OptionGroup var output: ResultOptions
+
+    /// What `--json` prints.
+    private struct Written: Encodable { var files: [String] }
+
     func validate() throws {
         guard engine == .kubernetes || (image == nil && keys == nil) else {
             throw ValidationError("--image and --keys are Kubernetes'.")
@@ -58,12 +63,13 @@ struct RenderCommand: ParsableCommand {
             topology: topology, recipe: recipe, topologyPath: self.topology.path, recipePath: self.recipe.path,
             overrides: self.recipe.set.overrides, name: name)
         try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
-        for file in try files(plan) {
+        let paths = try files(plan).map { file in
             let path = (out as NSString).appendingPathComponent(file.name)
             try DurableFile.write(file.text, to: path)
             if file.isExecutable { chmod(path, 0o755) }
-            print(path)
+            return path
         }
+        try output.show(Written(files: paths), paths.joined(separator: "\n"))
     }
 
     private func files(_ plan: RenderPlan) throws -> [RenderPlan.File] {

@@ -28,6 +28,14 @@ struct ReportCommand: ParsableCommand {
         completion: .file())
     var to: String?
 
+    @OptionGroup var output: ResultOptions
+
+    /// What `--json` prints.
+    private struct Written: Encodable {
+        var runs: [String]
+        var file: String
+    }
+
     func run() throws {
         var paths = runs
         if paths.isEmpty {
@@ -39,6 +47,6 @@ struct ReportCommand: ParsableCommand {
         let page = try ReportPage(runs: paths).html
         let file = to ?? (paths.count == 1 ? paths[0] + "/report.html" : "report.html")
         try DurableFile.write(page, to: file)
-        print(file)
+        try output.show(Written(runs: paths, file: file), file)
     }
 }

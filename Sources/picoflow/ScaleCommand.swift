@@ -21,8 +21,7 @@ struct ScaleCommand: ParsableCommand {
 
     @OptionGroup var directory: LiveRunOptions
 
-    @Flag(help: "Print the run's state as one JSON object.")
-    var json = false
+    @OptionGroup var output: ResultOptions
 
     func run() throws {
         var stages: [String: Int] = [:]
@@ -39,7 +38,7 @@ struct ScaleCommand: ParsableCommand {
         }
         let path = try directory.resolve()
         let report = try ControlClient(run: path).ask(.scale(ScaleRequest(stages: stages)))
-        if json { return print(try report.prettyJSON()) }
-        print("\(path): " + names.map { "\($0) \(stages[$0]!)" }.joined(separator: ", "))
+        // For programs the state that the run is in now.
+        try output.show(report, "\(path): " + names.map { "\($0) \(stages[$0]!)" }.joined(separator: ", "))
     }
 }

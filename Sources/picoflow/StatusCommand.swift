@@ -31,15 +31,10 @@ struct StatusCommand: ParsableCommand {
 
     @OptionGroup var directory: LiveRunOptions
 
-    @Flag(help: "Print one JSON object.")
-    var json = false
+    @OptionGroup var output: ResultOptions
 
     func run() throws {
         let report = try StatusReport.now(ofRun: directory.resolve())
-        if json {
-            print(try report.prettyJSON())
-        } else {
-            print(report.text)
-        }
+        try output.show(report, report.text)
     }
 }

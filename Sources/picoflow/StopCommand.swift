@@ -19,14 +19,26 @@ struct StopCommand: ParsableCommand {
     @Flag(help: "Do not wait for the run's end.")
     var noWait = false
 
+    @OptionGroup var output: ResultOptions
+
+    /// What `--json` prints.
+    private struct Ending: Encodable {
+        var run: String
+        /// `stopping` with `--no-wait`, else `stopped`.
+        var outcome: String
+        /// Step of the newest one; not there while the run is stopping.
+        var checkpoint: UInt64?
+    }
+
     func run() throws {
         let path = try directory.resolve()
         _ = try ControlClient(run: path).ask(.stop)
-        if noWait { return print("\(path) is stopping") }
+        if noWait { return try output.show(Ending(run: path, outcome: "stopping"), "\(path) is stopping") }
         // The supervisor bounds each stage's time to end, so this ends too.
         while RunDirectory.isLive(path) { usleep(100_000) }
         let report = try StatusReport.ofEndedRun(path, iterations: 0)
-        print(
+        try output.show(
+            Ending(run: path, outcome: "stopped", checkpoint: report.checkpoint),
             "\(path) stopped"
                 + (report.checkpoint.map { " with a checkpoint at step \($0)" } ?? " without a checkpoint"))
     }

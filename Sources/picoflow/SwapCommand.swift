@@ -40,8 +40,7 @@ struct SwapCommand: ParsableCommand {
 
     @OptionGroup var directory: LiveRunOptions
 
-    @Flag(help: "Print the swap as one JSON object.")
-    var json = false
+    @OptionGroup var output: ResultOptions
 
     func validate() throws {
         guard !overrides.isEmpty || exec != nil else { throw ValidationError("Give --set, --exec or both.") }
@@ -52,8 +51,8 @@ struct SwapCommand: ParsableCommand {
         let path = try directory.resolve()
         let report = try ControlClient(run: path).ask(.swap(request), timeout: nil)
         guard let swap = report.swaps?.last else { throw UserError("\(path): the supervisor answered without a swap") }
-        if json { return print(try swap.prettyJSON()) }
-        print("\(path): swap \(swap.generation) of \(swap.stage) holds from step \(swap.step) on (\(swap.change))")
+        try output.show(
+            swap, "\(path): swap \(swap.generation) of \(swap.stage) holds from step \(swap.step) on (\(swap.change))")
     }
 
     /// The command's words. Files are named as seen from here; the supervisor may have another working directory.

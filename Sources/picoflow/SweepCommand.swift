@@ -49,8 +49,8 @@ struct SweepCommand: ParsableCommand {
     @Flag(help: "Print the tables of what has finished, and train nothing.")
     var tableOnly = false
 
-    @Flag(help: "Print warnings, errors and the result only.")
-    var quiet = false
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var log: LogOptions
 
     func validate() throws {
         if recipes.isEmpty { throw ValidationError("Name a recipe.") }
@@ -62,11 +62,11 @@ struct SweepCommand: ParsableCommand {
         let sweep = try Sweep(
             plan, topology: topology, replicas: stage.replicas, in: folder ?? "sweeps/\(base)")
         let failures = tableOnly ? [] : try train(sweep)
-        guard let failures else {
-            print("stopped; the same command goes on")
-            return
-        }
-        print(try sweep.writeTables())
+        let table = try sweep.writeTables()
+        try output.result.show(
+            table.facts(folder: sweep.folder, failures: failures ?? [], isStopped: failures == nil),
+            failures == nil ? "stopped; the same command goes on" : table.markdown)
+        guard let failures else { return }
         guard failures.isEmpty else {
             throw UserError(
                 "\(failures.count) of \(plan.cells.count) runs failed: "
@@ -76,12 +76,12 @@ struct SweepCommand: ParsableCommand {
 
     /// - Returns: the runs that failed, and why; nil where a signal ended the sweep.
     private func train(_ sweep: Sweep) throws -> [(name: String, reason: String)]? {
-        let environment = try SupervisorRunner.Environment.ofThisProcess()
+        let (environment, _) = try log.environment()
         let finished = Set(try sweep.results().map { "\($0.variant) \($0.seed)" })
         var failures: [(name: String, reason: String)] = []
         for (index, cell) in sweep.plan.cells.enumerated() where !finished.contains("\(cell.variant) \(cell.seed)") {
             let title = "run \(index + 1) of \(sweep.plan.cells.count), \(cell.name)"
-            let display = LaunchCommand.display(quiet: quiet)
+            let display = output.display
             display.log(.info, title)
             switch sweep.run(cell, environment: environment, display: display) {
             case .finished(let result):

@@ -22,6 +22,16 @@ struct ValidateCommand: ParsableCommand {
 
     @OptionGroup var set: OverrideOptions
 
+    @OptionGroup var output: ResultOptions
+
+    /// What `--json` prints of files that are right.
+    private struct Valid: Encodable {
+        var topology: ConfigurationJSON
+        var recipe: ConfigurationJSON?
+        /// Processes of each stage that a launch starts.
+        var starts: [String: Int]
+    }
+
     func validate() throws {
         guard recipe != nil || set.overrides.isEmpty else { throw ValidationError("--set goes with --recipe.") }
     }
@@ -29,8 +39,11 @@ struct ValidateCommand: ParsableCommand {
     func run() throws {
         let recipe = try recipe.map { try Recipe.resolve(path: $0, overrides: set.overrides) }
         let topology = try topology.resolve(for: recipe)
-        print(try topology.yaml(), terminator: "")
-        let started = (recipe.map(topology.stages(for:)) ?? topology.stages).map { "\($0.replicas) \($0.name)" }
-        print("# valid; starts \(started.joined(separator: ", "))")
+        let started = recipe.map(topology.stages(for:)) ?? topology.stages
+        try output.show(
+            Valid(
+                topology: topology.json, recipe: recipe?.json,
+                starts: Dictionary(uniqueKeysWithValues: started.map { ($0.name, $0.replicas) })),
+            topology.yaml() + "# valid; starts \(started.map { "\($0.replicas) \($0.name)" }.joined(separator: ", "))")
     }
 }

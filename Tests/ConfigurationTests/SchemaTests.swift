@@ -79,6 +79,28 @@ import Yams
         #expect(try property("sampler", "pool")["exclusiveMinimum"] as? Double == 0)
     }
 
+    /// A stage's kind is its name's where none is written, and a bound of one replica is none: no editor may offer them.
+    @Test func keysForWhichSomethingElseStandsHaveNoDefault() throws {
+        let schema = try Self.schema(.topology)
+        let stage = try #require((schema["definitions"] as? Object)?["stage"] as? Object)
+        let kind = try #require((stage["properties"] as? Object)?["kind"] as? Object)
+        #expect(kind["default"] == nil)
+        #expect(kind["enum"] as? [String] == StageKind.allCases.map(\.rawValue))
+        let autoscale = try #require((schema["properties"] as? Object)?["autoscale"] as? Object)
+        let bounds = try #require(autoscale["additionalProperties"] as? Object)
+        let max = try #require((bounds["properties"] as? Object)?["max"] as? Object)
+        #expect(max["default"] == nil && max["minimum"] as? Int == 1)
+        #expect(bounds["required"] as? [String] == ["max"])
+        // So the decoder has it.
+        let topology = try Topology.resolve(yaml: "stages: {loader: , compute: {samples: loader}}", path: "t.yaml")
+        #expect(topology.stages.map(\.kind) == [.loader, .compute])
+        let told = message {
+            try Topology.resolve(
+                yaml: "stages: {loader: , compute: {samples: loader}}\nautoscale: {loader: {min: 1}}", path: "t.yaml")
+        }
+        #expect(told.contains("'autoscale.loader' lacks 'max'"), "\(told)")
+    }
+
     @Test func textIsJSONWhateverItHolds() throws {
         let text = "\"quoted\" \\ and\nlines\u{1}, é"
         let read = try JSONSerialization.jsonObject(with: Data(SchemaText.keys(["a": .string(text)]).text().utf8))

@@ -50,7 +50,9 @@ import Testing
 
     @Test func logsAreMergedByTime() throws {
         try FileManager.default.createDirectory(atPath: folder("logs"), withIntermediateDirectories: true)
-        func line(_ second: Int, _ name: String) -> String { "2025-03-01T12:00:0\(second).000Z \(name) info: x\n" }
+        func line(_ second: Int, _ name: String) -> String {
+            "2025-03-01T12:00:0\(second).000Z info \(name)@here step 3: x\n"
+        }
         try folder.write(line(1, "loader-1") + "Fatal error: y\n" + line(5, "loader-1"), to: "logs/loader-1.log")
         try folder.write("no time\n" + line(3, "miner-1"), to: "logs/miner-1.log")
         try folder.write("not a log", to: "logs/notes.txt")

@@ -134,7 +134,7 @@ extension Pipeline {
             kill(hung, SIGSTOP)
             let ending = try run.wait()
             #expect(ending.code == 0, "\(ending)")
-            #expect(ending.errors.contains("\(stage): it was silent for 3.0 seconds and was killed"), "\(ending)")
+            #expect(ending.errors.contains("\(stage): it was silent for 3 s and was killed"), "\(ending)")
             #expect(kill(hung, 0) != 0)
             #expect(try play.weights() == Reference.weights())
         }

@@ -164,10 +164,6 @@ import Wire
                 "0", "0.0412", "0.5", "12.35", "1,024", "3e-05",
             ])
         #expect(HTMLText.grouped(-1_234_567) == "-1,234,567")
-        #expect(
-            [5, 125, 12_000, 190_000].map { HTMLText.time(seconds: $0) } == [
-                "5 s", "2 min 5 s", "3 h 20 min", "2 d 4 h",
-            ])
         #expect(HTMLText.percent(nil) == "absent" && HTMLText.percent(0.4127) == "41.3 %")
         #expect(HTMLText.escape("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;")
     }

@@ -249,8 +249,7 @@ import Wire
     @Test func ticketsGiveTheImagesConfusionInAnyOrder() throws {
         let files = try Files()
         func matrix(_ work: EvaluationWork, _ image: Int) throws -> [Int64] {
-            let body = try JSONEncoder().encode(files.ticket(image))
-            let output = try Evaluator.execute(Ticket(id: 1, body: body), work)
+            let output = try Evaluator.execute(files.ticket(image), work)
             let tensor = try #require(output.tensors.first)
             #expect(tensor.name == "confusion" && tensor.dtype == .int64 && tensor.shape == [11, 11])
             return tensor.bytes.array()
@@ -275,7 +274,7 @@ import Wire
         try FileManager.default.copyItem(
             atPath: files.path + "/data/val/scene0.png", toPath: files.path + "/data/val/scene1.png")
         try ImageFile.write([1], to: files.path + "/data/valannot/scene1.png")
-        let output = try Evaluator.execute(Ticket(id: 1, body: ticket.wireJSON()), EvaluationWork(device: .cpu))
+        let output = try Evaluator.execute(ticket, EvaluationWork(device: .cpu))
         let network = try Network.trained(files.recipe.model, classes: 11, checkpoint: files.checkpoint)
         let expected = try Inference(network: network, settings: files.recipe.evaluate, window: [24, 24]).labels(
             of: ImageFile.readImage(files.path + "/data/val/scene0.png"))
@@ -371,8 +370,13 @@ import Wire
         let files = try Files()
         let target = files.path + "/network.safetensors"
         let reference = files.path + "/reference.safetensors"
-        let line = try EvaluatorMain.export(["--run", files.run, "--to", target, "--reference", reference])
-        #expect(line.hasPrefix(target))
+        let exported = try EvaluatorMain.export(["--run", files.run, "--to", target, "--reference", reference])
+        #expect(exported.lines.count == 2 && exported.lines[0].hasPrefix(target))
+        let facts = try JSONSerialization.jsonObject(with: JSONEncoder().encode(exported)) as? [String: String]
+        #expect(
+            facts == [
+                "checkpoint": files.checkpoint, "file": target, "format": "safetensors", "reference": reference,
+            ])
         #expect(try SafetensorsFile(path: reference).description(of: "logits")?.shape == [1, 11, 129, 97])
         #expect(try Safetensors.read(target).names.allSatisfy { !$0.hasPrefix("projection.") })
     }

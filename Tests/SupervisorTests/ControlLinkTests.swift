@@ -255,7 +255,8 @@ import Wire
             }
         }
         let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-        #expect(text.contains("compute-1 critical: checkpoint step-000500 belongs to another model\n"))
+        let host = ProcessInfo.processInfo.hostName
+        #expect(text.contains("Z critical compute-1@\(host): checkpoint step-000500 belongs to another model\n"))
     }
 
     @Test func stageWithoutAnyArgumentsSaysWhoStartsIt() async {

@@ -16,6 +16,7 @@ import Testing
         facts.socketsFolder = "/run/user/1000"
         facts.freeDisk = 100 << 30
         facts.workingFolder = "/home/me"
+        facts.isClockSynchronised = true
         facts.programs = [.init(path: "/opt/picoflow/picoflow-loader", trouble: nil)]
         facts.libtorch = LibtorchReport(
             version: "2.1.0", library: nil, cudaDevices: 0, threads: 8, blas: ["OpenBLAS 0.3.21"])
@@ -60,5 +61,9 @@ import Testing
         #expect(try finding("shared memory") { $0.sharedMemory = 64 << 20 }.verdict == .advice)
         #expect(try finding("open files") { $0.openFiles = (256, 8192) }.remedy == "ulimit -n 4096")
         #expect(try finding("disk") { $0.freeDisk = 1 << 30 }.verdict == .advice)
+        let clock = try finding("clock") { $0.isClockSynchronised = false }
+        #expect(clock.verdict == .advice && clock.remedy?.contains("timedatectl set-ntp true") == true)
+        // Sandboxes that do not tell are no fault of the clock.
+        #expect(try finding("clock") { $0.isClockSynchronised = nil }.verdict == .good)
     }
 }

@@ -18,7 +18,7 @@ import Wire
     private final class Lines: ProgressDisplay {
         let all = Mutex<[String]>([])
         func show(_ report: StatusReport, evaluated: (done: Int, total: Int)?, now: Duration) {}
-        func log(_ level: SupervisorAction.LogLevel, _ text: String) { all.withLock { $0.append(text) } }
+        func log(_ level: LogLevel, _ text: String) { all.withLock { $0.append(text) } }
         func end(_ report: StatusReport) {}
         var text: String { all.withLock { $0.joined(separator: "\n") } }
     }

@@ -85,8 +85,8 @@ import Testing
             table.markdown == """
                 | variant | runs | mIoU | mIoU against ce, seed by seed | pixel accuracy | mean accuracy | training time |
                 |---|---|---|---|---|---|---|
-                | ce | 2 | 25.00 ± 7.07 |  | 50.00 ± 0.00 | – | 0:01:01 |
-                | a,b | 2 | 27.00 ± 5.66 | +2.00 ± 1.41 | 50.00 ± 0.00 | – | 0:01:01 |
+                | ce | 2 | 25.00 ± 7.07 |  | 50.00 ± 0.00 | – | 1 min 01 s |
+                | a,b | 2 | 27.00 ± 5.66 | +2.00 ± 1.41 | 50.00 ± 0.00 | – | 1 min 01 s |
 
                 | IoU | ce | a,b |
                 |---|---|---|

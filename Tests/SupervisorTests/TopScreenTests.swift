@@ -54,7 +54,7 @@ import Wire
     @Test func everythingOfARunIsInView() {
         let text = text(screen())
         for part in [
-            "quick-1  training  checkpoint 100", "step 120/550", "11.2 images/s", "eta 5:12", "loader-2",
+            "quick-1  training  checkpoint 100", "step 120/550", "11.2 images/s", "eta 5 min 12 s", "loader-2",
             "gpu1.cluster", "102",
             "97 %", "1.5 GiB", "11.2", "waits for samples", "loader → compute", "samples", "12", "4.1 MiB", "q quit",
         ] {

@@ -57,14 +57,22 @@ extension Network {
     /// Which networks, at their published width, the tensors fit: their backbone, or all of them.
     ///
     /// Every network is made once for that, which takes seconds.
-    public static func fitting(_ tensors: NamedTensors) throws -> [Fitting] {
+    ///
+    /// - Parameter progress: called after each of them.
+    public static func fitting(
+        _ tensors: NamedTensors, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    ) throws -> [Fitting] {
         guard tensors.count >= fewestTensors else { return [] }
         var found: [Fitting] = []
+        let total = ModelSettings.Head.allCases.reduce(0) { $0 + $1.backbones.count }
+        var done = 0
         for head in ModelSettings.Head.allCases {
             for backbone in head.backbones {
                 var settings = ModelSettings()
                 (settings.head, settings.backbone) = (head, backbone)
                 let network = try make(settings, classes: 2)
+                done += 1
+                defer { progress(done, total) }
                 let fit = WeightFit.best(of: tensors, for: network)
                 guard fit.isFit else { continue }
                 let hasHead = fit.taken.contains(head.classifierWeight)

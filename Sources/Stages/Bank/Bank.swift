@@ -20,6 +20,8 @@ public struct BankConfiguration: Sendable {
     public var settings: LogSettings
     /// Who shows the memory to a person; nobody where nil.
     public var telemetry: MemoryTelemetry?
+    /// Whose log says at which sequence the memory is; nobody's where nil.
+    public var origin: LogOrigin?
 
     public init(
         endpoint: Endpoint, otherEndpoints: [Endpoint] = [], sender: Sender, folder: String, start: LogStart,
@@ -49,7 +51,8 @@ public enum BankStage {
             bind: configuration.endpoint, alsoAt: configuration.otherEndpoints, as: configuration.sender,
             context: context, folder: configuration.folder,
             reducer: WatchedMemory(
-                MemoryReducer(shape: configuration.shape), telemetry: configuration.telemetry),
+                MemoryReducer(shape: configuration.shape), telemetry: configuration.telemetry,
+                origin: configuration.origin),
             start: configuration.start,
             knownEpoch: configuration.knownEpoch, settings: configuration.settings, onNote: onNote)
     }

@@ -29,6 +29,7 @@ extension BankStage {
             folder: configuration.runDirectory + "/events/\(runtime.replica)", classes: configuration.dataset.classes,
             continuingAfter: done, iterations: configuration.recipe.schedule.iterations,
             onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") })
+        bank.origin = runtime.origin
         var isServing = false
         do {
             try run(bank, context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) {

@@ -1,15 +1,18 @@
 import MemoryKit
+import StageKit
 import Wire
 
 /// The bank's memory with somebody who looks at it: decides and copies as `MemoryReducer` does.
 struct WatchedMemory: LogReducer, Sendable {
     private var memory: MemoryReducer
     private let telemetry: MemoryTelemetry?
-    private var step: UInt64 = 0
+    private let origin: LogOrigin?
+    private var step: UInt64 = 0 { didSet { origin?.step = step } }
 
-    init(_ memory: MemoryReducer, telemetry: MemoryTelemetry?) {
+    init(_ memory: MemoryReducer, telemetry: MemoryTelemetry?, origin: LogOrigin? = nil) {
         self.memory = memory
         self.telemetry = telemetry
+        self.origin = origin
     }
 
     mutating func reduce(_ logical: LogPayload, at sequence: SequenceNumber) throws -> LogPayload {

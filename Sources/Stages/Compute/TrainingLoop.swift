@@ -193,6 +193,7 @@ final class TrainingLoop {
     }
 
     private func train(_ step: UInt64) throws {
+        runtime.origin.step = step
         let entered = try enter(step)
         var watch = Stopwatch()
         runtime.report(.waiting, waitingOn: "samples")
@@ -295,6 +296,9 @@ final class TrainingLoop {
             waitedForSamples: watch.phases["samples"] ?? 0,
             waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases,
             generation: settings.generation == .first ? nil : settings.generation)
+        runtime.logger.debug(
+            "cross-entropy \(line.ce), contrast \(line.nce.map { "\($0)" } ?? "off"), lr \(lr): \(durationText(seconds: total / 1000))"
+        )
         waits.add(line)
         if let metrics {
             try metrics.append(line)

@@ -33,15 +33,18 @@ public struct Evaluator {
         runtime.report(.running)
         let work = EvaluationWork(device: device)
         try worker.run { ticket, _ in
-            try Self.execute(ticket, work)
+            let request = try JSONDecoder().decode(EvaluationTicket.self, from: ticket.body)
+            let step = Checkpoint.step(inPath: request.checkpoint)
+            return try runtime.execute(step: step, "image \(request.image) of \(request.split)") {
+                try Self.execute(request, work)
+            }
         }
     }
 
     /// The image in hand and the next one, so that no time is lost between them.
     private static let credit = 2
 
-    static func execute(_ ticket: Ticket, _ work: EvaluationWork) throws -> TicketOutput {
-        let request = try JSONDecoder().decode(EvaluationTicket.self, from: ticket.body)
+    static func execute(_ request: EvaluationTicket, _ work: EvaluationWork) throws -> TicketOutput {
         let outcome = try work.execute(request)
         var tensors: [WireTensor] = []
         if let confusion = outcome.confusion {

@@ -16,20 +16,33 @@ public enum ImportJob {
         public var output: String?
     }
 
-    /// - Parameter report: gets a line at a time.
+    /// - Parameters:
+    ///   - progress: called after each network that the file is compared with.
+    ///   - report: gets a line at a time.
+    /// - Returns: what the report says, for programs.
     /// - Throws: `UserError` that names the file: unreadable, damaged, or not for the recipe's network.
-    public static func run(_ options: Options, report: (String) -> Void) throws {
+    @discardableResult public static func run(
+        _ options: Options, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, report: (String) -> Void
+    ) throws -> ImportFacts {
         let file = try WeightFile(path: options.file)
+        var facts = ImportFacts(file)
         if let recipe = options.recipe {
-            try take(file, by: Recipe.resolve(path: recipe, overrides: options.overrides), options.output, report)
+            facts.taken = try take(
+                file, by: Recipe.resolve(path: recipe, overrides: options.overrides), options.output, report)
         } else {
-            try list(file, report)
+            facts.tensors = file.tensors.map {
+                .init(name: $0.name, shape: $0.tensor.shape, dtype: "\($0.tensor.dtype)")
+            }
+            facts.fits = try list(file, progress, report).map {
+                .init(head: $0.head.rawValue, backbone: $0.backbone.rawValue, classes: $0.classes)
+            }
         }
+        return facts
     }
 
-    private static func take(_ file: WeightFile, by recipe: Recipe, _ output: String?, _ report: (String) -> Void)
-        throws
-    {
+    private static func take(
+        _ file: WeightFile, by recipe: Recipe, _ output: String?, _ report: (String) -> Void
+    ) throws -> ImportFacts.Taken {
         let known = (try? Dataset.open(recipe.dataset))?.classes.count
         // Where the dataset is elsewhere the file's own number is as good as any.
         var network = try Network.make(recipe.model, classes: known ?? 2)
@@ -41,22 +54,32 @@ public enum ImportJob {
         report("network: \(recipe.model.head.rawValue) on \(recipe.model.backbone.rawValue)")
         result.lines.forEach(report)
         if known == nil { report("the recipe's dataset is not there, so its number of classes was not compared") }
-        guard let output else { return }
-        let taken = Set(result.names)
-        let state = network.stateDict().renamed { taken.contains($0) ? $0 : nil }
-        try Safetensors.write(state, metadata: ["format": "pt"], to: output)
-        report("\(output): \(state.count) tensors written, for 'model.pretrained'")
+        if let output {
+            let taken = Set(result.names)
+            let state = network.stateDict().renamed { taken.contains($0) ? $0 : nil }
+            try Safetensors.write(state, metadata: ["format": "pt"], to: output)
+            report("\(output): \(state.count) tensors written, for 'model.pretrained'")
+        }
+        return ImportFacts.Taken(
+            head: recipe.model.head.rawValue, backbone: recipe.model.backbone.rawValue, loaded: result.names,
+            values: result.values, missing: result.missing, ofOtherClasses: result.recounted.map { .init($0) },
+            ofOtherHeads: result.otherHeads.map { .init($0) }, classes: result.classes,
+            classesOfFile: result.fileClasses,
+            ignored: result.ignored, isNumberOfClassesKnown: known != nil, output: output)
     }
 
-    private static func list(_ file: WeightFile, _ report: (String) -> Void) throws {
+    private static func list(
+        _ file: WeightFile, _ progress: (_ done: Int, _ total: Int) -> Void, _ report: (String) -> Void
+    ) throws -> [Network.Fitting] {
         for (name, tensor) in file.tensors { report("\(name)  \(tensor)") }
         report("\(file.path): \(file.tensors.count) tensors, \(file.tensors.elementCount) values (\(file.format))")
         if !file.besides.isEmpty { report("beside them: \(file.besides.joined(separator: ", "))") }
-        let fitting = try Network.fitting(file.tensors)
+        let fitting = try Network.fitting(file.tensors, progress: progress)
         report(
             fitting.isEmpty
                 ? "it fits none of the networks at their published width"
                 : "it fits " + fitting.map(\.description).joined(separator: ", "))
+        return fitting
     }
 }
 

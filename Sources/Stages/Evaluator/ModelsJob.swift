@@ -7,29 +7,31 @@ import Tensors
 /// `picoflow models`: what there is to train, each network built and run once, so that the list says what is.
 enum ModelsJob {
     /// - Parameters:
-    ///   - arguments: `[--size HxW] [--classes N] [--output-stride 8|16] [--json yes] [NAME…]`; a name is a head's or a
-    ///     backbone's, or the beginning of one.
+    ///   - arguments: `[--size HxW] [--classes N] [--output-stride 8|16] [NAME…]`; a name is a head's or a backbone's, or
+    ///     the beginning of one.
+    ///   - progress: called after each network.
     ///   - write: takes one line at a time; rows come as they are measured.
+    /// - Returns: what the rows say, for programs.
     /// - Throws: `UserError` for a word that is none of these.
-    static func run(_ arguments: [String], write: (String) -> Void) throws {
-        let words = try JobArguments(arguments, options: ["--size", "--classes", "--output-stride", "--json"])
-        let size = try words["--size"].map(parseSize) ?? 512
+    static func run(
+        _ arguments: [String], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, write: (String) -> Void
+    ) throws -> [NetworkSummary] {
+        let words = try JobArguments(arguments, options: ["--size", "--classes", "--output-stride"])
+        // Smaller ones are less than a score; larger ones need more memory than most have.
+        let size = try words.size("--size", sides: 32...8192) ?? 512
         let classes = try words["--classes"].map { try number($0, "--classes", 1...255) } ?? 19
         let stride = try words["--output-stride"].map { try number($0, "--output-stride", 8...16) } ?? 8
         let networks = try fitting(words.rest)
-        let isJSON = words["--json"] != nil
-        if !isJSON {
-            write("Forward passes of one \(size) image, \(classes) classes; deeplabv3 at output stride \(stride).\n")
-            write(row("head", "backbone", "params", "backbone", "GMACs", "stride", "embedding", "weights named as in"))
-        }
-        var summaries: [NetworkSummary] = []
-        for var settings in networks {
+        write("Forward passes of one \(size) image, \(classes) classes; deeplabv3 at output stride \(stride).\n")
+        write(row("head", "backbone", "params", "backbone", "GMACs", "stride", "embedding", "weights named as in"))
+        return try networks.enumerated().map { index, settings in
+            var settings = settings
             settings.outputStride = stride
             let summary = try NetworkSummary(settings, classes: classes, size: size)
-            summaries.append(summary)
-            if !isJSON { write(line(summary)) }
+            write(line(summary))
+            progress(index + 1, networks.count)
+            return summary
         }
-        if isJSON { write(try summaries.prettyJSON()) }
     }
 
     /// The combinations that the names choose; all of them where there are no names.
@@ -77,13 +79,5 @@ enum ModelsJob {
             throw UserError("\(option) \(text): must be a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
-    }
-
-    private static func parseSize(_ text: String) throws -> Size2D {
-        let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
-        guard sides.count == 2, let height = sides[0], let width = sides[1], (32...8192).contains(height),
-            (32...8192).contains(width)
-        else { throw UserError("--size \(text): must be HEIGHTxWIDTH, each from 32 to 8192, for instance 512x1024") }
-        return Size2D(height, width)
     }
 }

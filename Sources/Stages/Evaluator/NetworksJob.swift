@@ -13,8 +13,14 @@ enum NetworksJob {
         }
     }
 
+    /// - Parameter progress: called after each network.
     /// - Throws: where the input is no list of questions.
-    static func run(_ input: Data) throws -> Data {
-        try JSONEncoder().encode(JSONDecoder().decode([NetworkQuestion].self, from: input).map(answer))
+    static func run(_ input: Data, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) throws -> Data {
+        let questions = try JSONDecoder().decode([NetworkQuestion].self, from: input)
+        let answers = questions.enumerated().map { index, question in
+            defer { progress(index + 1, questions.count) }
+            return answer(question)
+        }
+        return try JSONEncoder().encode(answers)
     }
 }

@@ -47,9 +47,16 @@ public enum PredictJob {
     /// and for each video the same as `.mp4`, with a label map per frame, `LABELS/NAME/NNNNNN.png`; and `OUT/legend.svg`,
     /// where asked for.
     ///
-    /// - Parameter report: gets a line that explains the colours, then one per image or video as it is written.
+    /// - Parameters:
+    ///   - note: gets a line now and then while a long video is predicted.
+    ///   - progress: called after each image or video.
+    ///   - report: gets a line that explains the colours, then one per image or video as it is written.
+    /// - Returns: what the report says, for programs.
     /// - Throws: `UserError` that names the file, folder or setting at fault. What was written before stays.
-    public static func run(_ options: Options, report: (String) -> Void) throws {
+    @discardableResult public static func run(
+        _ options: Options, note: (String) -> Void = { _ in },
+        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, report: (String) -> Void
+    ) throws -> Predictions {
         let files = try PredictionFiles.all(of: options)
         // Before a network is read, which takes its time.
         for video in files where video.kind == .video { _ = try FFmpeg.program(for: video.source) }
@@ -66,34 +73,45 @@ public enum PredictJob {
                 precision: recipe.model.precision, device: options.device), palette: classes.map(\.color))
 
         for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
-        report("classes: " + classes.map { "\($0.name) \(hex($0.color))" }.joined(separator: ", "))
+        report("classes: " + classes.map { "\($0.name) \($0.color.hex)" }.joined(separator: ", "))
+        var predictions = Predictions(classes: classes.map { .init(name: $0.name, color: $0.color.hex) })
         if options.legend {
             let path = options.out + "/legend.svg"
             try ImageFile.write(Array(ClassLegend.svg(classes).utf8), to: path)
             report("\(path): the colours' legend")
+            predictions.legend = path
         }
         let names = classes.map(\.name)
-        for file in files {
-            switch file.kind {
-            case .image: report(try predict(image: file, painter, names))
-            case .video: report(try predict(video: file, painter, names, report: report))
-            }
+        for (index, file) in files.enumerated() {
+            let (shares, frames) =
+                switch file.kind {
+                case .image: (try predict(image: file, painter), nil as Int?)
+                case .video: try predict(video: file, painter, note: note)
+                }
+            let count = frames.map { "\($0) frame\($0 == 1 ? "" : "s"), " } ?? ""
+            report("\(file.overlay): \(count)\(shares.text(names))")
+            predictions.files.append(
+                .init(
+                    source: file.source, overlay: file.overlay, labels: file.labels, sideBySide: file.besides,
+                    frames: frames, shares: shares.shares(names)))
+            progress(index + 1, files.count)
         }
+        return predictions
     }
 
-    private static func predict(image files: PredictionFiles, _ painter: Painter, _ names: [String]) throws -> String {
+    private static func predict(image files: PredictionFiles, _ painter: Painter) throws -> ClassShares {
         let painted = try painter.paint(ImageFile.readImage(files.source))
         try ImageFile.write(PNG.encode(painted.overlay), to: files.overlay)
         if let path = files.besides { try ImageFile.write(PNG.encode(painted.sideBySide), to: path) }
         if let path = files.labels { try ImageFile.write(PNG.encode(painted.labels), to: path) }
         var shares = ClassShares()
-        shares.add(painted.labels)
-        return "\(files.overlay): \(shares.text(names))"
+        painted.labels.values.withUnsafeBytes { shares.add($0) }
+        return shares
     }
 
     private static func predict(
-        video files: PredictionFiles, _ painter: Painter, _ names: [String], report: (String) -> Void
-    ) throws -> String {
+        video files: PredictionFiles, _ painter: Painter, note: (String) -> Void
+    ) throws -> (ClassShares, frames: Int?) {
         let reader = try VideoReader(files.source)
         if let folder = files.labels { try makeFolder(folder) }
         var overlay: VideoWriter?
@@ -117,13 +135,13 @@ public enum PredictJob {
                 let name = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
                 try ImageFile.write(PNG.encode(painted.labels), to: "\(folder)/\(name).png")
             }
-            shares.add(painted.labels)
-            if frames % 100 == 0 { report("\(files.source): \(frames) frames so far") }
+            painted.labels.values.withUnsafeBytes { shares.add($0) }
+            if frames % 100 == 0 { note("\(files.source): \(frames) frames so far") }
         }
         guard frames > 0 else { throw UserError("\(files.source): holds no frame") }
         try overlay?.finish()
         try besides?.finish()
-        return "\(files.overlay): \(frames) frame\(frames == 1 ? "" : "s"), \(shares.text(names))"
+        return (shares, frames)
     }
 
     /// What the run noted of its dataset in `dataset.json`, which may have gone since; the dataset itself otherwise.
@@ -147,10 +165,6 @@ public enum PredictJob {
             throw UserError("cannot make the folder \(path): \((error as NSError).localizedDescription)")
         }
     }
-
-    private static func hex(_ color: RGB8) -> String {
-        "#" + [color.red, color.green, color.blue].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
 }
 
 /// Labels pictures and lays the colours over them.
@@ -172,24 +186,6 @@ private struct Painter {
         return Painted(
             labels: labels, overlay: try picture.overlaid(with: labels, palette: palette), picture: picture,
             palette: palette)
-    }
-}
-
-/// How much of what was labelled is of each class.
-private struct ClassShares {
-    private var counts = [Int](repeating: 0, count: 256)
-
-    mutating func add(_ labels: LabelMap) {
-        labels.values.withUnsafeBytes { for value in $0 { counts[Int(value)] += 1 } }
-    }
-
-    /// The three largest classes: `road 41 %, sky 27 %, building 12 %`.
-    func text(_ names: [String]) -> String {
-        let all = Double(counts.reduce(0, +))
-        let present = names.indices.filter { counts[$0] > 0 }
-        let largest = present.sorted { (counts[$1], $0) < (counts[$0], $1) }.prefix(3)
-        return largest.map { "\(names[$0]) \(Int((100 * Double(counts[$0]) / all).rounded())) %" }
-            .joined(separator: ", ")
     }
 }
 

@@ -238,7 +238,7 @@ final class StageLink: @unchecked Sendable {
             logger.error("refused by the supervisor: \(message)")
             stop.request(.stop)
         case .supervisorLost:
-            logger.warning("nothing heard of the supervisor for \(arguments.grace)")
+            logger.warning("nothing heard of the supervisor for \(arguments.grace.text)")
             conclude(.lost)
             lose()
         }

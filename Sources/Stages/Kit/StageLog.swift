@@ -1,14 +1,15 @@
 import Foundation
 import Logging
+import Synchronization
 
 /// Lines on standard error, which the supervisor sends to `logs/STAGE-N.log`:
-/// `2025-03-01T12:00:00.123Z loader-1 info: reads 367 images dataset=camvid`.
+/// `2025-03-01T12:00:00.123Z info loader-1@gpu2 step 120: reads 367 images dataset=camvid`.
 public struct StageLogHandler: LogHandler {
-    private let name: String
+    private let origin: LogOrigin
     public var logLevel: Logger.Level = .info
     public var metadata: Logger.Metadata = [:]
 
-    public init(name: String) { self.name = name }
+    public init(_ origin: LogOrigin) { self.origin = origin }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
@@ -19,9 +20,34 @@ public struct StageLogHandler: LogHandler {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
         let tail = all.keys.sorted().map { " \($0)=\(all[$0]!)" }.joined()
         let cause = event.error.map { ": \($0)" } ?? ""
-        var text = "\(StageLogHandler.timestamp()) \(name) \(event.level.rawValue): \(event.message)\(cause)\(tail)\n"
+        var text = origin.line(event.level.rawValue, "\(event.message)\(cause)\(tail)")
         // One write per line, so that lines of several threads do not mix.
         text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}
+
+/// Who writes a log, and the step that it is at: what every line begins with.
+public final class LogOrigin: Sendable {
+    /// `loader-1`
+    private let name: String
+    private let host: String
+    private let newest = Atomic<UInt64>(0)
+
+    public init(_ name: String, host: String = ProcessInfo.processInfo.hostName) {
+        self.name = name
+        self.host = host
+    }
+
+    /// Training's step that the work is for; 0, which no line mentions, before the first and where there is none.
+    public var step: UInt64 {
+        get { newest.load(ordering: .relaxed) }
+        set { newest.store(newValue, ordering: .relaxed) }
+    }
+
+    /// A line with its end: time, level, who, step, text.
+    public func line(_ level: String, _ text: String, at time: String = LogOrigin.timestamp()) -> String {
+        let step = step
+        return "\(time) \(level) \(name)@\(host)\(step > 0 ? " step \(step)" : ""): \(text)\n"
     }
 
     /// UTC with milliseconds.
@@ -42,12 +68,10 @@ public struct StageLogHandler: LogHandler {
 }
 
 extension Logger {
-    /// The log of one stage process; `PICOFLOW_LOG=debug` shows more.
-    public static func stage(_ name: String) -> Logger {
-        var logger = Logger(label: name) { StageLogHandler(name: $0) }
-        if let level = ProcessInfo.processInfo.environment["PICOFLOW_LOG"].flatMap(Logger.Level.init(rawValue:)) {
-            logger.logLevel = level
-        }
+    /// The log of one stage process.
+    public static func stage(_ origin: LogOrigin, level: LogLevel) -> Logger {
+        var logger = Logger(label: "") { _ in StageLogHandler(origin) }
+        logger.logLevel = level.level
         return logger
     }
 }

@@ -15,7 +15,7 @@ public enum StageMain {
     /// Dials the supervisor named on the command line, runs `body` on the calling thread, and ends the process.
     ///
     /// Exit codes: 0 when the body returned, whether finished or asked to stop; 1 when it threw, after the error was
-    /// sent as an event and logged as one line; 2 for a wrong command line. SIGINT and SIGHUP are ignored: a terminal
+    /// sent as an event and logged as one line; 2 for a wrong command line or an unknown `PICOFLOW_LOG`. SIGINT and SIGHUP are ignored: a terminal
     /// sends them to the supervisor too, which tells its stages what to do. SIGTERM ends the process at once.
     ///
     /// - Parameters:
@@ -35,13 +35,16 @@ public enum StageMain {
     ) -> Never {
         for ignored in [SIGINT, SIGHUP, SIGPIPE] { signal(ignored, SIG_IGN) }
         let arguments: StageLink.Arguments
+        let level: LogLevel
         do {
             arguments = try StageLink.Arguments(words, kind: kind)
+            level = try .from(ProcessInfo.processInfo.environment)
         } catch {
-            FileHandle.standardError.write(Data("\(kind.executable): \(error)\n".utf8))
+            writeToStandardError("\(kind.executable): \(error)\n")
             end(2)
         }
-        let logger = Logger.stage(arguments.replica.description)
+        let origin = LogOrigin(arguments.replica.description)
+        let logger = Logger.stage(origin, level: level)
         let link: StageLink
         let computed: Fingerprint
         do {
@@ -62,7 +65,7 @@ public enum StageMain {
             logger.info(
                 "configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
             let runtime = try StageRuntime(
-                link: link, configuration: configuration, fingerprint: computed, logger: logger)
+                link: link, configuration: configuration, fingerprint: computed, logger: logger, origin: origin)
             try body(runtime)
         } catch {
             logger.critical("\(oneLine(error))")
@@ -87,9 +90,7 @@ public enum StageMain {
     }
 
     /// An error as the one line that logs and the supervisor's report show.
-    public static func oneLine(_ error: any Error) -> String {
-        "\(error)".split(whereSeparator: \.isNewline).joined(separator: "; ")
-    }
+    public static func oneLine(_ error: any Error) -> String { errorLine(error) }
 
     /// Ends without running destructors: libraries' worker threads may still be in their code.
     static func end(_ code: Int32) -> Never {

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Logging
 import Wire
@@ -16,6 +17,8 @@ public final class StageRuntime: @unchecked Sendable {
     /// For the stage's own sockets. It is never terminated: the process ends without waiting for them.
     public let context: Context
     public let logger: Logger
+    /// What the log's lines begin with; its step is the work's to set.
+    public let origin: LogOrigin
     /// Says when to end and why. A stage that ends its work without being asked has finished.
     public let stop: StopToken
     /// Where this host has the run's dataset; nil where it is at the path that tickets name.
@@ -23,11 +26,14 @@ public final class StageRuntime: @unchecked Sendable {
     private let link: StageLink
 
     /// - Throws: `UserError` for keys that cannot be read.
-    init(link: StageLink, configuration: StageConfiguration, fingerprint: Fingerprint, logger: Logger) throws {
+    init(
+        link: StageLink, configuration: StageConfiguration, fingerprint: Fingerprint, logger: Logger, origin: LogOrigin
+    ) throws {
         self.link = link
         self.configuration = configuration
         self.fingerprint = fingerprint
         self.logger = logger
+        self.origin = origin
         replica = link.arguments.replica
         sender = link.sender
         stop = link.stop
@@ -66,6 +72,28 @@ public final class StageRuntime: @unchecked Sendable {
 
     /// Sets the closure that each heartbeat's metrics come from. It is called on the control thread.
     public func setMetrics(_ snapshot: @escaping @Sendable () -> [String: Double]) { link.setMetrics(snapshot) }
+
+    /// Executes a ticket in view of the log, whose lines say from now on that they belong to its step.
+    ///
+    /// - Parameters:
+    ///   - step: of the ticket. Threads that execute several tickets share the log, which has the newest one's.
+    ///   - what: the ticket in a reader's words: `image 12`. It is written down at `--log-level debug` only, a failure too:
+    ///     that is the consumer's to tell.
+    public func execute<Output>(
+        step: UInt64?, _ what: @autoclosure () -> String, _ body: () throws -> Output
+    ) throws -> Output {
+        origin.step = step ?? 0
+        let start = ContinuousClock.now
+        func taken() -> String { (ContinuousClock.now - start).text }
+        do {
+            let output = try body()
+            logger.debug("\(what()): \(taken())")
+            return output
+        } catch {
+            logger.debug("\(what()): failed after \(taken()): \(StageMain.oneLine(error))")
+            throw error
+        }
+    }
 
     /// Sends an event at once. A failure is better thrown: `StageMain` sends it.
     public func send(_ event: StageEvent) { link.send(.event, event) }

@@ -34,6 +34,9 @@ public struct SampleTicket: Codable, Sendable, Equatable {
 }
 
 extension SampleTicket {
+    /// The step whose mini-batch of so many samples this one belongs to, from 1; whatever number a peer sends.
+    public func step(ofBatch batch: UInt64) -> UInt64 { position / max(1, batch) &+ 1 }
+
     /// A result's tensors.
     ///
     /// - Parameters:

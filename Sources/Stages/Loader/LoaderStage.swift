@@ -23,8 +23,12 @@ public enum LoaderStage {
         runtime.setMetrics { worker.statistics.heartbeat }
         runtime.report(.running)
         let datasets = DatasetCache(root: runtime.datasetRoot)
+        let batch = UInt64(configuration.recipe.schedule.batch)
         try worker.run(threads: configuration.threads) { ticket, _ in
-            try sample(for: JSONDecoder().decode(SampleTicket.self, from: ticket.body), datasets: datasets)
+            let wanted = try JSONDecoder().decode(SampleTicket.self, from: ticket.body)
+            return try runtime.execute(step: wanted.step(ofBatch: batch), "image \(wanted.image)") {
+                try sample(for: wanted, datasets: datasets)
+            }
         }
     }
 

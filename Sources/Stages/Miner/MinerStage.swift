@@ -38,9 +38,12 @@ public enum MinerStage {
         runtime.report(.running)
         let miner = Miner(threads: configuration.threads, product: product)
         try worker.run { ticket, context in
-            try mine(
-                ticket, context: context, follower: follower, classes: configuration.dataset.classes.count, miner: miner
-            )
+            let wanted = try JSONDecoder().decode(MiningTicket.self, from: ticket.body)
+            return try runtime.execute(step: wanted.step, "class \(wanted.class)") {
+                try mine(
+                    wanted, ticket, context: context, follower: follower,
+                    classes: configuration.dataset.classes.count, miner: miner)
+            }
         }
         follower?.close()
     }
@@ -72,9 +75,9 @@ public enum MinerStage {
     private static let patience = Duration.seconds(600)
 
     private static func mine(
-        _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>?, classes: Int, miner: Miner
+        _ wanted: MiningTicket, _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>?,
+        classes: Int, miner: Miner
     ) throws -> TicketOutput {
-        let wanted = try JSONDecoder().decode(MiningTicket.self, from: ticket.body)
         guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
             anchors.shape.count == 2
         else { throw UserError("mining ticket \(ticket.id) has no float32 [A, D] tensor 'anchors'") }

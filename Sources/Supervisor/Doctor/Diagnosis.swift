@@ -31,6 +31,7 @@ public struct Diagnosis: Codable, Sendable, Equatable {
         memory(facts)
         limits(facts)
         places(facts)
+        clock(facts)
     }
 
     /// A line per finding, its remedy below it.
@@ -163,6 +164,20 @@ public struct Diagnosis: Codable, Sendable, Equatable {
                 "make room, or give runs another place by `--run DIR`; `checkpoints.keep` says how many are kept")
         } else {
             add("disk", .good, "\(free) free in \(facts.workingFolder)")
+        }
+    }
+
+    /// No result depends on it: peers are watched by clocks of their own that only run on.
+    private mutating func clock(_ facts: MachineFacts) {
+        switch facts.isClockSynchronised {
+        case true?: add("clock", .good, "synchronised")
+        case false?:
+            add(
+                "clock", .advice,
+                "not synchronised, as far as the kernel knows: where a run has several machines, the lines of their logs "
+                    + "may not stand in the order of what happened",
+                "`timedatectl set-ntp true`, or install chrony; in a container or virtual machine, on its host")
+        case nil: add("clock", .good, "the kernel does not say whether it is synchronised")
         }
     }
 

@@ -1,4 +1,5 @@
 import Basics
+import CTimex
 import Configuration
 import Foundation
 import StageKit
@@ -29,6 +30,7 @@ extension MachineFacts {
         facts.workingFolder = FileManager.default.currentDirectoryPath
         facts.freeDisk = freeBytes(".") ?? 0
         facts.isWritable = access(".", W_OK) == 0
+        facts.isClockSynchronised = isClockSynchronised()
         facts.hasNVIDIADriver = access("/proc/driver/nvidia/version", F_OK) == 0
         let sockets = SocketsFolder(run: facts.workingFolder + "/doctor-\(getpid())")
         facts.socketsFolder = (sockets.path as NSString).deletingLastPathComponent
@@ -71,6 +73,12 @@ extension MachineFacts {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { return nil }
         return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    }
+
+    /// Asks only: whoever sets the clock clears the kernel's note that it drifts. Some sandboxes refuse to tell.
+    private static func isClockSynchronised() -> Bool? {
+        var clock = timex()
+        return adjtimex(&clock) < 0 ? nil : clock.status & STA_UNSYNC == 0
     }
 
     // MARK: Programs

@@ -30,6 +30,8 @@ public struct MachineFacts: Sendable {
     public var freeDisk = 0
     public var workingFolder = ""
     public var isWritable = true
+    /// Whether something keeps the clock right, as the kernel knows; nil where it does not say.
+    public var isClockSynchronised: Bool?
     public var programs: [Program] = []
     /// Of the evaluator, if it starts; else why it fails.
     public var libtorch: LibtorchReport?

@@ -56,6 +56,8 @@ public struct Sweep {
     ) -> Ending {
         do {
             let launch = try begin(cell, environment)
+            let display = LoggedDisplay(
+                display, log: launch.directory.logPath(of: "supervisor"), level: try .from(environment.variables))
             let outcome = try launch.run(
                 dataset: DatasetSummary(opening: launch.recipe.dataset), evaluation: PoolEvaluation(drawing: true),
                 environment: environment, display: display)
@@ -70,19 +72,19 @@ public struct Sweep {
                 return .finished(result)
             }
         } catch {
-            return .failed("\(error)")
+            return .failed(errorLine(error))
         }
     }
 
     /// Writes the tables of what has finished so far, each file whole or not at all.
     ///
-    /// - Returns: the Markdown.
-    @discardableResult public func writeTables() throws -> String {
+    /// - Returns: what they say.
+    @discardableResult public func writeTables() throws -> SweepTable {
         let table = SweepTable(plan, try results())
         try DurableFile.write(table.markdown + "\n", to: folder + "/table.md")
         try DurableFile.write(table.csv, to: folder + "/table.csv")
         try DurableFile.write(table.runsCSV, to: folder + "/runs.csv")
-        return table.markdown
+        return table
     }
 
     private func begin(_ cell: SweepPlan.Cell, _ environment: SupervisorRunner.Environment) throws -> Launch {

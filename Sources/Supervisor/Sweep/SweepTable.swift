@@ -1,9 +1,10 @@
+import Basics
 import Foundation
 
 /// Means and deviations of a sweep's runs so far.
 public struct SweepTable: Sendable {
-    private let plan: SweepPlan
-    private let results: [SweepResult]
+    let plan: SweepPlan
+    let results: [SweepResult]
 
     public init(_ plan: SweepPlan, _ results: [SweepResult]) {
         self.plan = plan
@@ -26,7 +27,7 @@ public struct SweepTable: Sendable {
                 var row = [
                     plan.variants[variant].name, "\(runs.count)", Spread(runs.map(\.meanIoU)).text,
                     Spread(runs.map(\.pixelAccuracy)).text, Spread(runs.map(\.meanAccuracy)).text,
-                    Self.duration(Spread(runs.map(\.seconds)).mean),
+                    Spread(runs.map(\.seconds)).mean.map { durationText(seconds: $0) } ?? "",
                 ]
                 if plan.variants.count > 1 { row.insert(variant == 0 ? "" : gain(of: variant).signed, at: 3) }
                 return row
@@ -103,12 +104,6 @@ public struct SweepTable: Sendable {
     private static func quoted(_ text: String) -> String {
         guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
         return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
-    }
-
-    private static func duration(_ seconds: Double?) -> String {
-        guard let seconds, seconds.isFinite else { return "" }
-        let whole = Int(seconds.rounded())
-        return String(format: "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60)
     }
 }
 

@@ -155,7 +155,7 @@ try:
 
     until("curves are drawn", lambda: browser.script("return document.querySelectorAll('#plots path.line').length") >= 4)
     until("the log is shown", lambda: "loader-1 info" in browser.text("#log"))
-    until("the supervisor's log is shown", lambda: f"supervisor info: loader: {loaders} → {loaders + 1}" in browser.text("#log"))
+    until("the supervisor's log is shown", lambda: f": loader: {loaders} → {loaders + 1}" in browser.text("#log"))
     until("the memory is drawn", lambda: browser.script(
         "return !document.getElementById('memory').hidden && memory.map.x.length > 20"))
     time.sleep(6 if options.screenshots else 0)  # until what pops up has gone

@@ -1,0 +1,23 @@
+import Foundation
+
+/// Writes to standard error in one piece, so that lines of several threads do not mix.
+///
+/// Standard error that is closed or full loses the text and nothing else; Foundation's `FileHandle.write(_:)` would end
+/// the process there.
+public func writeToStandardError(_ text: String) {
+    var text = text
+    text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// Writes out what was printed: a result that nobody can read is no success.
+///
+/// - Throws: `UserError` where standard output takes no more, a full disk for instance. A reader that has gone, as `head`
+///   does, has read enough.
+public func flushStandardOutput() throws {
+    errno = 0
+    guard fflush(nil) == 0 else {
+        if errno == EPIPE { return }
+        throw errno == 0
+            ? UserError("cannot write standard output") : DurableFile.systemError("cannot write", "standard output")
+    }
+}

@@ -1,0 +1,3 @@
+// What the kernel knows of its clock's discipline; Swift's Glibc module leaves this header out.
+#pragma once
+#include <sys/timex.h>
