@@ -85,7 +85,7 @@ let package = Package(
             name: "Imaging",
             dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
-        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "COpenBLAS", "CVectors"]),
+        .target(name: "Contrast", dependencies: ["Basics", "Configuration", "CVectors"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],
             exclude: ["PROTOCOL.md", "CAPACITY.md"]),
@@ -122,7 +122,8 @@ let package = Package(
         // What `tools/bench` and `tools/fuzz` run.
         .target(name: "BenchKit", dependencies: ["Basics"]),
         .executableTarget(
-            name: "picoflow-bench", dependencies: ["BenchKit", "Wire", "Contrast", "Datasets", arguments]),
+            name: "picoflow-bench",
+            dependencies: ["BenchKit", "Wire", "Contrast", "Datasets", "COpenBLAS", arguments]),
         .executableTarget(name: "picoflow-bench-torch", dependencies: ["BenchKit", "ComputeStage", arguments]),
         .executableTarget(name: "picoflow-fuzz", dependencies: ["Fuzzing", arguments]),
 

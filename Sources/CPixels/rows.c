@@ -1,8 +1,12 @@
 #include "CPixels.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // One copy for each generation of vector instructions; the loader of the program picks one for its processor.
 #if defined(__x86_64__)
-#define EACH_PROCESSOR __attribute__((target_clones("avx2", "default")))
+#define EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
 #else
 #define EACH_PROCESSOR
 #endif
@@ -17,15 +21,56 @@ static inline int32_t clamp(int32_t value) {
 static inline int32_t least(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t most(int32_t a, int32_t b) { return a > b ? a : b; }
 
-void px_across(const uint8_t *restrict row, const px_tap *restrict taps, int count, int32_t *restrict red,
-               int32_t *restrict green, int32_t *restrict blue) {
-    for (int x = 0; x < count; x++) {
+static void across(const uint8_t *row, const px_tap *taps, int from, int count, int32_t *red, int32_t *green,
+                   int32_t *blue) {
+    for (int x = from; x < count; x++) {
         const uint8_t *a = row + taps[x].low, *b = row + taps[x].high;
         int32_t second = taps[x].weight, first = 2048 - second;
         red[x] = a[0] * first + b[0] * second;
         green[x] = a[1] * first + b[1] * second;
         blue[x] = a[2] * first + b[2] * second;
     }
+}
+
+#if defined(__x86_64__)
+// One pixel: two numbers of 16 bits beside their weights are one multiplication. Reads four bytes where a pixel has three.
+__attribute__((target("avx2"), always_inline)) static inline __m128i between(const uint8_t *row, px_tap tap) {
+    int32_t low, high;
+    __builtin_memcpy(&low, row + tap.low, sizeof low);
+    __builtin_memcpy(&high, row + tap.high, sizeof high);
+    const __m128i both = _mm_unpacklo_epi8(_mm_cvtsi32_si128(low), _mm_cvtsi32_si128(high));
+    return _mm_madd_epi16(_mm_cvtepu8_epi16(both), _mm_set1_epi32((2048 - tap.weight) | tap.weight << 16));
+}
+
+__attribute__((target("avx2"))) static int across_avx2(const uint8_t *row, const px_tap *taps, int count, int32_t *red,
+                                                       int32_t *green, int32_t *blue) {
+    // The row's last pixel is not for this loop. Taps ascend, or descend where images are flipped.
+    const int32_t last = count > 0 ? most(taps[0].high, taps[count - 1].high) : 0;
+    int x = 0;
+    for (; x + 4 <= count; x += 4) {
+        if (most(taps[x].high, taps[x + 3].high) >= last) {
+            across(row, taps, x, x + 4, red, green, blue);
+            continue;
+        }
+        const __m128i a = between(row, taps[x]), b = between(row, taps[x + 1]);
+        const __m128i c = between(row, taps[x + 2]), d = between(row, taps[x + 3]);
+        const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
+        _mm_storeu_si128((__m128i *)(red + x), _mm_unpacklo_epi64(ab, cd));
+        _mm_storeu_si128((__m128i *)(green + x), _mm_unpackhi_epi64(ab, cd));
+        _mm_storeu_si128((__m128i *)(blue + x),
+                         _mm_unpacklo_epi64(_mm_unpackhi_epi32(a, b), _mm_unpackhi_epi32(c, d)));
+    }
+    return x;
+}
+#endif
+
+void px_across(const uint8_t *restrict row, const px_tap *restrict taps, int count, int32_t *restrict red,
+               int32_t *restrict green, int32_t *restrict blue) {
+    int done = 0;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2")) done = across_avx2(row, taps, count, red, green, blue);
+#endif
+    across(row, taps, done, count, red, green, blue);
 }
 
 EACH_PROCESSOR

@@ -1,12 +1,16 @@
 #include "vectors.h"
 
+#include "level.h"
+
+#include <string.h>
+
 static size_t beyond_plain(
-    const float *values, size_t from, size_t count, float least, int smallest, int32_t *positions, float *found,
-    size_t kept)
+    const float *values, size_t from, size_t count, float least, int smallest, int32_t first, int32_t *positions,
+    float *found, size_t kept)
 {
     // Written at every step, kept where it belongs: without a branch to mispredict.
     for (size_t i = from; i < count; i++) {
-        positions[kept] = (int32_t)i;
+        positions[kept] = first + (int32_t)i;
         found[kept] = values[i];
         kept += smallest ? values[i] <= least : values[i] >= least;
     }
@@ -14,11 +18,10 @@ static size_t beyond_plain(
 }
 
 static void add_weighted_plain(
-    const float *const *rows, const int32_t *positions, const float *weights, size_t count, size_t from,
-    size_t dimension, float *sum)
+    const float *const *rows, const float *weights, size_t count, size_t from, size_t dimension, float *sum)
 {
     for (size_t k = 0; k < count; k++) {
-        const float *row = rows[positions[k]];
+        const float *row = rows[k];
         for (size_t c = from; c < dimension; c++) sum[c] = __builtin_fmaf(weights[k], row[c], sum[c]);
     }
 }
@@ -27,11 +30,12 @@ static void add_weighted_plain(
 #include <immintrin.h>
 
 __attribute__((target("avx512f,avx512vl,popcnt"))) static size_t beyond_avx512(
-    const float *values, size_t count, float least, int smallest, int32_t *positions, float *found)
+    const float *values, size_t count, float least, int smallest, int32_t first, int32_t *positions, float *found)
 {
     const __m512 limit = _mm512_set1_ps(least);
     const __m512i step = _mm512_set1_epi32(16);
-    __m512i position = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i position = _mm512_add_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(first));
     size_t kept = 0, i = 0;
     for (; i + 16 <= count; i += 16) {
         const __m512 value = _mm512_loadu_ps(values + i);
@@ -43,11 +47,11 @@ __attribute__((target("avx512f,avx512vl,popcnt"))) static size_t beyond_avx512(
         kept += (size_t)_mm_popcnt_u32(mask);
         position = _mm512_add_epi32(position, step);
     }
-    return beyond_plain(values, i, count, least, smallest, positions, found, kept);
+    return beyond_plain(values, i, count, least, smallest, first, positions, found, kept);
 }
 
 __attribute__((target("avx2"))) static size_t beyond_avx2(
-    const float *values, size_t count, float least, int smallest, int32_t *positions, float *found)
+    const float *values, size_t count, float least, int smallest, int32_t first, int32_t *positions, float *found)
 {
     const __m256 limit = _mm256_set1_ps(least);
     size_t kept = 0, i = 0;
@@ -57,26 +61,31 @@ __attribute__((target("avx2"))) static size_t beyond_avx2(
             smallest ? _mm256_cmp_ps(value, limit, _CMP_LE_OQ) : _mm256_cmp_ps(value, limit, _CMP_GE_OQ);
         for (unsigned mask = (unsigned)_mm256_movemask_ps(hit); mask; mask &= mask - 1) {
             const size_t at = i + (size_t)__builtin_ctz(mask);
-            positions[kept] = (int32_t)at;
+            positions[kept] = first + (int32_t)at;
             found[kept] = values[at];
             kept++;
         }
     }
-    return beyond_plain(values, i, count, least, smallest, positions, found, kept);
+    return beyond_plain(values, i, count, least, smallest, first, positions, found, kept);
 }
+
+enum { ahead = 8 };
 
 // 256 numbers of the sum stay in registers while all rows pass; what is left of a row goes 16 at a time.
 __attribute__((target("avx512f"))) static void add_weighted_avx512(
-    const float *const *rows, const int32_t *positions, const float *weights, size_t count, size_t dimension,
-    float *sum)
+    const float *const *rows, const float *weights, size_t count, size_t dimension, float *sum)
 {
     size_t c = 0;
     for (; c + 256 <= dimension; c += 256) {
         __m512 total[16];
         for (int i = 0; i < 16; i++) total[i] = _mm512_loadu_ps(sum + c + 16 * i);
         for (size_t k = 0; k < count; k++) {
-            const float *row = rows[positions[k]] + c;
+            const float *row = rows[k] + c;
             const __m512 weight = _mm512_set1_ps(weights[k]);
+            // Rows lie anywhere, so the processor does not see the next ones coming.
+            if (k + ahead < count) {
+                for (int i = 0; i < 16; i++) _mm_prefetch((const char *)(rows[k + ahead] + c + 16 * i), _MM_HINT_T0);
+            }
             for (int i = 0; i < 16; i++) total[i] = _mm512_fmadd_ps(weight, _mm512_loadu_ps(row + 16 * i), total[i]);
         }
         for (int i = 0; i < 16; i++) _mm512_storeu_ps(sum + c + 16 * i, total[i]);
@@ -84,51 +93,65 @@ __attribute__((target("avx512f"))) static void add_weighted_avx512(
     for (; c + 16 <= dimension; c += 16) {
         __m512 total = _mm512_loadu_ps(sum + c);
         for (size_t k = 0; k < count; k++) {
-            total = _mm512_fmadd_ps(_mm512_set1_ps(weights[k]), _mm512_loadu_ps(rows[positions[k]] + c), total);
+            total = _mm512_fmadd_ps(_mm512_set1_ps(weights[k]), _mm512_loadu_ps(rows[k] + c), total);
         }
         _mm512_storeu_ps(sum + c, total);
     }
-    add_weighted_plain(rows, positions, weights, count, c, dimension, sum);
+    add_weighted_plain(rows, weights, count, c, dimension, sum);
 }
 
 __attribute__((target("avx2,fma"))) static void add_weighted_avx2(
-    const float *const *rows, const int32_t *positions, const float *weights, size_t count, size_t dimension,
-    float *sum)
+    const float *const *rows, const float *weights, size_t count, size_t dimension, float *sum)
 {
     size_t c = 0;
     for (; c + 64 <= dimension; c += 64) {
         __m256 total[8];
         for (int i = 0; i < 8; i++) total[i] = _mm256_loadu_ps(sum + c + 8 * i);
         for (size_t k = 0; k < count; k++) {
-            const float *row = rows[positions[k]] + c;
+            const float *row = rows[k] + c;
             const __m256 weight = _mm256_set1_ps(weights[k]);
             for (int i = 0; i < 8; i++) total[i] = _mm256_fmadd_ps(weight, _mm256_loadu_ps(row + 8 * i), total[i]);
         }
         for (int i = 0; i < 8; i++) _mm256_storeu_ps(sum + c + 8 * i, total[i]);
     }
-    add_weighted_plain(rows, positions, weights, count, c, dimension, sum);
+    add_weighted_plain(rows, weights, count, c, dimension, sum);
 }
 #endif
 
-size_t cv_beyond(const float *values, size_t count, float least, int smallest, int32_t *positions, float *found)
+size_t cv_beyond(
+    const float *values, size_t count, float least, int smallest, int32_t first, int32_t *positions, float *found)
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-        return beyond_avx512(values, count, least, smallest, positions, found);
-    if (__builtin_cpu_supports("avx2")) return beyond_avx2(values, count, least, smallest, positions, found);
+    if (cv_level() == 2)
+        return beyond_avx512(values, count, least, smallest, first, positions, found);
+    if (cv_level() == 1) return beyond_avx2(values, count, least, smallest, first, positions, found);
 #endif
-    return beyond_plain(values, 0, count, least, smallest, positions, found, 0);
+    return beyond_plain(values, 0, count, least, smallest, first, positions, found, 0);
 }
 
-void cv_add_weighted(
-    const float *const *rows, const int32_t *positions, const float *weights, size_t count, size_t dimension,
-    float *sum)
+void cv_fetch(const float *row, size_t dimension)
+{
+    for (size_t c = 0; c < dimension; c += 16) __builtin_prefetch(row + c);
+}
+
+void cv_histogram(const float *values, size_t count, float base, float scale, size_t bins, uint32_t *counts)
+{
+    memset(counts, 0, bins * sizeof *counts);
+    const float last = (float)(bins - 1);
+    for (size_t i = 0; i < count; i++) {
+        float bin = (values[i] - base) * scale;
+        bin = bin > 0 ? bin : 0;  // also where it is no number
+        bin = bin < last ? bin : last;
+        counts[(int32_t)bin]++;
+    }
+}
+
+void cv_add_weighted(const float *const *rows, const float *weights, size_t count, size_t dimension, float *sum)
 {
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx512f"))
-        return add_weighted_avx512(rows, positions, weights, count, dimension, sum);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return add_weighted_avx2(rows, positions, weights, count, dimension, sum);
+    if (cv_level() == 2) return add_weighted_avx512(rows, weights, count, dimension, sum);
+    if (cv_level() == 1)
+        return add_weighted_avx2(rows, weights, count, dimension, sum);
 #endif
-    add_weighted_plain(rows, positions, weights, count, 0, dimension, sum);
+    add_weighted_plain(rows, weights, count, 0, dimension, sum);
 }

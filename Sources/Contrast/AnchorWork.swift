@@ -1,4 +1,4 @@
-import COpenBLAS
+import CVectors
 
 /// One anchor's share of a `MiningOutput`.
 struct AnchorResult {
@@ -14,23 +14,24 @@ struct AnchorWork {
     let temperature: Float
     let positives: SampleRows
     let negatives: SampleRows
-    let others: CandidateSet
+    let product: any SimilarityProduct
 
     private let selection = ExtremeSelection()
     private let synthetic = Scratch<Float>()
     private let similarities = Scratch<Float>()
     private let weights = Scratch<Float>()
+    private let syntheticRows = Scratch<UnsafePointer<Float>>()
 
     init(
         synthesis: Synthesis, dimension: Int, temperature: Float, positives: SampleRows, negatives: SampleRows,
-        others: CandidateSet
+        product: any SimilarityProduct
     ) {
         self.synthesis = synthesis
         self.dimension = dimension
         self.temperature = temperature
         self.positives = positives
         self.negatives = negatives
-        self.others = others
+        self.product = product
     }
 
     /// Leaves the rows' weights in the tables and the synthetic rows' share in `gradient`.
@@ -42,19 +43,19 @@ struct AnchorWork {
         _ index: Int, _ anchor: UnsafePointer<Float>, key: Int, gradient: UnsafeMutablePointer<Float>
     ) -> AnchorResult {
         let sampled = negatives.perAnchor
-        let all = similarities.take(sampled + synthesis.limit)
-        let weights = self.weights.take(sampled + synthesis.limit)
+        let room = sampled + synthesis.limit + product.tile
+        let all = similarities.take(room)
+        let weights = self.weights.take(room)
         all.update(from: negatives.similarities(index), count: sampled)
         var made = 0
-        let rows = synthetic.take(synthesis.limit * dimension)
+        let vectors = syntheticRows.take(synthesis.limit)
         if synthesis.limit > 0 {
-            let positions = negatives.positions(index)
+            let rows = synthetic.take(synthesis.limit * dimension)
             made = synthesis.synthesise(
-                anchor: anchor, index: key, negatives: (0..<sampled).map { others.rows[Int(positions[$0])] },
-                similarities: all, dimension: dimension, selection: selection, into: rows)
-        }
-        for i in 0..<made {
-            all[sampled + i] = cblas_sdot(blasint(dimension), anchor, 1, rows + i * dimension, 1)
+                anchor: anchor, index: key, negatives: negatives.vectors(index), count: sampled, similarities: all,
+                dimension: dimension, selection: selection, into: rows)
+            for i in 0..<made { vectors[i] = UnsafePointer(rows + i * dimension) }
+            product.compute(anchor: anchor, dimension: dimension, rows: vectors, count: made, into: all + sampled)
         }
         let positiveSimilarities = UnsafeBufferPointer(
             start: UnsafePointer(positives.similarities(index)), count: positives.perAnchor)
@@ -63,11 +64,9 @@ struct AnchorWork {
             positives: positiveSimilarities, negatives: negativeSimilarities, temperature: temperature,
             positiveWeights: positives.weights(index), negativeWeights: weights)
         negatives.weights(index).update(from: weights, count: sampled)
-        for i in 0..<made {
-            cblas_saxpy(blasint(dimension), weights[sampled + i], rows + i * dimension, 1, gradient, 1)
-        }
+        cv_add_weighted(vectors, weights + sampled, made, dimension, gradient)
         func mean(_ values: UnsafeBufferPointer<Float>) -> Double {
-            values.reduce(0) { $0 + Double($1) } / Double(values.count)
+            cv_sum(values.baseAddress!, values.count) / Double(values.count)
         }
         return AnchorResult(
             loss: loss, positiveSimilarity: mean(positiveSimilarities),

@@ -7,56 +7,64 @@ import Basics
 ///
 /// `@unchecked Sendable` is sound because the pointed-to rows are only read.
 public struct CandidateSet: @unchecked Sendable {
-    /// Where each candidate's vector lies.
-    public let rows: [UnsafePointer<Float>]
-    /// Ends of the stretches whose rows lie one after the other in memory, ascending; the last is `count`.
-    private let stretchEnds: [Int]
+    /// Rows that lie one after the other in memory.
+    private struct Stretch {
+        var rows: UnsafePointer<Float>
+        var positions: Range<Int>
+    }
 
-    public var count: Int { rows.count }
+    public let count: Int
+    private let dimension: Int
+    private let stretches: [Stretch]
 
     /// - Parameters:
     ///   - limit: the search is restricted to a random `limit` entries per class; nil searches all.
     ///   - seed: the ticket's; the restriction is drawn from it and the class.
     init(memory: Memory, classes: some Sequence<ClassID>, limit: Int?, seed: UInt64) {
         let width = memory.shape.dimension
-        var rows: [UnsafePointer<Float>] = []
-        var ends: [Int] = []
+        var stretches: [Stretch] = []
+        var count = 0
+        func add(_ rows: UnsafePointer<Float>, _ length: Int) {
+            stretches.append(Stretch(rows: rows, positions: count..<count + length))
+            count += length
+        }
         for classID in classes {
             let parts = MemoryPart.allCases.map { memory.rows(classID, $0) }
             let filled = parts.map { $0.count / width }
             let total = filled.reduce(0, +)
-            var searched: [Int]?
             if let limit, limit < total {
                 var stream = KeyedRandom(seed: seed, purpose: "candidates", index: UInt64(classID.rawValue))
-                searched = stream.sample(limit, of: total).sorted()
-            }
-            if let searched {
-                for i in searched {
+                for i in stream.sortedSample(limit, of: total) {
                     let part = i < filled[0] ? 0 : 1
-                    rows.append(parts[part].baseAddress! + (i - (part == 0 ? 0 : filled[0])) * width)
-                    ends.append(rows.count)
+                    add(parts[part].baseAddress! + (i - (part == 0 ? 0 : filled[0])) * width, 1)
                 }
             } else {
-                for (part, count) in zip(parts, filled) where count > 0 {
-                    rows.reserveCapacity(rows.count + count)
-                    for slot in 0..<count { rows.append(part.baseAddress! + slot * width) }
-                    ends.append(rows.count)
-                }
+                for (part, length) in zip(parts, filled) where length > 0 { add(part.baseAddress!, length) }
             }
         }
-        self.rows = rows
-        stretchEnds = ends
+        self.count = count
+        dimension = width
+        self.stretches = stretches
     }
 
-    /// Whether the rows of a range lie one after the other.
-    public func isContiguous(_ range: Range<Int>) -> Bool {
-        // The first stretch that ends beyond the range's start must reach the range's end.
-        var low = 0
-        var high = stretchEnds.count
-        while low < high {
-            let middle = (low + high) / 2
-            if stretchEnds[middle] > range.lowerBound { high = middle } else { low = middle + 1 }
+    /// Writes where the candidates at some positions lie.
+    ///
+    /// - Parameter positions: ascending.
+    func locate(_ positions: some Sequence<Int>, into rows: UnsafeMutablePointer<UnsafePointer<Float>>) {
+        stretches.withUnsafeBufferPointer { stretches in
+            var current = 0
+            var written = 0
+            for position in positions {
+                // Stretches of one row each: the position is the stretch's, or it is not far.
+                if stretches.count == count {
+                    current = position
+                } else {
+                    while stretches[current].positions.upperBound <= position { current += 1 }
+                }
+                let stretch = stretches[current]
+                rows[written] = stretch.rows + (position - stretch.positions.lowerBound) * dimension
+                written += 1
+            }
         }
-        return low < stretchEnds.count && stretchEnds[low] >= range.upperBound
     }
 }

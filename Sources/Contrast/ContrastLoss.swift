@@ -1,3 +1,4 @@
+import CVectors
 import Foundation
 
 /// One anchor's contrastive loss and how its gradient weighs each row.
@@ -17,27 +18,14 @@ enum ContrastLoss {
         positiveWeights: UnsafeMutablePointer<Float>, negativeWeights: UnsafeMutablePointer<Float>
     ) -> Double {
         let inverse = 1 / Double(temperature)
-        var top = negatives[0]
-        for s in negatives where s > top { top = s }
-        var sum = 0.0
-        for i in 0..<negatives.count {
-            let e = exp((Double(negatives[i]) - Double(top)) * inverse)
-            negativeWeights[i] = Float(e)
-            sum += e
-        }
+        let top = cv_largest(negatives.baseAddress!, negatives.count)
+        let sum = cv_exponentials(negatives.baseAddress!, negatives.count, top, inverse, negativeWeights)
         let normaliser = Double(top) * inverse + log(sum)
 
         let share = 1 / Double(positives.count)
-        var loss = 0.0
         var pull = 0.0
-        for i in 0..<positives.count {
-            let margin = normaliser - Double(positives[i]) * inverse
-            let e = exp(-abs(margin))
-            loss += max(margin, 0) + log1p(e)
-            let sigmoid = margin >= 0 ? 1 / (1 + e) : e / (1 + e)
-            pull += sigmoid
-            positiveWeights[i] = Float(-sigmoid * share * inverse)
-        }
+        let loss = cv_logistic(
+            positives.baseAddress!, positives.count, normaliser, inverse, -share * inverse, positiveWeights, &pull)
         let scale = Float(pull * share * inverse / sum)
         for i in 0..<negatives.count { negativeWeights[i] *= scale }
         return loss * share

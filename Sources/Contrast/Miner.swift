@@ -1,4 +1,3 @@
-import COpenBLAS
 import CVectors
 
 /// Samples, synthesises, and returns loss and gradient for one class's anchors at a time.
@@ -6,21 +5,19 @@ import CVectors
 /// Equal inputs give equal bytes, whatever `threads` is. Keeps its working memory between calls, so one owner calls it.
 public final class Miner {
     public let threads: Int
-    /// Most similarities held at once (128 MiB). Where a memory is so large that a class's anchors exceed it, they are
-    /// worked on in groups; how many depends on the sizes alone.
-    var similarityLimit = 32 << 20
+    let poolSearch: PoolSearch
 
-    private let similarities = Scratch<Float>()
-    private let paddedAnchors = Scratch<Float>()
+    private let turnedAround = Scratch<Float>()
     private let positives = SampleTable()
     private let negatives = SampleTable()
 
     private let product: any SimilarityProduct
 
     /// - Parameter product: computes the similarities.
-    public init(threads: Int = 1, product: any SimilarityProduct = BLASProduct()) {
+    public init(threads: Int = 1, product: any SimilarityProduct = VectorProduct()) {
         self.threads = max(threads, 1)
         self.product = product
+        poolSearch = PoolSearch(product: product, threads: self.threads)
     }
 
     /// - Throws: `ContrastError` for settings out of range, anchors that are no unit vectors or do not fill rows;
@@ -58,10 +55,8 @@ public final class Miner {
             guard sampler.drawCount(.positives, available: own.count) > 0,
                 sampler.drawCount(.negatives, available: others.count) > 0, input.anchorCount > 0
             else { return output }
-            // The number of threads is the process's; a stage that links OpenBLAS twice may have changed it since.
-            openblas_set_num_threads(1)
             sample(input, sampler, own, others)
-            evaluate(input, synthesis, own, others, &output)
+            evaluate(input, synthesis, own.count, others.count, &output)
             return output
         }
     }
@@ -86,34 +81,26 @@ public final class Miner {
         _ anchors: UnsafePointer<Float>, _ input: MiningInput, _ sampler: Sampler, _ side: Sampler.Side,
         _ candidates: CandidateSet, _ table: SampleTable
     ) {
+        let count = input.anchorCount
         let dimension = input.dimension
-        let stride = Similarities.stride(candidates.count)
-        let block = Similarities.anchorBlock
-        let groupSize = min(
-            Similarities.padded(input.anchorCount), max(block, similarityLimit / stride / block * block))
-        let matrix = similarities.take(groupSize * stride)
-        let padded = paddedAnchors.take(groupSize * dimension)
-        for start in Swift.stride(from: 0, to: input.anchorCount, by: groupSize) {
-            let count = min(groupSize, input.anchorCount - start)
-            padded.update(from: anchors + start * dimension, count: count * dimension)
-            (padded + count * dimension).update(repeating: 0, count: (groupSize - count) * dimension)
-            product.compute(
-                anchors: padded, count: groupSize, dimension: dimension, candidates: candidates, into: matrix,
-                threads: threads)
-            let shared = Shared((matrix: matrix, rows: table.rows))
-            inParallel(count, threads: threads) { range in
-                let selection = ExtremeSelection()
-                for anchor in range {
-                    let (matrix, rows) = shared.value
-                    let similarities = matrix + anchor * stride
-                    let positions = rows.positions(start + anchor)
-                    sampler.draw(
-                        side, anchor: input.keys[start + anchor], available: candidates.count,
-                        similarities: similarities, selection: selection, into: positions)
-                    let kept = rows.similarities(start + anchor)
-                    for i in 0..<rows.perAnchor { kept[i] = similarities[Int(positions[i])] }
-                }
+        // The farthest of all are the nearest to the anchor's opposite, and their similarities differ in sign alone.
+        let sign: Float = side == .negatives ? 1 : -1
+        let searched = turnedAround.take(count * dimension)
+        for i in 0..<count * dimension { searched[i] = sign * anchors[i] }
+        let rows = Shared(table.rows)
+        poolSearch.search(
+            anchors: searched, count: count, dimension: dimension, candidates: candidates,
+            wanted: sampler.poolSize(side, available: candidates.count)
+        ) { anchor, slots, similarities in
+            let rows = rows.value
+            let positions = rows.positions(anchor)
+            let kept = rows.similarities(anchor)
+            let drawn = sampler.draw(side, anchor: input.keys[anchor], available: candidates.count)
+            for (i, rank) in drawn.enumerated() {
+                positions[i] = slots[rank]
+                kept[i] = sign * similarities[rank]
             }
+            rows.locate(anchor, candidates)
         }
     }
 
@@ -124,19 +111,20 @@ public final class Miner {
     ) {
         let shared = Shared((anchors: anchors, rows: table.rows))
         let dimension = input.dimension
+        let product = product
         inParallel(input.anchorCount, threads: threads) { range in
             let (anchors, rows) = shared.value
-            let selection = ExtremeSelection()
-            for anchor in range {
-                sampler.draw(
-                    side, anchor: input.keys[anchor], available: candidates.count, similarities: nil,
-                    selection: selection, into: rows.positions(anchor))
-            }
-            rows.forEachBlock(in: range, candidates: candidates) { anchor, entries in
-                let positions = rows.positions(anchor)
-                for i in entries {
-                    rows.similarities(anchor)[i] = cblas_sdot(
-                        blasint(dimension), anchors + anchor * dimension, 1, candidates.rows[Int(positions[i])], 1)
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.perAnchor + product.tile) { similarities in
+                for anchor in range {
+                    let drawn = sampler.draw(side, anchor: input.keys[anchor], available: candidates.count)
+                    for (i, slot) in drawn.enumerated() {
+                        rows.positions(anchor)[i] = Int32(truncatingIfNeeded: slot)
+                    }
+                    rows.locate(anchor, candidates)
+                    product.compute(
+                        anchor: anchors + anchor * dimension, dimension: dimension, rows: rows.vectors(anchor),
+                        count: rows.perAnchor, into: similarities.baseAddress!)
+                    rows.similarities(anchor).update(from: similarities.baseAddress!, count: rows.perAnchor)
                 }
             }
         }
@@ -144,8 +132,7 @@ public final class Miner {
 
     /// Loss and gradient from the filled tables.
     private func evaluate(
-        _ input: MiningInput, _ synthesis: Synthesis, _ own: CandidateSet, _ others: CandidateSet,
-        _ output: inout MiningOutput
+        _ input: MiningInput, _ synthesis: Synthesis, _ own: Int, _ others: Int, _ output: inout MiningOutput
     ) {
         let dimension = input.dimension
         let count = input.anchorCount
@@ -160,24 +147,23 @@ public final class Miner {
                             positives: positives.rows, negatives: negatives.rows
                         ))
                     let temperature = input.temperature
+                    let product = product
                     inParallel(count, threads: threads) { range in
                         let (anchors, gradient, results, positives, negatives) = shared.value
                         let work = AnchorWork(
                             synthesis: synthesis, dimension: dimension, temperature: temperature,
-                            positives: positives, negatives: negatives, others: others)
+                            positives: positives, negatives: negatives, product: product)
                         for anchor in range {
                             results[anchor] = work.evaluate(
                                 anchor, anchors + anchor * dimension, key: input.keys[anchor],
                                 gradient: gradient + anchor * dimension)
                         }
                         for (rows, candidates) in [(positives, own), (negatives, others)] {
-                            candidates.rows.withUnsafeBufferPointer { vectors in
-                                rows.forEachBlock(in: range, candidates: candidates) { anchor, entries in
-                                    cv_add_weighted(
-                                        vectors.baseAddress, rows.positions(anchor) + entries.lowerBound,
-                                        rows.weights(anchor) + entries.lowerBound, entries.count, dimension,
-                                        gradient + anchor * dimension)
-                                }
+                            rows.forEachBlock(in: range, candidates: candidates) { anchor, entries in
+                                cv_add_weighted(
+                                    rows.vectors(anchor) + entries.lowerBound,
+                                    rows.weights(anchor) + entries.lowerBound, entries.count, dimension,
+                                    gradient + anchor * dimension)
                             }
                         }
                     }

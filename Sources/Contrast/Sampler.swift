@@ -46,41 +46,16 @@ struct Sampler: Sendable {
     /// How many candidates an anchor gets; the pool whole where it holds fewer than K.
     func drawCount(_ side: Side, available: Int) -> Int { min(wanted(side), poolSize(side, available: available)) }
 
-    /// Draws one anchor's candidates.
+    /// Which of its pool's entries an anchor gets, by their rank in the pool's own order, ascending.
     ///
-    /// - Parameters:
-    ///   - anchor: its key, `MiningInput.keys`.
-    ///   - similarities: with all candidates; nil where the pool is all of them anyway.
-    ///   - result: room for `drawCount` positions, written in ascending order.
-    func draw(
-        _ side: Side, anchor: Int, available: Int, similarities: UnsafePointer<Float>?, selection: ExtremeSelection,
-        into result: UnsafeMutablePointer<Int32>
-    ) {
+    /// - Parameter anchor: its key, `MiningInput.keys`.
+    func draw(_ side: Side, anchor: Int, available: Int) -> [Int] {
         let pool = poolSize(side, available: available)
         let count = drawCount(side, available: available)
-        guard count > 0 else { return }
         // A draw of everything needs no random numbers.
-        var drawn: [Bool]?
-        if count < pool {
-            var stream = KeyedRandom(seed: seed, purpose: "sample", step: side.rawValue, index: UInt64(anchor))
-            var marks = [Bool](repeating: false, count: pool)
-            for i in stream.sample(count, of: pool) { marks[i] = true }
-            drawn = marks
-        }
-        func keep(_ position: (Int) -> Int32) {
-            var kept = 0
-            for i in 0..<pool where drawn?[i] ?? true {
-                result[kept] = position(i)
-                kept += 1
-            }
-        }
-        guard pool < available, let similarities else { return keep { Int32(truncatingIfNeeded: $0) } }
-        withUnsafeTemporaryAllocation(of: Int32.self, capacity: pool) { positions in
-            selection.select(
-                pool, at: side == .negatives ? .largest : .smallest, of: similarities, count: available,
-                into: positions.baseAddress!)
-            keep { positions[$0] }
-        }
+        guard count < pool else { return Array(0..<pool) }
+        var stream = KeyedRandom(seed: seed, purpose: "sample", step: side.rawValue, index: UInt64(anchor))
+        return stream.sortedSample(count, of: pool)
     }
 
     /// Whether the draw needs similarities with all candidates.

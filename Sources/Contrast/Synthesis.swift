@@ -1,5 +1,5 @@
 import Basics
-import COpenBLAS
+import CVectors
 import Configuration
 
 /// Hard negatives that no pixel gave: mixtures of an anchor's hardest sampled negatives with each other and with the
@@ -31,43 +31,56 @@ struct Synthesis: Sendable {
     ///
     /// - Parameters:
     ///   - index: the anchor's key, `MiningInput.keys`.
-    ///   - negatives: rows of its sampled negatives.
+    ///   - negatives: rows of its `count` sampled negatives.
     ///   - similarities: theirs with the anchor; the nearest `hardest` are mixed, ties by slot.
     ///   - result: room for `limit` rows.
     /// - Returns: the number of rows written.
     func synthesise(
-        anchor: UnsafePointer<Float>, index: Int, negatives: [UnsafePointer<Float>],
+        anchor: UnsafePointer<Float>, index: Int, negatives: UnsafePointer<UnsafePointer<Float>>, count: Int,
         similarities: UnsafePointer<Float>, dimension: Int, selection: ExtremeSelection,
         into result: UnsafeMutablePointer<Float>
     ) -> Int {
-        let hardest = min(settings.hardest, negatives.count)
+        let hardest = min(settings.hardest, count)
         guard settings.enabled, hardest > 0 else { return 0 }
-        var written = 0
-        func add(_ first: UnsafePointer<Float>, _ second: UnsafePointer<Float>, _ weight: Float) {
-            let row = result + written * dimension
-            for k in 0..<dimension { row[k] = weight * first[k] + (1 - weight) * second[k] }
-            let squared = cblas_sdot(blasint(dimension), row, 1, row, 1)
-            guard squared > 1e-12 else { return }
-            cblas_sscal(blasint(dimension), 1 / squared.squareRoot(), row, 1)
-            written += 1
-        }
-        withUnsafeTemporaryAllocation(of: Int32.self, capacity: hardest) { hard in
-            selection.select(hardest, at: .largest, of: similarities, count: negatives.count, into: hard.baseAddress!)
-            func negative(_ i: Int) -> UnsafePointer<Float> { negatives[Int(hard[i])] }
+        return withUnsafeTemporaryAllocation(of: Int32.self, capacity: hardest) { hard in
+            selection.select(hardest, of: similarities, count: count, into: hard.baseAddress!)
+            var mixtures: [Mixture] = []
+            mixtures.reserveCapacity(limit)
             if hardest > 1 {
                 var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 0, index: UInt64(index))
                 for _ in 0..<settings.pairs {
                     let (i, j) = Self.pair(of: hardest, &stream)
-                    add(negative(i), negative(j), Self.open(&stream))
+                    mixtures.append(
+                        Mixture(
+                            first: negatives[Int(hard[i])], second: negatives[Int(hard[j])],
+                            weight: Self.open(&stream)))
                 }
             }
             var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 1, index: UInt64(index))
             for _ in 0..<settings.anchorMixes {
                 let j = stream.below(hardest)
-                add(anchor, negative(j), 0.5 * Self.open(&stream))
+                mixtures.append(
+                    Mixture(first: anchor, second: negatives[Int(hard[j])], weight: 0.5 * Self.open(&stream)))
             }
+            var written = 0
+            for (k, mixture) in mixtures.enumerated() {
+                // Rows lie anywhere in the memory; they are on their way while others are mixed.
+                if k + 4 < mixtures.count {
+                    cv_fetch(mixtures[k + 4].first, dimension)
+                    cv_fetch(mixtures[k + 4].second, dimension)
+                }
+                let row = result + written * dimension
+                let squared = cv_mix(mixture.first, mixture.second, mixture.weight, dimension, row)
+                if squared > 1e-12 { written += 1 }
+            }
+            return written
         }
-        return written
+    }
+
+    private struct Mixture {
+        var first: UnsafePointer<Float>
+        var second: UnsafePointer<Float>
+        var weight: Float
     }
 
     /// Two different numbers of `0 ..< count`, every ordered pair equally likely.

@@ -10,8 +10,9 @@ struct MiningBench: ParsableCommand {
         commandName: "mining",
         abstract: "Time and memory of mining a mini-batch from full memories of three datasets' sizes.",
         discussion: """
-            Random unit vectors, 256 numbers each, 50 anchors of each class. Both sets of OpenBLAS's kernels are measured: \
-            those it chooses for this processor, and those that OPENBLAS_CORETYPE names where that is set.
+            Random unit vectors, 256 numbers each, 50 anchors of each class. The bare products are those that the memory \
+            needs, at the rate of OpenBLAS's square product with the kernels that it chooses for this processor, \
+            whatever OPENBLAS_CORETYPE says.
 
             --peer names a program that is run in turns with ours, as PROGRAM --case camvid|cityscapes|ade \
             --mode mined|mined+|subsampled --threads N --seconds S, and prints a JSON object with median_ms.
@@ -26,7 +27,7 @@ struct MiningBench: ParsableCommand {
     @Flag(help: "Print all measurements as JSON.") var json = false
     @Flag(help: .private) var ratios = false
 
-    /// One size, mode and set of kernels.
+    /// One size and mode.
     struct Row: Codable {
         var ours: [MiningMeasurement]
         /// Milliseconds.
@@ -42,24 +43,17 @@ struct MiningBench: ParsableCommand {
     }
 
     func run() throws {
-        let forced = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"]
         var rows: [Row] = []
         for size in try list(sizes, MiningSize.self, "--sizes") {
             for mode in try list(modes, MiningMode.self, "--modes") {
-                // Ours with each set of kernels, and the peer's, take turns.
-                var own = Row(ours: [], peer: [])
-                var other = own
+                // Ours and the peer's take turns.
+                var row = Row(ours: [], peer: [])
                 for _ in 0..<rounds {
                     Child.tell("\(size) \(mode)")
-                    own.ours.append(try measure(size, mode, kernels: nil))
-                    if let forced { other.ours.append(try measure(size, mode, kernels: forced)) }
-                    if let peer {
-                        own.peer.append(try measure(peer, size, mode))
-                        other.peer = own.peer
-                    }
+                    row.ours.append(try measure(size, mode))
+                    if let peer { row.peer.append(try measure(peer, size, mode)) }
                 }
-                rows.append(own)
-                if forced != nil { rows.append(other) }
+                rows.append(row)
             }
         }
         Child.tell("")
@@ -68,19 +62,19 @@ struct MiningBench: ParsableCommand {
                 rows.map { row in
                     let first = row.ours[0]
                     return Ratio(
-                        "mining \(first.size), \(first.mode), \(first.kernels)",
+                        "mining \(first.size), \(first.mode)",
                         row.ours.map { $0.milliseconds.p50 / $0.productMilliseconds })
                 })
         }
         print(try json ? rows.prettyJSON() : Self.table(rows))
     }
 
-    private func measure(_ size: MiningSize, _ mode: MiningMode, kernels: String?) throws -> MiningMeasurement {
+    private func measure(_ size: MiningSize, _ mode: MiningMode) throws -> MiningMeasurement {
         try Child.measure(
             [
                 "mining-case", "--size", size.rawValue, "--mode", mode.rawValue, "--threads", "\(threads)", "--seconds",
                 "\(seconds)",
-            ], environment: ["OPENBLAS_CORETYPE": kernels])
+            ], environment: ["OPENBLAS_CORETYPE": nil])
     }
 
     private func measure(_ peer: String, _ size: MiningSize, _ mode: MiningMode) throws -> Double {

@@ -129,7 +129,7 @@ private func expectMatches(_ output: MiningOutput, _ reference: ReferenceMining.
             0, anchors: signRows(21, dimension: 64, flips: 0.5, seed: 1), dimension: 64,
             sampler: samplerSettings(.semiHard, positives: 60, negatives: 90))
         let small = Miner()
-        small.similarityLimit = 1
+        small.poolSearch.listLimit = 1
         #expect(try small.mine(ticket, memory: memory) == Miner().mine(ticket, memory: memory))
     }
 

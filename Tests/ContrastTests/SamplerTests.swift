@@ -9,17 +9,16 @@ import Testing
         _ settings: SamplerSettings, _ side: Sampler.Side, _ similarities: [Float], seed: UInt64 = 1, anchor: Int = 0
     ) throws -> [Int] {
         let sampler = try Sampler(settings, seed: seed)
-        var result = [Int32](repeating: -1, count: sampler.drawCount(side, available: similarities.count) + 1)
-        similarities.withUnsafeBufferPointer { values in
-            result.withUnsafeMutableBufferPointer {
-                sampler.draw(
-                    side, anchor: anchor, available: values.count, similarities: values.baseAddress,
-                    selection: ExtremeSelection(),
-                    into: $0.baseAddress!)
+        let count = similarities.count
+        let pool = sampler.poolSize(side, available: count)
+        let order = similarities.indices.sorted { a, b in
+            if similarities[a] != similarities[b] {
+                return (similarities[a] > similarities[b]) == (side == .negatives)
             }
+            return a < b
         }
-        #expect(result.last == -1)
-        return result.dropLast().map { Int($0) }
+        let slots = sampler.needsSimilarities(side, available: count) ? order.prefix(pool).sorted() : Array(0..<count)
+        return sampler.draw(side, anchor: anchor, available: count).map { slots[$0] }
     }
 
     private func values(_ count: Int, seed: UInt64) -> [Float] {
@@ -111,6 +110,7 @@ import Testing
         let made = negatives.withUnsafeBufferPointer { negatives in
             synthesis.synthesise(
                 anchor: anchor, index: index, negatives: (0..<count).map { negatives.baseAddress! + $0 * D },
+                count: count,
                 similarities: similarities, dimension: D, selection: ExtremeSelection(), into: &rows)
         }
         return (0..<made).map { Array(rows[$0 * D..<($0 + 1) * D]) }

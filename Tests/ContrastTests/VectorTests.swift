@@ -3,22 +3,34 @@ import CVectors
 import Foundation
 import Testing
 
-@Suite struct VectorTests {
-    private func numbers(_ count: Int, _ seed: UInt64) -> [Float] {
+/// Each function beside the plain sentence that says what it does, with the instructions of every level that this
+/// processor has. Bits are equal, so other tests may run while levels change.
+@Suite(.serialized) struct VectorTests {
+    private func numbers(_ count: Int, _ seed: UInt64, scale: Float = 1) -> [Float] {
         var stream = KeyedRandom(seed: seed, purpose: "test-numbers")
-        return (0..<count).map { _ in stream.uniform(-1, 1) }
+        return (0..<count).map { _ in stream.uniform(-scale, scale) }
+    }
+
+    /// Weights are Float32, whose smallest numbers are few.
+    private let tiny = Double(Float.leastNormalMagnitude)
+
+    private func onEveryLevel(_ body: () throws -> Void) rethrows {
+        defer { cv_limit_level(2) }
+        for level in 0...2 as ClosedRange<Int32> where cv_limit_level(level) == level { try body() }
     }
 
     @Test(arguments: [0, 1, 7, 15, 16, 17, 255, 1000]) func listsWhatReachesALimit(count: Int) {
         let values = numbers(count, 1)
-        for limit in [-2, -0.5, 0, 0.3, 2, values.first ?? 0] as [Float] {
-            for isSmallest in [false, true] {
-                var positions = [Int32](repeating: -1, count: count + 16)
-                var found = [Float](repeating: 9, count: count + 16)
-                let kept = cv_beyond(values, count, limit, isSmallest ? 1 : 0, &positions, &found)
-                let expected = values.indices.filter { isSmallest ? values[$0] <= limit : values[$0] >= limit }
-                #expect(positions.prefix(kept).map { Int($0) } == expected)
-                #expect(Array(found.prefix(kept)) == expected.map { values[$0] })
+        onEveryLevel {
+            for limit in [-2, -0.5, 0, 0.3, 2, values.first ?? 0, -Float.infinity] as [Float] {
+                for isSmallest in [false, true] {
+                    var positions = [Int32](repeating: -1, count: count + 16)
+                    var found = [Float](repeating: 9, count: count + 16)
+                    let kept = cv_beyond(values, count, limit, isSmallest ? 1 : 0, 100, &positions, &found)
+                    let expected = values.indices.filter { isSmallest ? values[$0] <= limit : values[$0] >= limit }
+                    #expect(positions.prefix(kept).map { Int($0) } == expected.map { $0 + 100 })
+                    #expect(Array(found.prefix(kept)) == expected.map { values[$0] })
+                }
             }
         }
     }
@@ -26,22 +38,144 @@ import Testing
     /// The very bits of fused multiplications and additions in order, whatever the processor.
     @Test(arguments: [1, 3, 16, 40, 64, 256, 300, 512]) func addsWeightedRowsInOrder(dimension: Int) {
         let rows = numbers(20 * dimension, 2)
-        let positions: [Int32] = [3, 0, 19, 7, 7, 12]
+        let positions = [3, 0, 19, 7, 7, 12]
         let weights = numbers(positions.count, 3)
         let start = numbers(dimension, 4)
-        for count in 0...positions.count {
-            var sum = start
-            rows.withUnsafeBufferPointer { rows in
-                let pointers = (0..<20).map { rows.baseAddress! + $0 * dimension }
-                cv_add_weighted(pointers, positions, weights, count, dimension, &sum)
-            }
-            var expected = start
-            for k in 0..<count {
-                for c in 0..<dimension {
-                    expected[c] = fmaf(weights[k], rows[Int(positions[k]) * dimension + c], expected[c])
+        onEveryLevel {
+            for count in 0...positions.count {
+                var sum = start
+                rows.withUnsafeBufferPointer { rows in
+                    let pointers = positions.map { rows.baseAddress! + $0 * dimension }
+                    cv_add_weighted(pointers, weights, count, dimension, &sum)
                 }
+                var expected = start
+                for k in 0..<count {
+                    for c in 0..<dimension {
+                        expected[c] = fmaf(weights[k], rows[positions[k] * dimension + c], expected[c])
+                    }
+                }
+                #expect(sum == expected)
             }
-            #expect(sum == expected)
         }
+    }
+
+    /// Every number of anchors up to two groups, blocks that are full and not, dimensions that no register divides.
+    @Test(arguments: [1, 3, 4, 16, 30, 48, 100, 256]) func productsAreSumsInTheOrderOfColumns(dimension: Int) {
+        let all = numbers(70 * dimension, 5)
+        let anchors = numbers(25 * dimension, 6)
+        func expected(_ anchor: Int, _ row: Int) -> Float {
+            (0..<dimension).reduce(0) { fmaf(anchors[anchor * dimension + $1], all[row * dimension + $1], $0) }
+        }
+        let table = (0..<25).map { anchor in (0..<70).map { expected(anchor, $0) } }
+        var work = [Float](repeating: .nan, count: Int(CV_PRODUCT_ROWS) * dimension)
+        onEveryLevel {
+            for (anchorCount, rowCount) in (0...25).map({ ($0, 33) }) + [(5, 0), (5, 1), (7, 31), (3, 32)]
+                + [(2, 64), (25, 70)]
+            {
+                let stride = 100
+                var result = [Float](repeating: .nan, count: 25 * stride)
+                all.withUnsafeBufferPointer { all in
+                    // Not in the order in which they lie.
+                    let rows = (0..<rowCount).map { all.baseAddress! + (69 - $0) * dimension }
+                    cv_products(anchors, anchorCount, rows, rowCount, dimension, &work, &result, stride)
+                }
+                let written = (rowCount + 31) / 32 * 32
+                var differing = 0
+                for anchor in 0..<25 {
+                    for column in 0..<stride {
+                        let value = result[anchor * stride + column]
+                        if anchor >= anchorCount || column >= written {
+                            differing += value.isNaN ? 0 : 1
+                        } else {
+                            differing += value == (column < rowCount ? table[anchor][69 - column] : 0) ? 0 : 1
+                        }
+                    }
+                }
+                #expect(differing == 0, "\(anchorCount) anchors, \(rowCount) rows, level \(cv_limit_level(2))")
+            }
+        }
+    }
+
+    @Test(arguments: [0, 1, 7, 8, 9, 100, 2443]) func exponentialsAndTheirSums(count: Int) {
+        let values = numbers(count, 7)
+        let top = values.max() ?? 0
+        var bits: Set<[UInt64]> = []
+        for inverse in [0.5, 10, 3000] {
+            onEveryLevel {
+                var weights = [Float](repeating: .nan, count: count)
+                let sum = cv_exponentials(values, count, top, inverse, &weights)
+                let expected = values.map { exp((Double($0) - Double(top)) * inverse) }
+                #expect(abs(sum - expected.reduce(0, +)) <= 1e-12 * max(1, sum))
+                for (weight, value) in zip(weights, expected) {
+                    #expect(abs(Double(weight) - value) <= 1e-7 * value + tiny)
+                }
+                bits.insert([sum.bitPattern] + weights.map { UInt64($0.bitPattern) })
+            }
+        }
+        #expect(bits.count == 3 || count < 2, "levels differ")
+    }
+
+    @Test(arguments: [0, 1, 7, 8, 9, 100, 8005]) func logisticLossesAndTheirSlopes(count: Int) {
+        let values = numbers(count, 8)
+        var bits: Set<[UInt64]> = []
+        let cases: [(Double, Double)] = [(0, 1), (7, 10), (-40, 100), (3, 2000)]
+        for (normaliser, inverse) in cases {
+            onEveryLevel {
+                var weights = [Float](repeating: .nan, count: count)
+                var slopes = Double.nan
+                let loss = cv_logistic(values, count, normaliser, inverse, -0.25, &weights, &slopes)
+                let margins = values.map { normaliser - Double($0) * inverse }
+                let sigmoids = margins.map { 1 / (1 + exp(-$0)) }
+                let expected = margins.reduce(0) { $0 + max($1, 0) + log1p(exp(-abs($1))) }
+                #expect(abs(loss - expected) <= 1e-12 * max(1, expected))
+                #expect(abs(slopes - sigmoids.reduce(0, +)) <= 1e-12 * max(1, slopes))
+                for (weight, sigmoid) in zip(weights, sigmoids) {
+                    #expect(abs(Double(weight) + 0.25 * sigmoid) <= 1e-7 * sigmoid + tiny)
+                }
+                bits.insert([loss.bitPattern, slopes.bitPattern] + weights.map { UInt64($0.bitPattern) })
+            }
+        }
+        #expect(bits.count == cases.count || count < 2, "levels differ")
+    }
+
+    @Test(arguments: [0, 1, 8, 17, 1000]) func sumsLargestAndLeast(count: Int) {
+        let values = numbers(count, 9)
+        onEveryLevel {
+            #expect(abs(cv_sum(values, count) - values.reduce(0) { $0 + Double($1) }) < 1e-12)
+            #expect(cv_largest(values, count) == values.max() ?? -.infinity)
+            #expect(cv_least(values, count) == values.min() ?? .infinity)
+        }
+    }
+
+    @Test func countsValuesInBins() {
+        let values = numbers(5000, 10) + [-7, 7, .infinity, -.infinity, 0.5, -0.5]
+        var counts = [UInt32](repeating: 9, count: 10)
+        cv_histogram(values, values.count, -0.5, 10, 10, &counts)
+        for bin in 0..<10 {
+            let expected = values.count { min(max(Int((min(max($0, -9), 9) + 0.5) * 10), 0), 9) == bin }
+            #expect(Int(counts[bin]) == expected)
+        }
+    }
+
+    @Test(arguments: [1, 5, 16, 100, 256]) func mixturesHaveLengthOneOrAreTooShort(dimension: Int) {
+        let first = numbers(dimension, 11)
+        let second = numbers(dimension, 12)
+        var bits: Set<[UInt32]> = []
+        for weight in [0, 0.25, 1] as [Float] {
+            onEveryLevel {
+                var row = [Float](repeating: .nan, count: dimension)
+                let squared = cv_mix(first, second, weight, dimension, &row)
+                let mixed = zip(first, second).map { Double(weight) * Double($0) + (1 - Double(weight)) * Double($1) }
+                let expected = mixed.reduce(0) { $0 + $1 * $1 }
+                #expect(abs(Double(squared) - expected) <= 1e-5 * expected)
+                for (value, part) in zip(row, mixed) {
+                    #expect(abs(Double(value) - part / expected.squareRoot()) < 1e-6)
+                }
+                bits.insert(row.map(\.bitPattern) + [squared.bitPattern])
+            }
+        }
+        #expect(bits.count == 3, "levels differ")
+        var nothing = [Float](repeating: .nan, count: dimension)
+        #expect(cv_mix(first, first.map { -$0 }, 0.5, dimension, &nothing) == 0 && nothing.allSatisfy { $0 == 0 })
     }
 }

@@ -7,7 +7,7 @@ extension Pipeline {
     /// Stages that join over TCP, on this machine; `tools/test-hosts` does the same between hosts.
     @Suite struct JoinTests {
         /// A port with three free ones behind it, which the links take.
-        private static func freePort() throws -> UInt16 {
+        static func freePort() throws -> UInt16 {
             for _ in 0..<50 {
                 let port = UInt16.random(in: 20_000...60_000)
                 let context = Context()

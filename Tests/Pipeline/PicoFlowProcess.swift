@@ -32,7 +32,7 @@ final class PicoFlowProcess {
     /// - Parameters:
     ///   - folder: keeps the output, and is the working directory.
     ///   - environment: over this process's own.
-    ///   - name: which of the executables.
+    ///   - name: which of the executables, or another program's path.
     init(
         _ arguments: [String], program name: String = "picoflow", in folder: TemporaryFolder,
         environment: [String: String] = [:]
@@ -70,7 +70,7 @@ final class PicoFlowProcess {
         posix_spawnattr_setsigdefault(&attributes, &all)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
-        let program = try executables() + "/" + name
+        let program = try name.hasPrefix("/") ? name : executables() + "/" + name
         let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         // The shell only changes the folder: what it executes keeps its process id.
         let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, program]

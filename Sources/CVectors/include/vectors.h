@@ -1,18 +1,67 @@
 // Loops over rows of numbers with instructions that only some processors have: which are there is looked up once. Every
-// processor gives the same bits, for products are added by fused operations in the order of their rows.
+// processor gives the same bits, for what is summed is summed in an order that does not depend on how many numbers an
+// instruction takes.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
-// Lists the values that are at least `least` (at most, where `smallest` is not 0), in their order: their positions and
-// themselves. Both lists need room for `count` and 16 more.
+// Lists the values that are at least `least` (at most, where `smallest` is not 0), in their order: their positions, counted
+// from `first`, and themselves. Both lists need room for `count` and 16 more.
 // Returns how many there are.
 size_t cv_beyond(
-    const float *_Nonnull values, size_t count, float least, int smallest, int32_t *_Nonnull positions,
+    const float *_Nonnull values, size_t count, float least, int smallest, int32_t first, int32_t *_Nonnull positions,
     float *_Nonnull found);
 
-// sum[c] += weights[0] * rows[positions[0]][c] + weights[1] * rows[positions[1]][c] + ..., from left to right.
+// Has a row fetched from memory, which is used soon.
+void cv_fetch(const float *_Nonnull row, size_t dimension);
+
+// Counts values into bins that are 1/scale wide from `base` on. The first bin also gets what lies below it, the last what lies
+// above. bins is at least 1; counts, of so many, are overwritten.
+void cv_histogram(
+    const float *_Nonnull values, size_t count, float base, float scale, size_t bins, uint32_t *_Nonnull counts);
+
+// sum[c] += weights[0] * rows[0][c] + weights[1] * rows[1][c] + ..., from left to right, multiplied and added at once.
 // dimension is any number; a multiple of 16 is fast.
 void cv_add_weighted(
-    const float *_Nonnull const *_Nullable rows, const int32_t *_Nonnull positions, const float *_Nonnull weights,
-    size_t count, size_t dimension, float *_Nonnull sum);
+    const float *_Nonnull const *_Nullable rows, const float *_Nonnull weights, size_t count, size_t dimension,
+    float *_Nonnull sum);
+
+// Rows that `cv_products` takes at a time.
+#define CV_PRODUCT_ROWS 32
+
+// result[a * stride + k] = the product of anchors[a] and rows[k]: one sum, in the order of the columns, each product multiplied
+// and added at once.
+//
+// anchors: [count, dimension]. work: room for CV_PRODUCT_ROWS * dimension numbers.
+// stride is at least rowCount rounded up to CV_PRODUCT_ROWS: so many columns are written, those beyond rowCount with 0.
+void cv_products(
+    const float *_Nonnull anchors, size_t count, const float *_Nonnull const *_Nullable rows, size_t rowCount,
+    size_t dimension, float *_Nonnull work, float *_Nonnull result, size_t stride);
+
+// row = weight * first + (1 - weight) * second, scaled to length 1 unless it is shorter than a millionth.
+// Returns the squared length before that.
+float cv_mix(
+    const float *_Nonnull first, const float *_Nonnull second, float weight, size_t dimension, float *_Nonnull row);
+
+// The largest of values; -infinity of none.
+float cv_largest(const float *_Nonnull values, size_t count);
+
+// The least of values; infinity of none.
+float cv_least(const float *_Nonnull values, size_t count);
+
+// The sum of values in double: eight sums, the i-th of the values i, i + 8, ..., then those in pairs.
+double cv_sum(const float *_Nonnull values, size_t count);
+
+// weights[k] = exp((values[k] - top) * inverse), where that exponent is at most 0. Returns their sum, summed like `cv_sum`.
+double cv_exponentials(
+    const float *_Nonnull values, size_t count, float top, double inverse, float *_Nonnull weights);
+
+// With m = normaliser - values[k] * inverse: weights[k] = sigmoid(m) * scale, *slopes = the sum of sigmoid(m).
+// Returns the sum of log(1 + exp(m)).
+double cv_logistic(
+    const float *_Nonnull values, size_t count, double normaliser, double inverse, double scale,
+    float *_Nonnull weights, double *_Nonnull slopes);
+
+// Uses the instructions of a level at most, for tests: 0 those that every processor has, 1 also AVX2 and FMA, 2 also AVX-512.
+// Returns the level that is in use.
+int cv_limit_level(int level);

@@ -12,7 +12,7 @@ public enum MinerStage {
     /// Serves until the supervisor says stop, or until every consumer drains it.
     ///
     /// - Parameter product: computes the similarities; a miner on another kind of processor brings its own.
-    public static func run(_ runtime: StageRuntime, product: any SimilarityProduct = BLASProduct()) throws {
+    public static func run(_ runtime: StageRuntime, product: any SimilarityProduct = VectorProduct()) throws {
         let configuration = runtime.configuration
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         let follower =
@@ -112,8 +112,8 @@ public enum MinerStage {
             tensors: [try WireTensor(name: "gradient", shape: anchors.shape, floats: output.gradient)])
     }
 
-    /// The product's and OpenBLAS's kernels, and the hash of a fixed similarity product and its exponentials.
-    public static func fingerprint(product: any SimilarityProduct = BLASProduct()) throws -> Fingerprint {
+    /// The product's versions, and the hash of what a fixed ticket gives.
+    public static func fingerprint(product: any SimilarityProduct = VectorProduct()) throws -> Fingerprint {
         var random = KeyedRandom(seed: 1, purpose: "fingerprint")
         let shape = try MemoryShape(classes: 2, dimension: 64, pixelCapacity: 40, regionCapacity: 1, images: 1)
         var memory = Memory(shape: shape)
@@ -127,7 +127,7 @@ public enum MinerStage {
                 classID: 0, anchors: unitRows(4, dimension: 64, &random), dimension: 64, temperature: 0.1,
                 sampler: sampler, synthesis: SynthesisSettings(), seed: 1),
             memory: memory)
-        return Fingerprint.compute(versions: BLASProduct().versions.merging(product.versions) { $1 }) { hash in
+        return Fingerprint.compute(versions: product.versions) { hash in
             output.gradient.withUnsafeBytes { hash.update($0) }
             hash.update(output.lossSum.bitPattern)
         }
