@@ -18,7 +18,7 @@ public final class Child {
         do {
             try process.run()
         } catch {
-            throw UserError("cannot start /usr/bin/taskset (package util-linux): \(error.localizedDescription)")
+            throw UserError("cannot start /usr/bin/taskset (package util-linux): \(systemWords(error))")
         }
     }
 

@@ -28,7 +28,7 @@ public final class LiveRun {
         do {
             try process.run()
         } catch {
-            throw UserError("cannot start \(process.executableURL?.path ?? "picoflow"): \(error.localizedDescription)")
+            throw UserError("cannot start \(process.executableURL?.path ?? "picoflow"): \(systemWords(error))")
         }
     }
 

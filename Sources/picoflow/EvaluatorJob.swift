@@ -28,7 +28,7 @@ enum EvaluatorJob {
         let (questions, answers) = (Pipe(), Pipe())
         (process.standardInput, process.standardOutput) = (questions, answers)
         do { try process.run() } catch {
-            throw UserError("cannot start \(try program()): \(error.localizedDescription)")
+            throw UserError("cannot start \(try program()): \(systemWords(error))")
         }
         // A program that dies early is an error by its exit code, not our end.
         signal(SIGPIPE, SIG_IGN)

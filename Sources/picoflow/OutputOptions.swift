@@ -50,8 +50,7 @@ extension LogLevel: ExpressibleByArgument {}
 struct LogOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How much the stages' logs say: trace, debug, info, warning or error; PICOFLOW_LOG, or info, where missing.",
-            valueName: "level"))
+            "How much the stages' logs say; what PICOFLOW_LOG says, or info, where missing.", valueName: "level"))
     var logLevel: LogLevel?
 
     /// This process's environment, in which stages log as much as was asked for.

@@ -95,6 +95,8 @@ extension Pipeline {
             let rendered = try json(
                 play.command("render", "slurm", "topology.yaml", "--recipe", "recipe.yaml", "--out", "job", "--json"))
             for file in try #require(rendered["files"] as? [String]) { #expect(play.folder.read(file) != nil) }
+            try FileManager.default.createDirectory(
+                atPath: play.folder("recipes"), withIntermediateDirectories: true)
             try play.folder.write("dataset: {root: x}\n", to: "recipes/one.yaml")
             let recipes = try json(play.command("recipes", "recipes", "--check", "--json", "--quiet"))
             let entry = try #require((recipes["recipes"] as? [[String: Any]])?.first)

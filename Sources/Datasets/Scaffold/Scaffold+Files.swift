@@ -24,7 +24,7 @@ extension Scaffold {
         do {
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         } catch {
-            throw UserError("\(folder): cannot create the folder: \(error.localizedDescription)")
+            throw UserError("\(folder): cannot create the folder: \(systemWords(error))")
         }
         for (name, text) in files { try ImageFile.write(Array(text.utf8), to: Folders.join(folder, name)) }
         return (Folders.join(folder, "recipe.yaml"), Folders.join(folder, "topology.yaml"))

@@ -121,7 +121,7 @@ public enum Synthesizer {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw UserError("\(path): cannot create the folder: \(error.localizedDescription)")
+            throw UserError("\(path): cannot create the folder: \(systemWords(error))")
         }
     }
 }

@@ -162,7 +162,7 @@ public enum PredictJob {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            throw UserError("cannot make the folder \(path): \((error as NSError).localizedDescription)")
+            throw UserError("cannot make the folder \(path): \(systemWords(error))")
         }
     }
 }

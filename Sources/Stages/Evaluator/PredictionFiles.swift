@@ -61,7 +61,7 @@ struct PredictionFiles {
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: path)
         } catch {
-            throw UserError("\(path): cannot be read: \((error as NSError).localizedDescription)")
+            throw UserError("\(path): cannot be read: \(systemWords(error))")
         }
         let wanted = names.filter {
             (imageEndings + videoEndings).contains(($0 as NSString).pathExtension.lowercased())

@@ -37,7 +37,7 @@ enum FFmpeg {
             do {
                 try process.run()
             } catch {
-                throw UserError("\(video): cannot start \(program.path): \(error.localizedDescription)")
+                throw UserError("\(video): cannot start \(program.path): \(systemWords(error))")
             }
         }
 
