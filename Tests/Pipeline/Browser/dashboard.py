@@ -154,7 +154,7 @@ try:
     until("the dialog is closed", lambda: not browser.script("return document.getElementById('swap-dialog').open"))
 
     until("curves are drawn", lambda: browser.script("return document.querySelectorAll('#plots path.line').length") >= 4)
-    until("the log is shown", lambda: "loader-1 info" in browser.text("#log"))
+    until("the log is shown", lambda: "info loader-1@" in browser.text("#log"))
     until("the supervisor's log is shown", lambda: f": loader: {loaders} → {loaders + 1}" in browser.text("#log"))
     until("the memory is drawn", lambda: browser.script(
         "return !document.getElementById('memory').hidden && memory.map.x.length > 20"))
