@@ -283,7 +283,7 @@ extension DashboardPage {
           // Who scrolled up reads; who is at the end follows.
           const follows = box.scrollHeight - box.scrollTop - box.clientHeight < 30;
           box.replaceChildren(...log.lines.flatMap(line => {
-            const level = / (warning|error|critical): /.exec(line.slice(0, 80));
+            const level = /^\S+ (warning|error|critical) /.exec(line);
             return [make('span', {textContent: line, className: level ? level[1] : ''}), '\n'];
           }));
           if (follows) box.scrollTop = box.scrollHeight;
