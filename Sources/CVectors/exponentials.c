@@ -11,8 +11,6 @@
 typedef double Eight __attribute__((vector_size(64)));
 typedef int64_t EightBits __attribute__((vector_size(64)));
 
-#define INLINE __attribute__((always_inline)) static inline
-
 // exp(x) for x <= 0, to a few units of the last place; 0 below -708. Cody and Waite's reduction, x = n log 2 + r with
 // |r| <= log(2)/2, then the series of exp(r), whose twelfth term is below 1e-14.
 INLINE void exponential(Eight *x)
@@ -135,47 +133,26 @@ INLINE double logistic_body(
     return in_pairs(&heights) + logarithms;
 }
 
-INLINE float largest_body(const float *values, size_t count)
+// The largest of sign * values, times sign, which is 1 or -1.
+INLINE float extreme(const float *values, size_t count, float sign)
 {
     float lanes[16];
     for (int i = 0; i < 16; i++) lanes[i] = -INFINITY;
     size_t k = 0;
     for (; k + 16 <= count; k += 16) {
-        for (int i = 0; i < 16; i++) lanes[i] = values[k + (size_t)i] > lanes[i] ? values[k + (size_t)i] : lanes[i];
+        for (int i = 0; i < 16; i++) {
+            const float value = sign * values[k + (size_t)i];
+            lanes[i] = value > lanes[i] ? value : lanes[i];
+        }
     }
-    for (; k < count; k++) lanes[0] = values[k] > lanes[0] ? values[k] : lanes[0];
+    for (; k < count; k++) lanes[0] = sign * values[k] > lanes[0] ? sign * values[k] : lanes[0];
     for (int i = 1; i < 16; i++) lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
-    return lanes[0];
+    return sign * lanes[0];
 }
 
-INLINE float least_body(const float *values, size_t count)
-{
-    float lanes[16];
-    for (int i = 0; i < 16; i++) lanes[i] = INFINITY;
-    size_t k = 0;
-    for (; k + 16 <= count; k += 16) {
-        for (int i = 0; i < 16; i++) lanes[i] = values[k + (size_t)i] < lanes[i] ? values[k + (size_t)i] : lanes[i];
-    }
-    for (; k < count; k++) lanes[0] = values[k] < lanes[0] ? values[k] : lanes[0];
-    for (int i = 1; i < 16; i++) lanes[0] = lanes[i] < lanes[0] ? lanes[i] : lanes[0];
-    return lanes[0];
-}
+INLINE float largest_body(const float *values, size_t count) { return extreme(values, count, 1); }
 
-// Each function once for every processor, twice for those with more.
-#ifdef __x86_64__
-#define EVERYWHERE(result, name, parameters, arguments)                                                               \
-    __attribute__((target("avx512f,avx512dq"))) static result name##_avx512 parameters { return name##_body arguments; } \
-    __attribute__((target("avx2"))) static result name##_avx2 parameters { return name##_body arguments; }           \
-    result cv_##name parameters                                                                                       \
-    {                                                                                                                 \
-        if (cv_level() == 2) return name##_avx512 arguments; \
-        if (cv_level() == 1) return name##_avx2 arguments;                                             \
-        return name##_body arguments;                                                                                 \
-    }
-#else
-#define EVERYWHERE(result, name, parameters, arguments) \
-    result cv_##name parameters { return name##_body arguments; }
-#endif
+INLINE float least_body(const float *values, size_t count) { return extreme(values, count, -1); }
 
 EVERYWHERE(double, sum, (const float *values, size_t count), (values, count))
 EVERYWHERE(float, largest, (const float *values, size_t count), (values, count))

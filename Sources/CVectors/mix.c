@@ -5,7 +5,7 @@
 #pragma clang fp contract(off)
 
 // Compiled for each set of instructions: products and sums apart and sixteen sums side by side, so all give the same bits.
-__attribute__((always_inline)) static inline float mix_body(
+INLINE float mix_body(
     const float *first, const float *second, float weight, size_t dimension, float *row)
 {
     const float rest = 1 - weight;
@@ -26,26 +26,6 @@ __attribute__((always_inline)) static inline float mix_body(
     return sums[0];
 }
 
-#ifdef __x86_64__
-__attribute__((target("avx512f,avx512dq,avx512vl"))) static float mix_avx512(
-    const float *first, const float *second, float weight, size_t dimension, float *row)
-{
-    return mix_body(first, second, weight, dimension, row);
-}
-
-__attribute__((target("avx2"))) static float mix_avx2(
-    const float *first, const float *second, float weight, size_t dimension, float *row)
-{
-    return mix_body(first, second, weight, dimension, row);
-}
-#endif
-
-float cv_mix(const float *first, const float *second, float weight, size_t dimension, float *row)
-{
-#ifdef __x86_64__
-    if (cv_level() == 2)
-        return mix_avx512(first, second, weight, dimension, row);
-    if (cv_level() == 1) return mix_avx2(first, second, weight, dimension, row);
-#endif
-    return mix_body(first, second, weight, dimension, row);
-}
+EVERYWHERE(
+    float, mix, (const float *first, const float *second, float weight, size_t dimension, float *row),
+    (first, second, weight, dimension, row))

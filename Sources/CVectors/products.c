@@ -11,7 +11,7 @@ enum { block = CV_PRODUCT_ROWS };
 typedef float Eight __attribute__((vector_size(32)));
 
 // Eight vectors of eight, rows to columns.
-__attribute__((always_inline)) static inline void transpose_8(Eight r[8])
+INLINE void transpose_8(Eight r[8])
 {
     Eight t[8];
     for (int i = 0; i < 8; i += 2) {
@@ -32,7 +32,7 @@ __attribute__((always_inline)) static inline void transpose_8(Eight r[8])
 }
 
 // turned[column][row] of up to 32 rows; missing rows become zeros.
-__attribute__((always_inline)) static inline void turn_8(
+INLINE void turn_8(
     const float *const *rows, size_t count, size_t dimension, float *turned)
 {
     for (size_t first = 0; first < block; first += 8) {
@@ -58,7 +58,7 @@ __attribute__((always_inline)) static inline void turn_8(
 }
 
 // n anchors with 16 of the block's rows. n is a constant wherever this is compiled.
-__attribute__((always_inline)) static inline void multiply_8(
+INLINE void multiply_8(
     const int n, const float *anchors, size_t dimension, const float *turned, float *result, size_t stride)
 {
     Eight sums[4][2];
@@ -77,7 +77,7 @@ __attribute__((always_inline)) static inline void multiply_8(
     for (int a = 0; a < n; a++) __builtin_memcpy(result + (size_t)a * stride, sums[a], sizeof sums[a]);
 }
 
-__attribute__((always_inline)) static inline void products_8(
+INLINE void products_8(
     const float *anchors, size_t count, const float *const *rows, size_t rowCount, size_t dimension, float *work,
     float *result, size_t stride)
 {
@@ -113,7 +113,7 @@ __attribute__((target("avx2,fma"))) static void products_avx2(
 #define QUARTER(vector, quarters, row) _mm512_mask_broadcast_f32x4(vector, quarters, _mm_loadu_ps(row))
 
 // Four columns of sixteen rows: quarters are put together on the way from memory, and turned by themselves.
-AVX512 __attribute__((always_inline)) static inline void turn_4x16(const float *const *rows, size_t column, float *turned)
+AVX512 INLINE void turn_4x16(const float *const *rows, size_t column, float *turned)
 {
     __m512 r[4];
     for (int i = 0; i < 4; i++) {
@@ -131,7 +131,7 @@ AVX512 __attribute__((always_inline)) static inline void turn_4x16(const float *
     _mm512_storeu_ps(place + 3 * block, _mm512_shuffle_ps(b, d, 0xee));
 }
 
-AVX512 __attribute__((always_inline)) static inline void turn_16(
+AVX512 INLINE void turn_16(
     const float *const *rows, size_t count, size_t dimension, float *turned)
 {
     for (size_t first = 0; first < block; first += 16) {
@@ -147,7 +147,7 @@ AVX512 __attribute__((always_inline)) static inline void turn_16(
 
 // n anchors with the block's rows, while the rows that come next are fetched from memory: too many short ones for the
 // processor to see them coming. n is a constant wherever this is compiled, so all sums stay in registers.
-AVX512 __attribute__((always_inline)) static inline void multiply_16(
+AVX512 INLINE void multiply_16(
     const int n, const float *anchors, size_t dimension, const float *turned, const float *const *next,
     size_t nextCount, float *result, size_t stride)
 {

@@ -102,15 +102,14 @@ private struct Pass {
     /// Lists what each anchor finds in a share.
     func fill(_ share: Int, _ lists: UnsafeMutablePointer<List>) {
         let tile = product.tile
-        let padded = (tile + 31) / 32 * 32
         withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: tile) { rows in
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: least.count * padded) { found in
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: least.count * tile) { found in
                 for start in stride(from: shares[share].lowerBound, to: shares[share].upperBound, by: tile) {
                     let positions = start..<min(start + tile, shares[share].upperBound)
                     candidates.locate(positions, into: rows.baseAddress!)
                     product.compute(
                         anchors: anchors, count: least.count, dimension: dimension, rows: rows.baseAddress!,
-                        rowCount: positions.count, into: found.baseAddress!, stride: padded)
+                        rowCount: positions.count, into: found.baseAddress!, stride: tile)
                     for anchor in least.indices {
                         let list = lists + anchor * shares.count + share
                         list.pointee.isComplete =
@@ -119,7 +118,7 @@ private struct Pass {
                         guard list.pointee.isComplete else { continue }
                         let end = list.pointee.start + list.pointee.count
                         list.pointee.count += cv_beyond(
-                            found.baseAddress! + anchor * padded, positions.count, least[anchor], 0, Int32(start),
+                            found.baseAddress! + anchor * tile, positions.count, least[anchor], 0, Int32(start),
                             slots + end, similarities + end)
                     }
                 }

@@ -25,50 +25,89 @@ struct SearchLimits {
         let taken = Int(expected + 3.5 * expected.squareRoot()) + 4
         guard candidates.count >= 4 * looked, taken < looked / 2 else { return }
 
-        let chunk = min(256, product.tile)
-        let stride = (looked + chunk - 1) / chunk * chunk
         func candidate(_ sample: Int) -> Int { sample * candidates.count / looked }
-        let shareEnds = shares.map { share in (0..<looked).first { candidate($0) >= share.upperBound } ?? looked }
-        let perSample = Float(candidates.count) / Float(looked)
-
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: count * stride) { similarities in
-            withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: looked) { rows in
-                candidates.locate((0..<looked).lazy.map { candidate($0) }, into: rows.baseAddress!)
-                let shared = Shared((anchors: anchors, rows: rows.baseAddress!, all: similarities.baseAddress!))
-                inParallel(stride / chunk, threads: threads) { range in
-                    let (anchors, rows, all) = shared.value
-                    for start in range.map({ $0 * chunk }) {
-                        product.compute(
-                            anchors: anchors, count: count, dimension: dimension, rows: rows + start,
-                            rowCount: min(chunk, looked - start), into: all + start, stride: stride)
-                    }
-                }
-            }
+        let rows = [UnsafePointer<Float>](unsafeUninitializedCapacity: looked) { rows, filled in
+            candidates.locate((0..<looked).lazy.map { candidate($0) }, into: rows.baseAddress!)
+            filled = looked
+        }
+        let look = Look(
+            rows: rows, taken: taken, perSample: Float(candidates.count) / Float(looked),
+            shareEnds: shares.map { share in (0..<looked).first { candidate($0) >= share.upperBound } ?? looked })
+        var similarities = [Float](repeating: 0, count: count * look.stride)
+        similarities.withUnsafeMutableBufferPointer { similarities in
+            let all = Shared(similarities.baseAddress!)
+            look.measure(anchors, count, dimension, product, threads: threads, into: all)
             least.withUnsafeMutableBufferPointer { least in
                 room.withUnsafeMutableBufferPointer { room in
-                    let shared = Shared(
-                        (all: similarities.baseAddress!, least: least.baseAddress!, room: room.baseAddress!))
-                    inParallel(count, threads: threads) { range in
-                        let (all, least, room) = shared.value
+                    let limits = Shared((least: least.baseAddress!, room: room.baseAddress!))
+                    inParallel(count, threads: threads) { anchors in
                         let selection = ExtremeSelection()
-                        withUnsafeTemporaryAllocation(of: Int32.self, capacity: taken) { nearest in
-                            for anchor in range {
-                                let similarities = all + anchor * stride
-                                selection.select(taken, of: similarities, count: looked, into: nearest.baseAddress!)
-                                least[anchor] = nearest.reduce(.infinity) { min($0, similarities[Int($1)]) }
-                                var seen = 0
-                                for (share, end) in shareEnds.enumerated() {
-                                    let before = seen
-                                    while seen < taken, Int(nearest[seen]) < end { seen += 1 }
-                                    let hits = Float(seen - before)
-                                    let most = Int((hits + 4 * hits.squareRoot() + 8) * perSample)
-                                    room[anchor * shares.count + share] = min(most, shares[share].count)
-                                }
-                            }
+                        for anchor in anchors {
+                            limits.value.least[anchor] = look.limit(
+                                all.value + anchor * look.stride, selection,
+                                room: limits.value.room + anchor * shares.count, shares)
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The candidates that are looked at.
+///
+/// `@unchecked Sendable` is sound because the pointed-to rows are only read.
+private struct Look: @unchecked Sendable {
+    private static let chunk = 256
+
+    let rows: [UnsafePointer<Float>]
+    /// So many of the nearest are taken for the pool's.
+    let taken: Int
+    /// How many candidates one that is looked at stands for.
+    let perSample: Float
+    /// Where each share ends among those that are looked at.
+    let shareEnds: [Int]
+
+    /// Floats per anchor of their similarities.
+    var stride: Int { (rows.count + Self.chunk - 1) / Self.chunk * Self.chunk }
+
+    /// - Parameter all: `[count, stride]`
+    func measure(
+        _ anchors: UnsafePointer<Float>, _ count: Int, _ dimension: Int, _ product: any SimilarityProduct, threads: Int,
+        into all: Shared<UnsafeMutablePointer<Float>>
+    ) {
+        let chunk = min(Self.chunk, product.tile)
+        let anchors = Shared(anchors)
+        rows.withUnsafeBufferPointer { rows in
+            let rows = Shared(rows)
+            inParallel((rows.value.count + chunk - 1) / chunk, threads: threads) { chunks in
+                for start in chunks.map({ $0 * chunk }) {
+                    product.compute(
+                        anchors: anchors.value, count: count, dimension: dimension,
+                        rows: rows.value.baseAddress! + start, rowCount: min(chunk, rows.value.count - start),
+                        into: all.value + start, stride: stride)
+                }
+            }
+        }
+    }
+
+    /// What an anchor's pool reaches, likely, by its similarities with those that are looked at.
+    ///
+    /// - Parameter room: gets how many of each share will reach it, at most.
+    func limit(
+        _ similarities: UnsafePointer<Float>, _ selection: ExtremeSelection, room: UnsafeMutablePointer<Int>,
+        _ shares: [Range<Int>]
+    ) -> Float {
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: taken) { nearest in
+            selection.select(taken, of: similarities, count: rows.count, into: nearest.baseAddress!)
+            var seen = 0
+            for (share, end) in shareEnds.enumerated() {
+                let before = seen
+                while seen < taken, Int(nearest[seen]) < end { seen += 1 }
+                let hits = Float(seen - before)
+                room[share] = min(Int((hits + 4 * hits.squareRoot() + 8) * perSample), shares[share].count)
+            }
+            return nearest.reduce(.infinity) { min($0, similarities[Int($1)]) }
         }
     }
 }

@@ -9,13 +9,14 @@ public protocol SimilarityProduct: Sendable {
     /// What two miners must share to give equal bits.
     var versions: [String: String] { get }
 
-    /// Candidates that are worth one call; threads work on tiles of their own.
+    /// Candidates that are worth one call, a multiple of 32; threads work on tiles of their own.
     var tile: Int { get }
 
     /// - Parameters:
     ///   - anchors: `[count, D]`.
     ///   - rows: `rowCount` candidates of D numbers each, at most `tile`.
-    ///   - result: `[count, stride]`, room for whole rows of it; columns beyond `rowCount` may be overwritten.
+    ///   - result: `[count, stride]`, room for whole rows of it; columns beyond `rowCount` may be overwritten, up to a
+    ///     multiple of 32.
     func compute(
         anchors: UnsafePointer<Float>, count: Int, dimension: Int, rows: UnsafePointer<UnsafePointer<Float>>,
         rowCount: Int, into result: UnsafeMutablePointer<Float>, stride: Int)
@@ -56,8 +57,7 @@ public struct VectorProduct: SimilarityProduct {
         ) { work in
             cv_products(
                 anchors, count, rows, rowCount, dimension, work.baseAddress!.assumingMemoryBound(to: Float.self),
-                result,
-                stride)
+                result, stride)
         }
     }
 }

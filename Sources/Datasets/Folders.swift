@@ -14,6 +14,17 @@ enum Folders {
         return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
+    /// Makes a folder, and those that it is in.
+    ///
+    /// - Throws: `UserError` that names it.
+    static func create(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw UserError("\(path): cannot create the folder: \(systemWords(error))")
+        }
+    }
+
     static func join(_ folder: String, _ name: String) -> String {
         if name.hasPrefix("/") || folder.isEmpty { return name }
         return folder.hasSuffix("/") ? folder + name : folder + "/" + name

@@ -63,8 +63,8 @@ public enum Synthesizer {
         progress(done, total)
         for (split, count, first) in [("train", options.train, 0), ("val", options.val, 1 << 32)] {
             let images = Folders.join(root, split)
-            try makeFolder(images)
-            try makeFolder(images + "annot")
+            try Folders.create(images)
+            try Folders.create(images + "annot")
             for index in 0..<count {
                 let sample = render(options: options, index: UInt64(first + index))
                 let name = String(repeating: "0", count: max(0, 5 - "\(index)".count)) + "\(index)"
@@ -114,14 +114,6 @@ public enum Synthesizer {
         }
         guard (1...100).contains(options.quality) else {
             throw UserError("JPEG quality \(options.quality) is not between 1 and 100")
-        }
-    }
-
-    private static func makeFolder(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw UserError("\(path): cannot create the folder: \(systemWords(error))")
         }
     }
 }

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Logging
 import Synchronization
@@ -20,9 +21,7 @@ public struct StageLogHandler: LogHandler {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }
         let tail = all.keys.sorted().map { " \($0)=\(all[$0]!)" }.joined()
         let cause = event.error.map { ": \($0)" } ?? ""
-        var text = origin.line(event.level.rawValue, "\(event.message)\(cause)\(tail)")
-        // One write per line, so that lines of several threads do not mix.
-        text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        writeToStandardError(origin.line(event.level.rawValue, "\(event.message)\(cause)\(tail)"))
     }
 }
 
