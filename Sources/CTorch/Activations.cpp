@@ -1,7 +1,8 @@
 // Activations that a supported libtorch lacks for some type.
 #include "Handles.h"
+#include "Parallel.h"
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+#include <algorithm>
 #include <torch/csrc/autograd/custom_function.h>
 
 using namespace ct;
@@ -28,9 +29,10 @@ struct ReLU6 : torch::autograd::Function<ReLU6> {
     auto values = static_cast<const uint16_t *>(y.data_ptr());
     auto to = static_cast<uint16_t *>(result.data_ptr());
     constexpr uint16_t six = 0x40c0, sign = 0x8000;
-    at::parallel_for(0, y.numel(), 1 << 15, [&](int64_t begin, int64_t end) {
+    constexpr int64_t block = 1 << 15;
+    shareOut((y.numel() + block - 1) / block, [&](int64_t begin, int64_t end) {
       // Without branches, so that the compiler takes many at a time.
-      for (auto i = begin; i < end; i++) {
+      for (auto i = begin * block; i < std::min(end * block, y.numel()); i++) {
         uint16_t passes = ((values[i] & ~sign) != 0) & (values[i] != six);
         to[i] = from[i] & static_cast<uint16_t>(-passes);
       }

@@ -7,8 +7,8 @@
 // Rows are cut into tiles whose size depends on the shape alone, sums over tiles have a fixed order, and no
 // multiplication is fused with an addition: the result is the same bits with any number of threads and on every x86.
 #include "Handles.h"
+#include "Parallel.h"
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -176,7 +176,7 @@ struct Rows {
   /// Calls `body(tile, first row, rows)` for every tile, on all threads.
   template <typename Body>
   void forEachTile(Body &&body) const {
-    at::parallel_for(0, tiles(), 1, [&](int64_t from, int64_t to) {
+    shareOut(tiles(), [&](int64_t from, int64_t to) {
       for (auto i = from; i < to; i++) body(i, i * tile, std::min(tile, rows - i * tile));
     });
   }

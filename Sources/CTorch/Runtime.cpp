@@ -1,8 +1,11 @@
 // Settings of the whole process.
 #include "Handles.h"
+#include "Parallel.h"
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 #include <dlfcn.h>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <torch/version.h>
 
 using namespace ct;
@@ -24,6 +27,16 @@ ct_status ct_set_num_threads(int32_t count) {
 }
 
 int32_t ct_num_threads(void) { return at::get_num_threads(); }
+
+int32_t ct_sharing_threads(void) {
+  std::mutex mutex;
+  std::set<std::thread::id> threads;
+  shareOut(1024, [&](int64_t, int64_t) {
+    std::lock_guard<std::mutex> lock(mutex);
+    threads.insert(std::this_thread::get_id());
+  });
+  return static_cast<int32_t>(threads.size());
+}
 
 ct_status ct_set_num_interop_threads(int32_t count) {
   return guarded([&] { at::set_num_interop_threads(count); });

@@ -7,8 +7,8 @@
 // The work is cut into strips of rows whose borders depend on sizes alone, sums have a fixed order, and no
 // multiplication is fused with an addition: the result is the same bits with any number of threads and on every x86.
 #include "Handles.h"
+#include "Parallel.h"
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -277,7 +277,7 @@ double compute(Problem problem, int64_t images) {
   std::vector<double> losses(strips.size());
   std::atomic<int64_t> wrong{-1};
 
-  at::parallel_for(0, static_cast<int64_t>(strips.size()), 1, [&](int64_t from, int64_t to) {
+  shareOut(static_cast<int64_t>(strips.size()), [&](int64_t from, int64_t to) {
     Scratch scratch;
     scratch.scores.resize((rows + 1) * plane);
     scratch.lanes.resize(6 * problem.classes);

@@ -19,6 +19,9 @@ public enum Torch {
         try check(ct_set_num_threads(Int32(count)), "set threads", ["\(count)"])
     }
 
+    /// How many threads work at a loop of our own kernels; to be `threads`.
+    static var sharingThreads: Int { Int(ct_sharing_threads()) }
+
     /// Threads between operations; to be set once, before any work.
     public static func setInteropThreads(_ count: Int) throws {
         guard (1...4096).contains(count) else {

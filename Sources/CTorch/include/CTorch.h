@@ -199,6 +199,8 @@ const char *ct_version(void);
 ct_status ct_manual_seed(uint64_t seed);
 ct_status ct_set_num_threads(int32_t count);
 int32_t ct_num_threads(void);
+/// How many threads work at a loop of this library's own, which are to be `ct_num_threads`.
+int32_t ct_sharing_threads(void);
 /// Can be called once, before any parallel work.
 ct_status ct_set_num_interop_threads(int32_t count);
 ct_status ct_set_deterministic(bool enabled);
