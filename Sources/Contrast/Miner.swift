@@ -2,9 +2,9 @@ import CVectors
 
 /// Samples, synthesises, and returns loss and gradient for one class's anchors at a time.
 ///
-/// Equal inputs give equal bytes, whatever `threads` is. Keeps its working memory between calls, so one owner calls it.
+/// Equal inputs give equal bytes, however many threads share the work. Keeps its working memory between calls, so one owner
+/// calls it.
 public final class Miner {
-    public let threads: Int
     let poolSearch: PoolSearch
 
     private let turnedAround = Scratch<Float>()
@@ -14,15 +14,16 @@ public final class Miner {
     private let product: any SimilarityProduct
 
     /// - Parameter product: computes the similarities.
-    public init(threads: Int = 1, product: any SimilarityProduct = VectorProduct()) {
-        self.threads = max(threads, 1)
+    public init(product: any SimilarityProduct = VectorProduct()) {
         self.product = product
-        poolSearch = PoolSearch(product: product, threads: self.threads)
+        poolSearch = PoolSearch(product: product)
     }
 
+    /// - Parameter threads: that share the work; each of its phases ends for all of them together, so two tickets side by
+    ///   side on a thread each (`MinerCrew`) are done sooner than one after the other on two.
     /// - Throws: `ContrastError` for settings out of range, anchors that are no unit vectors or do not fill rows;
     ///   `MemoryError` for a class or dimension that the memory does not have.
-    public func mine(_ input: MiningInput, memory: Memory) throws -> MiningOutput {
+    public func mine(_ input: MiningInput, memory: Memory, threads: Int = 1) throws -> MiningOutput {
         let dimension = input.dimension
         guard dimension == memory.shape.dimension else {
             throw MemoryError.dimensionMismatch(memory: memory.shape.dimension, given: dimension)
@@ -55,23 +56,25 @@ public final class Miner {
             guard sampler.drawCount(.positives, available: own.count) > 0,
                 sampler.drawCount(.negatives, available: others.count) > 0, input.anchorCount > 0
             else { return output }
-            sample(input, sampler, own, others)
-            evaluate(input, synthesis, own.count, others.count, &output)
+            sample(input, sampler, own, others, threads)
+            evaluate(input, synthesis, own.count, others.count, threads, &output)
             return output
         }
     }
 
     /// Fills both tables: who is sampled, and with what similarity.
-    private func sample(_ input: MiningInput, _ sampler: Sampler, _ own: CandidateSet, _ others: CandidateSet) {
+    private func sample(
+        _ input: MiningInput, _ sampler: Sampler, _ own: CandidateSet, _ others: CandidateSet, _ threads: Int
+    ) {
         input.anchors.withUnsafeBufferPointer { anchors in
             for (side, candidates, table) in [
                 (Sampler.Side.positives, own, positives), (.negatives, others, negatives),
             ] {
                 table.reset(anchors: input.anchorCount, perAnchor: sampler.drawCount(side, available: candidates.count))
                 if sampler.needsSimilarities(side, available: candidates.count) {
-                    sampleBySimilarity(anchors.baseAddress!, input, sampler, side, candidates, table)
+                    sampleBySimilarity(anchors.baseAddress!, input, sampler, side, candidates, table, threads)
                 } else {
-                    sampleBlindly(anchors.baseAddress!, input, sampler, side, candidates, table)
+                    sampleBlindly(anchors.baseAddress!, input, sampler, side, candidates, table, threads)
                 }
             }
         }
@@ -79,7 +82,7 @@ public final class Miner {
 
     private func sampleBySimilarity(
         _ anchors: UnsafePointer<Float>, _ input: MiningInput, _ sampler: Sampler, _ side: Sampler.Side,
-        _ candidates: CandidateSet, _ table: SampleTable
+        _ candidates: CandidateSet, _ table: SampleTable, _ threads: Int
     ) {
         let count = input.anchorCount
         let dimension = input.dimension
@@ -90,7 +93,7 @@ public final class Miner {
         let rows = Shared(table.rows)
         poolSearch.search(
             anchors: searched, count: count, dimension: dimension, candidates: candidates,
-            wanted: sampler.poolSize(side, available: candidates.count)
+            wanted: sampler.poolSize(side, available: candidates.count), threads: threads
         ) { anchor, slots, similarities in
             let rows = rows.value
             let positions = rows.positions(anchor)
@@ -107,7 +110,7 @@ public final class Miner {
     /// Where the pool is everything, similarities are needed with what was drawn only.
     private func sampleBlindly(
         _ anchors: UnsafePointer<Float>, _ input: MiningInput, _ sampler: Sampler, _ side: Sampler.Side,
-        _ candidates: CandidateSet, _ table: SampleTable
+        _ candidates: CandidateSet, _ table: SampleTable, _ threads: Int
     ) {
         let shared = Shared((anchors: anchors, rows: table.rows))
         let dimension = input.dimension
@@ -132,7 +135,8 @@ public final class Miner {
 
     /// Loss and gradient from the filled tables.
     private func evaluate(
-        _ input: MiningInput, _ synthesis: Synthesis, _ own: Int, _ others: Int, _ output: inout MiningOutput
+        _ input: MiningInput, _ synthesis: Synthesis, _ own: Int, _ others: Int, _ threads: Int,
+        _ output: inout MiningOutput
     ) {
         let dimension = input.dimension
         let count = input.anchorCount

@@ -12,14 +12,10 @@ final class PoolSearch {
     var listLimit = 32 << 20
 
     private let product: any SimilarityProduct
-    private let threads: Int
     private let slots = Scratch<Int32>()
     private let similarities = Scratch<Float>()
 
-    init(product: any SimilarityProduct, threads: Int) {
-        self.product = product
-        self.threads = threads
-    }
+    init(product: any SimilarityProduct) { self.product = product }
 
     /// - Parameters:
     ///   - anchors: `[count, D]`.
@@ -27,6 +23,7 @@ final class PoolSearch {
     ///   - found: gets an anchor, its pool's slots, ascending, and their similarities; on several threads at once.
     func search(
         anchors: UnsafePointer<Float>, count: Int, dimension: Int, candidates: CandidateSet, wanted: Int,
+        threads: Int,
         found: @Sendable (_ anchor: Int, _ slots: UnsafePointer<Int32>, _ similarities: UnsafePointer<Float>) -> Void
     ) {
         let tile = product.tile

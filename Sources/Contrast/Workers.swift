@@ -12,9 +12,10 @@ func inParallel(_ count: Int, threads: Int, _ body: @Sendable (Range<Int>) -> Vo
     }
 }
 
-/// Memory that outlives `inParallel` and is handed into it.
+/// What is handed to other threads.
 ///
-/// `@unchecked Sendable` is sound because the owner waits for all threads, which write only their own items' places.
+/// `@unchecked Sendable` is sound where it is memory that outlives `inParallel`, whose threads write only their own items'
+/// places, or an object that one thread at a time takes.
 struct Shared<Value>: @unchecked Sendable {
     let value: Value
 

@@ -1,10 +1,11 @@
 import Basics
 import Foundation
 
-/// A miner's end of the log: a replica that is brought to exactly the sequence that a ticket names.
+/// A miner's end of the log: a replica that is brought to exactly the sequence that a ticket names, and read by any number of
+/// threads at that sequence.
 ///
-/// `@unchecked Sendable`: the replica is touched by the I/O thread only while an `advance` waits, and by its caller
-/// only while none does (`turn` admits one caller at a time); the mailbox's lock orders the two. All else is constant.
+/// `@unchecked Sendable`: the replica is touched by the I/O thread only while a caller waits for it to move, and by callers
+/// only while none does (`turns` sees to it); the mailbox's lock orders the two. All else is constant.
 public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Sendable {
     private enum Command: Sendable {
         case advance(Target, token: UInt64)
@@ -15,6 +16,17 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     private enum Target: Sendable {
         case exactly(LogFollowerCore.Goal)
         case newest(Epoch, lag: UInt64)
+    }
+
+    /// What ends a wait before its time is over.
+    private enum End { case outcome(Result<Void, LogError>), cancelled }
+
+    /// Whose turn it is: one caller's that moves the replica, or all those' that read it where it stands.
+    private struct Turns {
+        var isMoving = false
+        var readers = 0
+        /// Where it stands; of meaning while there are readers.
+        var place: LogFollowerCore.Goal?
     }
 
     private struct State {
@@ -34,7 +46,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
 
     private let mailbox: LogMailbox<Command, State>
     private let holder: Holder
-    private let turn = NSLock()
+    private let turns = Monitor(Turns())
 
     /// - Parameters:
     ///   - replica: any state; it starts from a snapshot.
@@ -140,9 +152,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     /// - Throws: `LogError.staleEpoch` where the log is at a newer epoch, `.refused(.gone…)` where the bank no longer
     ///   keeps what is asked for, `.timeout`, `.cancelled`, `.replica` where the replica threw, `.closed`.
     public func advance(to sequence: SequenceNumber, epoch: Epoch, timeout: Duration) throws {
-        turn.lock()
-        defer { turn.unlock() }
-        try advanceInTurn(to: sequence, epoch: epoch, timeout: timeout)
+        try read(at: sequence, epoch: epoch, timeout: timeout) { _ in }
     }
 
     /// Takes a snapshot and comes to where the bank is, less `lag` records, so that the first ticket does not wait for
@@ -150,26 +160,58 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     ///
     /// - Throws: as `advance`.
     public func catchUp(lag: UInt64, epoch: Epoch, timeout: Duration) throws {
-        turn.lock()
-        defer { turn.unlock() }
-        try reach(.newest(epoch, lag: lag), timeout: timeout)
+        try enter(nil, .newest(epoch, lag: lag), timeout: timeout, unless: nil)
+        leave()
     }
 
-    /// Advances, then reads the replica while nothing changes it. One caller at a time; others wait.
+    /// Advances, then reads the replica while nothing changes it. Callers read side by side where they want the same
+    /// sequence; others wait for their turn.
+    ///
+    /// - Parameters:
+    ///   - timeout: for the log; a turn is waited for as long as it takes.
+    ///   - cancellation: ends the waiting, for a turn also, with `LogError.cancelled`.
     public func read<R>(
-        at sequence: SequenceNumber, epoch: Epoch, timeout: Duration, _ body: (Replica) throws -> R
+        at sequence: SequenceNumber, epoch: Epoch, timeout: Duration, unless cancellation: Cancellation? = nil,
+        _ body: (Replica) throws -> R
     ) throws -> R {
-        turn.lock()
-        defer { turn.unlock() }
-        try advanceInTurn(to: sequence, epoch: epoch, timeout: timeout)
+        let place = LogFollowerCore.Goal(epoch: epoch, sequence: sequence)
+        try enter(place, .exactly(place), timeout: timeout, unless: cancellation)
+        defer { leave() }
         return try body(holder.replica)
     }
 
-    private func advanceInTurn(to sequence: SequenceNumber, epoch: Epoch, timeout: Duration) throws {
-        try reach(.exactly(LogFollowerCore.Goal(epoch: epoch, sequence: sequence)), timeout: timeout)
+    /// Makes the caller one of the readers, of those that are there or, once they have left, at another place.
+    private func enter(
+        _ place: LogFollowerCore.Goal?, _ target: Target, timeout: Duration, unless cancellation: Cancellation?
+    ) throws {
+        cancellation?.onCancel { [turns, mailbox] in
+            turns.update { _ in }
+            mailbox.locked { _ in }
+        }
+        let isThere = try turns.wait { turns -> Bool? in
+            if cancellation?.isCancelled == true { throw LogError.cancelled }
+            if turns.isMoving { return nil }
+            if turns.readers > 0 {
+                guard place != nil, turns.place == place else { return nil }
+                turns.readers += 1
+                return true
+            }
+            turns.isMoving = true
+            return false
+        }
+        if isThere == true { return }
+        let result = Result { try reach(target, timeout: timeout, unless: cancellation) }
+        turns.update { turns in
+            turns.isMoving = false
+            turns.place = place
+            if case .success = result { turns.readers = 1 }
+        }
+        try result.get()
     }
 
-    private func reach(_ target: Target, timeout: Duration) throws {
+    private func leave() { turns.update { $0.readers -= 1 } }
+
+    private func reach(_ target: Target, timeout: Duration, unless cancellation: Cancellation?) throws {
         let token = mailbox.locked { state in
             state.token += 1
             return state.token
@@ -180,10 +222,15 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
             return nil
         }
         mailbox.post(.advance(target, token: token))
-        if let result = try mailbox.wait(timeout, until: outcome) { return try result.get() }
+        let end = try mailbox.wait(timeout) { state -> End? in
+            if let outcome = try outcome(&state) { return .outcome(outcome) }
+            return cancellation?.isCancelled == true ? .cancelled : nil
+        }
+        if case .outcome(let result)? = end { return try result.get() }
         // The I/O thread must have let go of the replica before anybody else reads it.
         mailbox.post(.cancel(token: token))
         if case .success = try mailbox.wait(nil, until: outcome) { return }
+        if end != nil { throw LogError.cancelled }
         switch target {
         case .exactly(let goal): throw LogError.timeout("record \(goal.sequence) of epoch \(goal.epoch)")
         case .newest(let epoch, _): throw LogError.timeout("the newest state of epoch \(epoch)")
@@ -193,7 +240,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     /// Bad frames that were dropped.
     public var badFrames: Int { mailbox.locked { $0.badFrames } }
 
-    /// Wakes whoever waits in `advance` with `LogError.cancelled`; the follower stays usable.
+    /// Wakes whoever waits for the replica to move, with `LogError.cancelled`; the follower stays usable.
     public func cancel() { mailbox.post(.cancel(token: nil)) }
 
     /// Ends the thread and closes the socket.

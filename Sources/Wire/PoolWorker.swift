@@ -2,44 +2,13 @@ import Basics
 import Foundation
 
 /// What an executing ticket may know of its surroundings.
-public final class TicketContext: Sendable {
+public struct TicketContext: Sendable {
     /// Which of the worker's consumers the ticket is from.
     public let consumer: Int
     public let epoch: Epoch
-    private let monitor = Monitor(Cancellation())
-
-    private struct Cancellation {
-        var isCancelled = false
-        var handlers: [@Sendable () -> Void] = []
-    }
-
-    init(consumer: Int, epoch: Epoch) {
-        self.consumer = consumer
-        self.epoch = epoch
-    }
-
-    /// Whether the result is wanted no more: a new epoch has begun, or the worker stops. Whatever `execute` then
-    /// returns or throws is dropped, so it should come to an end.
-    public var isCancelled: Bool { monitor.withLock { $0.isCancelled } }
-
-    /// Calls `handler` once when the ticket is cancelled, at once if it already is: the place to wake a thread that
-    /// waits for something else. Called on the worker's own thread, so it must not block.
-    public func onCancel(_ handler: @escaping @Sendable () -> Void) {
-        let late = monitor.withLock { state in
-            if !state.isCancelled { state.handlers.append(handler) }
-            return state.isCancelled
-        }
-        if late { handler() }
-    }
-
-    func cancel() {
-        let handlers = monitor.withLock { state in
-            state.isCancelled = true
-            defer { state.handlers = [] }
-            return state.handlers
-        }
-        for handler in handlers { handler() }
-    }
+    /// Comes when the result is wanted no more: a new epoch has begun, or the worker stops. Whatever `execute` then
+    /// returns or throws is dropped, so it should come to an end. Handlers run on the worker's own thread.
+    public let cancellation = Cancellation()
 }
 
 /// The end of a pool that does the work, for one consumer or several.
@@ -283,7 +252,7 @@ private final class WorkerRunner: @unchecked Sendable {
             reason = error
         } catch {
             reason = error
-            for context in contexts.values { context.cancel() }
+            for context in contexts.values { context.cancellation.cancel() }
         }
         for socket in sockets { socket.close() }
         mailbox.publish(core.statistics)
@@ -317,7 +286,7 @@ private final class WorkerRunner: @unchecked Sendable {
                 let context = TicketContext(consumer: consumer, epoch: epoch)
                 contexts[id] = context
                 mailbox.hand(WorkerMailbox.Execution(id: id, ticket: ticket, context: context))
-            case .cancel(let id): contexts[id]?.cancel()
+            case .cancel(let id): contexts[id]?.cancellation.cancel()
             case .report(let event): onEvent(event)
             case .end(let reason):
                 isOver = true

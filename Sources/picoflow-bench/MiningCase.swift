@@ -5,6 +5,7 @@ import COpenBLAS
 import Configuration
 import Contrast
 import Foundation
+import Synchronization
 
 /// What a mini-batch's mining is timed with: the sizes of three datasets, memories full.
 enum MiningSize: String, CaseIterable, Codable, ExpressibleByArgument {
@@ -67,17 +68,27 @@ struct MiningCase: ParsableCommand {
         let rate = Self.productRate(threads: threads)
         let memory = try fullMemory()
         let before = Usage.resident
-        let miner = Miner(threads: threads)
+        let miners = MinerCrew(threads: threads)
         let inputs = try (0..<size.classesPresent).map { try input($0) }
-        func step() throws { for input in inputs { _ = try miner.mine(input, memory: memory) } }
-        try step()
+        // As a miner's stage does: its threads take one ticket after the other.
+        func step() {
+            let next = Atomic(0)
+            DispatchQueue.concurrentPerform(iterations: threads) { _ in
+                while true {
+                    let index = next.add(1, ordering: .relaxed).oldValue
+                    guard index < inputs.count else { return }
+                    do { _ = try miners.mine(inputs[index], memory: memory) } catch { fatalError("\(error)") }
+                }
+            }
+        }
+        step()
         var wall: [Double] = []
         var cpu: [Double] = []
         let clock = ContinuousClock()
         let end = clock.now + .seconds(seconds)
         while wall.count < 3 || clock.now < end {
             let started = Usage.cpu
-            wall.append(try clock.measure(step) / .milliseconds(1))
+            wall.append(clock.measure(step) / .milliseconds(1))
             cpu.append(1000 * (Usage.cpu - started))
         }
         let entries = pixels + regions

@@ -1,5 +1,7 @@
 import Basics
 import Configuration
+import Dispatch
+import Synchronization
 import Testing
 
 @testable import Contrast
@@ -116,10 +118,36 @@ private func expectMatches(_ output: MiningOutput, _ reference: ReferenceMining.
                 dimension: 64,
                 sampler: samplerSettings(strategy, positives: 60, negatives: 90),
                 synthesis: synthesisSettings(true, hardest: 50, pairs: 9, anchorMixes: 5))
-            let alone = try Miner(threads: 1).mine(ticket, memory: memory)
+            let alone = try Miner().mine(ticket, memory: memory)
             #expect(alone.contributing == count)
-            for threads in [2, 3, 5] { #expect(try Miner(threads: threads).mine(ticket, memory: memory) == alone) }
+            for threads in [2, 3, 5] {
+                #expect(try Miner().mine(ticket, memory: memory, threads: threads) == alone)
+            }
             #expect(try reused.mine(ticket, memory: memory) == alone)
+        }
+    }
+
+    @Test func ticketsSideBySideGiveWhatEachAloneGives() throws {
+        let memory = try clusteredMemory([(900, 60), (1500, 60), (700, 60)], dimension: 64, seed: 6)
+        let tickets = (0..<30).map { index in
+            input(
+                ClassID(index % 3),
+                anchors: clusteredRows(
+                    1 + 3 * (index % 7), dimension: 64, spread: 1, seed: 6, index: UInt64(index),
+                    centre: UInt64(index % 3)),
+                dimension: 64, sampler: samplerSettings(.semiHard, positives: 60, negatives: 90),
+                synthesis: synthesisSettings(true, hardest: 50, pairs: 9, anchorMixes: 5))
+        }
+        let alone = try tickets.map { try Miner().mine($0, memory: memory) }
+        // More callers than threads, and fewer.
+        for threads in [1, 3, 8] {
+            let crew = MinerCrew(threads: threads)
+            let together = Mutex([Int: MiningOutput]())
+            DispatchQueue.concurrentPerform(iterations: tickets.count) { index in
+                let output = try? crew.mine(tickets[index], memory: memory)
+                together.withLock { $0[index] = output }
+            }
+            #expect(together.withLock { outputs in tickets.indices.map { outputs[$0] } } == alone)
         }
     }
 

@@ -14,14 +14,15 @@ import Testing
         _ anchors: [Float], _ dimension: Int, _ memory: Memory, wanted: Int, threads: Int, listLimit: Int? = nil
     ) -> [Pool] {
         let count = anchors.count / dimension
-        let search = PoolSearch(product: VectorProduct(), threads: threads)
+        let search = PoolSearch(product: VectorProduct())
         if let listLimit { search.listLimit = listLimit }
         let pools = Mutex([Pool](repeating: Pool(slots: [], similarities: []), count: count))
         withExtendedLifetime(memory) {
             let candidates = CandidateSet(
                 memory: memory, classes: (0..<memory.shape.classes).map { ClassID($0) }, limit: nil, seed: 0)
             search.search(
-                anchors: anchors, count: count, dimension: dimension, candidates: candidates, wanted: wanted
+                anchors: anchors, count: count, dimension: dimension, candidates: candidates, wanted: wanted,
+                threads: threads
             ) { anchor, slots, similarities in
                 let pool = Pool(
                     slots: (0..<wanted).map { Int(slots[$0]) }, similarities: (0..<wanted).map { similarities[$0] })

@@ -235,6 +235,75 @@ import Testing
         #expect(throws: LogError.closed) { try writer.append(SequenceNumber(2), Ring.logical(2)) }
     }
 
+    /// A miner's threads: those with tickets of one step read together, one with another step's waits for them.
+    @Test func readersOfOnePlaceReadSideBySide() throws {
+        let server = try server()
+        let writer = try writer()
+        let follower = try follower()
+        _ = try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: patience)
+        for step in 1...2 { try writer.append(SequenceNumber(UInt64(step)), Ring.logical(UInt64(step))) }
+        let model = try Ring.model(3)
+
+        struct Seen {
+            var here = 0
+            var most = 0
+            var slots: [[Int32]] = []
+            var moved: [Int32]?
+        }
+        let seen = Monitor(Seen())
+        let patience = patience
+        for _ in 0..<3 {
+            Thread.detachNewThread {
+                try? follower.read(at: SequenceNumber(1), epoch: Epoch(1), timeout: patience) { replica in
+                    seen.update { state in
+                        state.here += 1
+                        state.most = max(state.most, state.here)
+                        state.slots.append(replica.slots)
+                    }
+                    // Each stays until all are there.
+                    _ = seen.wait(until: .now() + patience) { $0.most == 3 && $0.slots.count >= 4 ? true : nil }
+                    seen.update { $0.here -= 1 }
+                }
+            }
+        }
+        #expect(seen.wait(until: .now() + patience) { $0.here == 3 ? true : nil } == true)
+        Thread.detachNewThread {
+            let slots = try? follower.read(at: SequenceNumber(2), epoch: Epoch(1), timeout: patience) { replica in
+                seen.withLock { #expect($0.here == 0, "the replica was moved under its readers") }
+                return replica.slots
+            }
+            seen.update { $0.moved = slots ?? [] }
+        }
+        // A fourth joins them, whoever waits; it lets all go.
+        try follower.read(at: SequenceNumber(1), epoch: Epoch(1), timeout: patience) { replica in
+            seen.update { $0.slots.append(replica.slots) }
+        }
+        #expect(seen.wait(until: .now() + patience) { $0.moved } == model[2].slots)
+        #expect(seen.withLock { $0.slots } == Array(repeating: model[1].slots, count: 4))
+
+        // One waits for a record that does not come, another for its turn: each is freed by its own cancellation alone.
+        let cancellations = [Cancellation(), Cancellation()]
+        let ends = Monitor([Int: LogError]())
+        for (index, cancellation) in cancellations.enumerated() {
+            Thread.detachNewThread {
+                do {
+                    try follower.read(
+                        at: SequenceNumber(3 + UInt64(index)), epoch: Epoch(1), timeout: patience, unless: cancellation
+                    ) { _ in }
+                } catch {
+                    ends.update { $0[index] = error as? LogError }
+                }
+            }
+        }
+        cancellations[1].cancel()
+        #expect(ends.wait(until: .now() + patience) { $0[1] } == .cancelled)
+        #expect(ends.withLock { $0[0] } == nil)
+        cancellations[0].cancel()
+        #expect(ends.wait(until: .now() + patience) { $0[0] } == .cancelled)
+        #expect(try slots(follower, at: 2) == model[2].slots)
+        try stop(server)
+    }
+
     /// Noise on the bank's socket costs nobody but its sender.
     @Test func aBankOutlivesPeersThatSendNoise() throws {
         let server = try server()

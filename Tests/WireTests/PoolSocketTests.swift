@@ -170,10 +170,10 @@ import Testing
             guard context.epoch == Epoch(1) else { return TicketOutput(body: ticket.body) }
             // Waits for what never comes, as a miner for a record of an epoch that is over.
             let gate = Monitor(false)
-            context.onCancel { gate.update { $0 = true } }
+            context.cancellation.onCancel { gate.update { $0 = true } }
             waiting.note(true)
             _ = gate.wait(until: .now() + .seconds(30)) { $0 ? true : nil }
-            #expect(context.isCancelled)
+            #expect(context.cancellation.isCancelled)
             throw UserError("must not be told")
         }
         try pool.issue(ticket(1))

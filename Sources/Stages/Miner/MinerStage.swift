@@ -24,8 +24,8 @@ public enum MinerStage {
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             generation: configuration.generation ?? .first,
-            // One class in work and the next at hand.
-            credit: 2, context: runtime.context, onEvent: events)
+            // A class in work for each thread, and the next at hand.
+            credit: configuration.threads + 1, context: runtime.context, onEvent: events)
         // A ticket in execution may wait for the log, too, and a drain lets it finish.
         let isCatchingUp = Mutex(true)
         runtime.stop.onStop { reason in
@@ -36,13 +36,13 @@ public enum MinerStage {
         if let follower { catchUp(follower, runtime) }
         isCatchingUp.withLock { $0 = false }
         runtime.report(.running)
-        let miner = Miner(threads: configuration.threads, product: product)
-        try worker.run { ticket, context in
+        let miners = MinerCrew(threads: configuration.threads, product: product)
+        let classes = configuration.dataset.classes.count
+        try worker.run(threads: configuration.threads) { ticket, context in
             let wanted = try JSONDecoder().decode(MiningTicket.self, from: ticket.body)
             return try runtime.execute(step: wanted.step, "class \(wanted.class)") {
                 try mine(
-                    wanted, ticket, context: context, follower: follower,
-                    classes: configuration.dataset.classes.count, miner: miner)
+                    wanted, ticket, context: context, follower: follower, classes: classes, miners: miners)
             }
         }
         follower?.close()
@@ -76,7 +76,7 @@ public enum MinerStage {
 
     private static func mine(
         _ wanted: MiningTicket, _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>?,
-        classes: Int, miner: Miner
+        classes: Int, miners: MinerCrew
     ) throws -> TicketOutput {
         guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
             anchors.shape.count == 2
@@ -84,7 +84,6 @@ public enum MinerStage {
         guard let pixels = ticket.tensors.first(where: { $0.name == "pixels" }), pixels.dtype == .int64,
             pixels.shape == [anchors.shape[0]]
         else { throw UserError("mining ticket \(ticket.id) has no int64 [\(anchors.shape[0])] tensor 'pixels'") }
-        context.onCancel { follower?.cancel() }
         let input = MiningInput(
             classID: ClassID(wanted.class), anchors: anchors.bytes.array(),
             keys: pixels.bytes.array(of: Int64.self).map { Int($0) }, dimension: anchors.shape[1],
@@ -95,12 +94,12 @@ public enum MinerStage {
                 throw UserError("mining ticket \(ticket.id) names a memory, but this run keeps none")
             }
             // Inside the read: a memory taken out of the replica would be copied at the next record.
-            output = try follower.read(at: sequence, epoch: context.epoch, timeout: patience) {
-                try miner.mine(input, memory: $0.memory)
-            }
+            output = try follower.read(
+                at: sequence, epoch: context.epoch, timeout: patience, unless: context.cancellation
+            ) { try miners.mine(input, memory: $0.memory) }
         } else {
             let keys = try ticket.batchKeys(dimension: input.dimension)
-            output = try miner.mine(input, memory: Memory(batch: keys, classes: classes))
+            output = try miners.mine(input, memory: Memory(batch: keys, classes: classes))
         }
         let count = Double(max(1, output.contributing))
         return TicketOutput(
@@ -122,7 +121,7 @@ public enum MinerStage {
         try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: 64) }
         var sampler = SamplerSettings()
         sampler.strategy = .hardest
-        let output = try Miner(threads: 1, product: product).mine(
+        let output = try Miner(product: product).mine(
             MiningInput(
                 classID: 0, anchors: unitRows(4, dimension: 64, &random), dimension: 64, temperature: 0.1,
                 sampler: sampler, synthesis: SynthesisSettings(), seed: 1),
