@@ -28,15 +28,19 @@ public struct Topology: Codable, Sendable, Equatable {
     }
 
     /// Writes down the thread counts left open: all processors where a network runs, shared out among ranks of one
-    /// machine; one elsewhere.
+    /// machine, and for miners, shared out among them; one elsewhere.
     ///
     /// Thread counts of compute and evaluator change the last bits of results, so a run must hold actual ones.
     public func withThreads(processors: Int) -> Topology {
         var filled = self
         for index in stages.indices where stages[index].threads == nil {
             let stage = stages[index]
-            let ranks = stage.kind == .compute && stage.rendezvous == nil ? max(1, stage.replicas) : 1
-            filled.stages[index].threads = stage.kind.runsNetwork ? max(1, processors / ranks) : 1
+            filled.stages[index].threads =
+                switch stage.kind {
+                case .compute where stage.rendezvous == nil, .miner: max(1, processors / max(1, stage.replicas))
+                case .compute, .evaluator: processors
+                case .loader, .bank: 1
+                }
         }
         return filled
     }
@@ -45,9 +49,6 @@ public struct Topology: Codable, Sendable, Equatable {
 /// What a stage does; its executable is `picoflow-KIND` unless the topology names a command.
 public enum StageKind: String, Codable, Sendable, CaseIterable {
     case loader, compute, bank, miner, evaluator
-
-    /// Loads libtorch, and gains from many threads.
-    public var runsNetwork: Bool { self == .compute || self == .evaluator }
 
     /// There is one memory.
     var isSingle: Bool { self == .bank }

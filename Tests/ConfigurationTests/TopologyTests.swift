@@ -210,6 +210,10 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
             local.replacingOccurrences(of: "memory: bank}\n  evaluator", with: "memory: bank, threads: 3}\n  evaluator")
         )
         #expect(topology.withThreads(processors: 8).stages.map(\.threads) == [1, 8, 1, 3, 8])
+        let open = try resolve(
+            local.replacingOccurrences(
+                of: "memory: bank}\n  evaluator", with: "memory: bank, replicas: 3}\n  evaluator"))
+        #expect(open.withThreads(processors: 8).stages.map(\.threads) == [1, 8, 1, 2, 8], "miners share the processors")
     }
 
     @Test func printedTopologiesReadBackEqual() throws {
