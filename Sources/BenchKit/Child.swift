@@ -43,7 +43,7 @@ public final class Child {
     ) throws -> Measurement {
         let folder = URL(fileURLWithPath: own).deletingLastPathComponent().path
         // As a run's stages have it; other programs wait as they choose to.
-        let waiting = Dictionary(uniqueKeysWithValues: OpenMPWaiting.variables.map { ($0, String?.some($1)) })
+        let waiting = Dictionary(uniqueKeysWithValues: ThreadWaiting.variables.map { ($0, String?.some($1)) })
         return try measure(
             command: [program.map { "\(folder)/\($0)" } ?? own] + arguments, threads: threads,
             environment: waiting.merging(environment) { $1 })

@@ -30,7 +30,7 @@ struct StageCommand: Equatable {
         for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
             environment[name] = String(settings.threads ?? 1)
         }
-        for (name, value) in OpenMPWaiting.variables where inherited[name] == nil { environment[name] = value }
+        for (name, value) in ThreadWaiting.variables where inherited[name] == nil { environment[name] = value }
     }
 
     /// The folder of our own executable, where the stages' lie too.

@@ -213,7 +213,8 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         let open = try resolve(
             local.replacingOccurrences(
                 of: "memory: bank}\n  evaluator", with: "memory: bank, replicas: 3}\n  evaluator"))
-        #expect(open.withThreads(processors: 8).stages.map(\.threads) == [1, 8, 1, 2, 8], "miners share the processors")
+        #expect(
+            open.withThreads(processors: 8).stages.map(\.threads) == [1, 8, 1, 2, 8], "miners share the processors")
     }
 
     @Test func printedTopologiesReadBackEqual() throws {

@@ -194,7 +194,8 @@ import Wire
             ])
         #expect(
             command.environment == [
-                "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "3",
+                "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "20",
+                "OMP_NUM_THREADS": "3",
                 "OPENBLAS_NUM_THREADS": "3",
                 "MKL_NUM_THREADS": "3", "HOME": "/h",
             ])
