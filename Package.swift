@@ -67,6 +67,7 @@ let package = Package(
         .target(name: "CPixels"),
         .target(name: "CVectors"),
         .systemLibrary(name: "CPNG", pkgConfig: "spng", providers: [.apt(["libspng-dev"])]),
+        .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
         .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPidFD"),
@@ -83,7 +84,7 @@ let package = Package(
             name: "Models", dependencies: ["NN", "Configuration", "WeightFiles"], exclude: ["README.md", "COST.md"]),
         .target(
             name: "Imaging",
-            dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CZlib"]),
+            dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CISAL", "CZlib"]),
         .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "CVectors"]),
         .target(

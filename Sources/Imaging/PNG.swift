@@ -5,7 +5,7 @@ import CPNG
     import Glibc
 #endif
 
-/// PNG through libspng: images to RGB, label maps to their raw numbers.
+/// PNG through libspng and ISA-L: images to RGB, label maps to their raw numbers.
 public enum PNG {
     /// Decodes any PNG to RGB: grey and palette are expanded, 16 bits reduced to 8, alpha and gamma ignored.
     ///
@@ -14,7 +14,7 @@ public enum PNG {
     public static func decodeImage(_ file: SharedBytes, name: String, limits: ImageLimits = .standard) throws -> Image {
         try withDecoder(file, name: name, limits: limits) { decoder, header in
             try Image(width: Int(header.width), height: Int(header.height)) { target in
-                try decodeAll(decoder, into: target, format: SPNG_FMT_RGB8, name: name)
+                try decodeAll(file, decoder, header, into: target, format: SPNG_FMT_RGB8, name: name)
             }
         }
     }
@@ -39,13 +39,15 @@ public enum PNG {
             let height = Int(header.height)
             let depth = Int(header.bit_depth)
             return try LabelMap(width: width, height: height) { target in
-                if depth == 8 { return try decodeAll(decoder, into: target, format: SPNG_FMT_PNG, name: name) }
+                if depth == 8 {
+                    return try decodeAll(file, decoder, header, into: target, format: SPNG_FMT_PNG, name: name)
+                }
                 let rowBytes = (width * depth + 7) / 8
                 let packed = UnsafeMutableRawBufferPointer.allocate(byteCount: rowBytes * height, alignment: 16)
                 defer { packed.deallocate() }
                 // The library adds interlaced pixels to what is there.
                 packed.initializeMemory(as: UInt8.self, repeating: 0)
-                try decodeAll(decoder, into: packed, format: SPNG_FMT_PNG, name: name)
+                try decodeAll(file, decoder, header, into: packed, format: SPNG_FMT_PNG, name: name)
                 let mask = UInt8(1 << depth - 1)
                 for y in 0..<height {
                     for x in 0..<width {
@@ -69,7 +71,9 @@ public enum PNG {
                 return try decodeImage(file, name: name, limits: limits).cropped(to: region)
             }
             return try Image(width: region.width, height: region.height) { target in
-                try decodeRows(decoder, header, region, into: target, format: SPNG_FMT_RGB8, name: name)
+                try withInflated(file, decoder, header, rows: region.bottom, name: name) {
+                    try decodeRows($0, header, region, into: target, format: SPNG_FMT_RGB8, name: name)
+                }
             }
         }
     }
@@ -85,7 +89,9 @@ public enum PNG {
                 return try decodeLabels(file, name: name, limits: limits).cropped(to: region)
             }
             return try LabelMap(width: region.width, height: region.height) { target in
-                try decodeRows(decoder, header, region, into: target, format: SPNG_FMT_PNG, name: name)
+                try withInflated(file, decoder, header, rows: region.bottom, name: name) {
+                    try decodeRows($0, header, region, into: target, format: SPNG_FMT_PNG, name: name)
+                }
             }
         }
     }
@@ -160,16 +166,19 @@ public enum PNG {
     }
 
     private static func decodeAll(
-        _ decoder: OpaquePointer, into target: UnsafeMutableRawBufferPointer, format: spng_format, name: String
+        _ file: SharedBytes, _ decoder: OpaquePointer, _ header: spng_ihdr,
+        into target: UnsafeMutableRawBufferPointer, format: spng_format, name: String
     ) throws {
         var needed = 0
         try check(spng_decoded_image_size(decoder, Int32(format.rawValue), &needed), name)
         guard needed == target.count else {
             throw UserError("\(name): corrupt PNG: \(needed) bytes of pixels instead of \(target.count)")
         }
-        try check(spng_decode_image(decoder, target.baseAddress, target.count, Int32(format.rawValue), 0), name)
-        // The rest up to the end mark: a file cut behind its pixels is cut short, too.
-        try check(spng_decode_chunks(decoder), name)
+        try withInflated(file, decoder, header, rows: Int(header.height), name: name) { decoder in
+            try check(spng_decode_image(decoder, target.baseAddress, target.count, Int32(format.rawValue), 0), name)
+            // The rest up to the end mark: a file cut behind its pixels is cut short, too.
+            try check(spng_decode_chunks(decoder), name)
+        }
     }
 
     private static func encode(
@@ -215,7 +224,7 @@ public enum PNG {
         return Array(UnsafeRawBufferPointer(start: output, count: size))
     }
 
-    private static func check(_ status: Int32, _ name: String) throws {
+    static func check(_ status: Int32, _ name: String) throws {
         guard status != 0 else { return }
         let cutShort = status == Int32(SPNG_IO_EOF.rawValue) || status == Int32(SPNG_EIDAT_TOO_SHORT.rawValue)
         let reason = cutShort ? "the file ends too early" : String(cString: spng_strerror(status))
