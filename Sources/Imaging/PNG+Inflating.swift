@@ -10,15 +10,11 @@ extension PNG {
         _ file: SharedBytes, _ decoder: OpaquePointer, _ header: spng_ihdr, rows: Int, name: String,
         _ body: (OpaquePointer) throws -> R
     ) throws -> R {
-        guard let stored = file.withUnsafeBytes({ stored($0, header, rows: rows) }),
-            let other = spng_ctx_new(Int32(SPNG_CTX_IGNORE_ADLER32.rawValue))
-        else { return try body(decoder) }
-        defer { spng_ctx_free(other) }
-        return try stored.withUnsafeBytes { bytes in
-            try check(spng_set_png_buffer(other, bytes.baseAddress, bytes.count), name)
+        guard let stored = file.withUnsafeBytes({ stored($0, header, rows: rows) }) else { return try body(decoder) }
+        return try withContext(stored, flags: SPNG_CTX_IGNORE_ADLER32.rawValue, name: name) { decoder in
             // They were checked, and are not written.
-            try check(spng_set_crc_action(other, Int32(SPNG_CRC_USE.rawValue), Int32(SPNG_CRC_USE.rawValue)), name)
-            return try body(other)
+            try check(spng_set_crc_action(decoder, Int32(SPNG_CRC_USE.rawValue), Int32(SPNG_CRC_USE.rawValue)), name)
+            return try body(decoder)
         }
     }
 

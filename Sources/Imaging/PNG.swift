@@ -152,16 +152,25 @@ public enum PNG {
     private static func withDecoder<R>(
         _ file: SharedBytes, name: String, limits: ImageLimits, _ body: (OpaquePointer, spng_ihdr) throws -> R
     ) throws -> R {
-        guard let decoder = spng_ctx_new(0) else { throw UserError("\(name): no memory for a PNG decoder") }
+        try withContext(file, flags: 0, name: name) { decoder in
+            var header = spng_ihdr()
+            try check(spng_get_ihdr(decoder, &header), name)
+            try limits.check(width: Int(header.width), height: Int(header.height), name: name)
+            return try body(decoder, header)
+        }
+    }
+
+    /// Calls `body` with libspng at the beginning of a file.
+    static func withContext<R>(
+        _ file: SharedBytes, flags: UInt32, name: String, _ body: (OpaquePointer) throws -> R
+    ) throws -> R {
+        guard let decoder = spng_ctx_new(Int32(flags)) else { throw UserError("\(name): no memory for a PNG decoder") }
         defer { spng_ctx_free(decoder) }
         return try file.withUnsafeBytes { bytes in
             try check(spng_set_png_buffer(decoder, bytes.baseAddress, bytes.count), name)
             // Text and profiles are of no use here: 1 MiB per chunk, 4 MiB in all.
             try check(spng_set_chunk_limits(decoder, 1 << 20, 4 << 20), name)
-            var header = spng_ihdr()
-            try check(spng_get_ihdr(decoder, &header), name)
-            try limits.check(width: Int(header.width), height: Int(header.height), name: name)
-            return try body(decoder, header)
+            return try body(decoder)
         }
     }
 

@@ -94,6 +94,14 @@ import Testing
         #expect(try PNG.decodeImage(SharedBytes(cut), name: "bits")[1, 0] == RGB8(200, 201, 202))
     }
 
+    /// The limit of a chunk is for texts and profiles.
+    @Test func storedPixelsMayBeMoreThanAChunkMayHave() throws {
+        let image = patternImage(1201, 403)
+        let file = try PNG.encode(image)
+        #expect(try #require(Self.stored(file, rows: 403)).count > 1 << 20)
+        #expect(try PNG.decodeImage(SharedBytes(file), name: "large") == image)
+    }
+
     @Test func whatIsUnusualOrWrongIsLeftToTheLibrary() throws {
         let file = try PNG.encode(patternImage(40, 30))
         #expect(Self.stored(file, rows: 30) != nil)
