@@ -16,6 +16,11 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     private enum Target: Sendable {
         case exactly(LogFollowerCore.Goal)
         case newest(Epoch, lag: UInt64)
+
+        /// Where the replica is to stand, if that is known beforehand.
+        var place: LogFollowerCore.Goal? {
+            if case .exactly(let goal) = self { goal } else { nil }
+        }
     }
 
     /// What ends a wait before its time is over.
@@ -160,7 +165,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     ///
     /// - Throws: as `advance`.
     public func catchUp(lag: UInt64, epoch: Epoch, timeout: Duration) throws {
-        try enter(nil, .newest(epoch, lag: lag), timeout: timeout, unless: nil)
+        try enter(.newest(epoch, lag: lag), timeout: timeout, unless: nil)
         leave()
     }
 
@@ -174,16 +179,14 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
         at sequence: SequenceNumber, epoch: Epoch, timeout: Duration, unless cancellation: Cancellation? = nil,
         _ body: (Replica) throws -> R
     ) throws -> R {
-        let place = LogFollowerCore.Goal(epoch: epoch, sequence: sequence)
-        try enter(place, .exactly(place), timeout: timeout, unless: cancellation)
+        let goal = LogFollowerCore.Goal(epoch: epoch, sequence: sequence)
+        try enter(.exactly(goal), timeout: timeout, unless: cancellation)
         defer { leave() }
         return try body(holder.replica)
     }
 
     /// Makes the caller one of the readers, of those that are there or, once they have left, at another place.
-    private func enter(
-        _ place: LogFollowerCore.Goal?, _ target: Target, timeout: Duration, unless cancellation: Cancellation?
-    ) throws {
+    private func enter(_ target: Target, timeout: Duration, unless cancellation: Cancellation?) throws {
         cancellation?.onCancel { [turns, mailbox] in
             turns.update { _ in }
             mailbox.locked { _ in }
@@ -192,7 +195,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
             if cancellation?.isCancelled == true { throw LogError.cancelled }
             if turns.isMoving { return nil }
             if turns.readers > 0 {
-                guard place != nil, turns.place == place else { return nil }
+                guard let place = target.place, turns.place == place else { return nil }
                 turns.readers += 1
                 return true
             }
@@ -203,7 +206,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
         let result = Result { try reach(target, timeout: timeout, unless: cancellation) }
         turns.update { turns in
             turns.isMoving = false
-            turns.place = place
+            turns.place = target.place
             if case .success = result { turns.readers = 1 }
         }
         try result.get()
