@@ -72,10 +72,10 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CTimex"),
-        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         // Libraries, in the order of their dependence.
-        .target(name: "Basics", dependencies: ["CSodium"]),
+        .target(name: "Basics", dependencies: ["CCrypto"]),
         .target(name: "Configuration", dependencies: ["Basics", yams]),
         .target(name: "Tensors", dependencies: ["Basics", "CTorch"]),
         .target(name: "NN", dependencies: ["Tensors"]),

@@ -1,14 +1,14 @@
-import CSodium
+import CCrypto
 
-/// SHA-256 over bytes that arrive in pieces (libsodium's).
+/// SHA-256 over bytes that arrive in pieces. OpenSSL's, which uses the processor's instructions for it: mini-batches, records
+/// and gradients are hashed at every step.
 public struct SHA256: Sendable {
-    private var state = crypto_hash_sha256_state()
+    private var state = SHA256_CTX()
 
-    public init() { crypto_hash_sha256_init(&state) }
+    public init() { SHA256_Init(&state) }
 
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        guard let base = bytes.baseAddress else { return }
-        crypto_hash_sha256_update(&state, base.assumingMemoryBound(to: UInt8.self), UInt64(bytes.count))
+        SHA256_Update(&state, bytes.baseAddress, bytes.count)
     }
 
     public mutating func update(_ bytes: SharedBytes) { bytes.withUnsafeBytes { update($0) } }
@@ -25,7 +25,7 @@ public struct SHA256: Sendable {
     public func hex() -> String {
         var copy = state
         var digest = [UInt8](repeating: 0, count: 32)
-        crypto_hash_sha256_final(&copy, &digest)
+        SHA256_Final(&digest, &copy)
         return digest.map { byte in
             let digits = String(byte, radix: 16)
             return digits.count == 1 ? "0" + digits : digits

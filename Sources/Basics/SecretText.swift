@@ -1,4 +1,4 @@
-import CSodium
+import CCrypto
 
 /// Texts that must not be guessed: made by the system's generator, compared in a time that does not tell where they differ.
 public struct SecretText: Sendable {
@@ -16,6 +16,6 @@ public struct SecretText: Sendable {
     /// Whether somebody knows it. Only the length, which is no secret, shows in the time this takes.
     public func matches(_ guess: String) -> Bool {
         let (mine, theirs) = (Array(text.utf8), Array(guess.utf8))
-        return mine.count == theirs.count && sodium_memcmp(mine, theirs, mine.count) == 0
+        return mine.count == theirs.count && CRYPTO_memcmp(mine, theirs, mine.count) == 0
     }
 }
