@@ -136,11 +136,11 @@ import Testing
             _ = bytes
             return try Int(bitPattern: big.withAddress { $0 })
         }
-        let first = try address()
-        #expect(first % 64 == 0)
-        #expect(try address() == first)
+        #expect(try address() % 64 == 0)
+        // Other tests allocate too, and may be given the place in between.
+        #expect(try (0..<100).contains { _ in try address() == address() })
         for _ in 0..<40 {
-            // 40 blocks of 40 size classes, 200 MB together.
+            // 40 blocks of 40 sizes, 300 MB together.
             let blocks = try (0..<40).map { try Tensor.empty([(2 << 20) + $0 * (300 << 10)], dtype: .uint8) }
             withExtendedLifetime(blocks) {}
         }
@@ -148,6 +148,29 @@ import Testing
         #expect(Torch.cpuMemory.kept > 32 << 20)
         Torch.keptMemoryLimit = 0
         #expect(Torch.cpuMemory.kept == 0)
+    }
+
+    @Test func freedNeighboursServeLargerBlocks() throws {
+        func fill(_ count: Int, of bytes: Int) throws {
+            let blocks = try (0..<count).map { _ in try Tensor.empty([bytes], dtype: .uint8) }
+            withExtendedLifetime(blocks) {}
+        }
+        let limit = Torch.keptMemoryLimit
+        defer { Torch.keptMemoryLimit = limit }
+        func total() -> Int { Torch.cpuMemory.inUse + Torch.cpuMemory.kept }
+        // What other tests hold does not show in every round; memory that serves its own size alone does.
+        var growths: [Int] = []
+        while growths.count < 20 {
+            Torch.keptMemoryLimit = 0
+            Torch.keptMemoryLimit = limit
+            try fill(200, of: 1 << 20)
+            let before = total()
+            try fill(50, of: 4 << 20)
+            try fill(100, of: 2 << 20)
+            growths.append(total() - before)
+            if growths.last! < 32 << 20 { return }
+        }
+        Issue.record("every round grew: \(growths)")
     }
 
     @Test func allocatorServesManyThreads() throws {
