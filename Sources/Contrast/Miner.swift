@@ -62,6 +62,18 @@ public final class Miner {
         }
     }
 
+    /// About how many bytes of lists a ticket's search holds: those of its negatives' pools, which are the largest.
+    static func listedBytes(_ input: MiningInput, memory: Memory) -> Int {
+        guard let sampler = try? Sampler(input.sampler, seed: input.seed) else { return 0 }
+        let available = (0..<memory.shape.classes).filter { $0 != input.classID.index }.reduce(0) { sum, index in
+            let filled = MemoryPart.allCases.reduce(0) { $0 + memory.filled(ClassID(index), $1) }
+            return sum + min(filled, input.sampler.candidates ?? filled)
+        }
+        guard sampler.needsSimilarities(.negatives, available: available) else { return 0 }
+        let entries = input.anchorCount * sampler.poolSize(.negatives, available: available)
+        return min(entries * PoolSearch.entryBytes, PoolSearch.listLimit)
+    }
+
     /// Fills both tables: who is sampled, and with what similarity.
     private func sample(
         _ input: MiningInput, _ sampler: Sampler, _ own: CandidateSet, _ others: CandidateSet, _ threads: Int

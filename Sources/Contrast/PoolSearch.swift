@@ -8,8 +8,12 @@ import CVectors
 /// it takes and nothing else.
 final class PoolSearch {
     /// Most bytes of lists held at once. Where a memory is so large that a class's anchors exceed it, groups of them follow
-    /// one another.
-    var listLimit = 32 << 20
+    /// one another. A group looks at the whole memory, so fewer bytes cost more: half of them, half as much time again at
+    /// Cityscapes' size.
+    static let listLimit = 32 << 20
+    var listLimit = PoolSearch.listLimit
+    /// A slot and a similarity.
+    static let entryBytes = 8
 
     private let product: any SimilarityProduct
     private let slots = Scratch<Int32>()
@@ -49,7 +53,7 @@ final class PoolSearch {
                     next.append(List(start: entries, room: room))
                     entries += room
                 }
-                if end > first, entries * 8 > listLimit { break }
+                if end > first, entries * Self.entryBytes > listLimit { break }
                 lists += next
                 end += 1
             }

@@ -139,9 +139,10 @@ private func expectMatches(_ output: MiningOutput, _ reference: ReferenceMining.
                 synthesis: synthesisSettings(true, hardest: 50, pairs: 9, anchorMixes: 5))
         }
         let alone = try tickets.map { try Miner().mine($0, memory: memory) }
-        // More callers than threads, and fewer.
-        for threads in [1, 3, 8] {
+        // More callers than threads, and fewer; lists that leave room for one ticket at a time, for some and for all.
+        for (threads, listLimit) in [(1, 1 << 20), (3, 1 << 20), (8, 1 << 20), (3, 0), (3, 50_000)] {
             let crew = MinerCrew(threads: threads)
+            crew.listLimit = listLimit
             let together = Mutex([Int: MiningOutput]())
             DispatchQueue.concurrentPerform(iterations: tickets.count) { index in
                 let output = try? crew.mine(tickets[index], memory: memory)
@@ -149,6 +150,22 @@ private func expectMatches(_ output: MiningOutput, _ reference: ReferenceMining.
             }
             #expect(together.withLock { outputs in tickets.indices.map { outputs[$0] } } == alone)
         }
+    }
+
+    @Test func listsOfLargeMemoriesAreOnesOwn() throws {
+        let memory = try clusteredMemory([(900, 60), (1500, 60), (700, 60)], dimension: 64, seed: 6)
+        func listed(_ strategy: SamplerSettings.Strategy, candidates: Int? = nil, anchors: Int = 20) -> Int {
+            var sampler = samplerSettings(strategy, positives: 60, negatives: 90)
+            sampler.candidates = candidates
+            let rows = clusteredRows(anchors, dimension: 64, spread: 1, seed: 6, index: 1)
+            return Miner.listedBytes(input(0, anchors: rows, dimension: 64, sampler: sampler), memory: memory)
+        }
+        let pool = samplerSettings(.semiHard).pool
+        #expect(listed(.semiHard) == 20 * Int(Float(1500 + 700 + 120) * pool) * 8)
+        #expect(listed(.semiHard, candidates: 100) == 20 * Int(200 * pool) * 8)
+        #expect(listed(.hardest) == 20 * 90 * 8)
+        #expect(listed(.random) == 0)
+        #expect(listed(.semiHard, anchors: 1 << 20) == PoolSearch.listLimit)
     }
 
     @Test func anchorsInGroupsGiveWhatAllAtOnceGive() throws {
