@@ -70,16 +70,26 @@ struct MiningCase: ParsableCommand {
         let before = Usage.resident
         let miners = MinerCrew(threads: threads)
         let inputs = try (0..<size.classesPresent).map { try input($0) }
-        // As a miner's stage does: its threads take one ticket after the other.
-        func step() {
-            let next = Atomic(0)
-            DispatchQueue.concurrentPerform(iterations: threads) { _ in
+        // As a miner's stage does: its threads take one ticket after the other. They are no threads of Dispatch's, of which
+        // those that wait for their turn would be missing in the search.
+        let next = Atomic(0)
+        let begun = DispatchSemaphore(value: 0)
+        let done = DispatchSemaphore(value: 0)
+        for _ in 0..<threads {
+            Thread {
                 while true {
-                    let index = next.add(1, ordering: .relaxed).oldValue
-                    guard index < inputs.count else { return }
-                    do { _ = try miners.mine(inputs[index], memory: memory) } catch { fatalError("\(error)") }
+                    begun.wait()
+                    while case let index = next.add(1, ordering: .relaxed).oldValue, index < inputs.count {
+                        do { _ = try miners.mine(inputs[index], memory: memory) } catch { fatalError("\(error)") }
+                    }
+                    done.signal()
                 }
-            }
+            }.start()
+        }
+        func step() {
+            next.store(0, ordering: .relaxed)
+            for _ in 0..<threads { begun.signal() }
+            for _ in 0..<threads { done.wait() }
         }
         step()
         var wall: [Double] = []
