@@ -3,8 +3,8 @@
 // A training step allocates and frees the same few hundred activations over and over. glibc takes large ones from
 // mmap and gives them back, and the kernel zeroes each page again: a fifth of a step. Here blocks of at least `smallest`
 // bytes lie side by side in one stretch of address space, each at the first place that has room, and what is free side
-// by side is one. So a block's pages serve blocks of other sizes next: ResNet-50 needs 1.78 GiB for the 1.75 that its
-// tensors hold at once, where a list of free blocks for each size needed 2.29. Free pages that are kept are bounded;
+// by side is one. So a block's pages serve blocks of other sizes next: ResNet-50 needs 1783 MiB for the 1747 that its
+// tensors hold at once, where a list of free blocks for each size needed 2292. Free pages that are kept are bounded;
 // beyond the bound they go back to the system, from the end.
 #include "Handles.h"
 #include <algorithm>

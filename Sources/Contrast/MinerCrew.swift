@@ -6,7 +6,7 @@ import Foundation
 /// is taken up then shares in the idle ones. Of a memory so large that tickets side by side would list too much, one ticket
 /// after the other has all threads: what they hand over to each other is little beside such a search.
 ///
-/// `@unchecked Sendable` is sound because the condition's lock guards what changes.
+/// `@unchecked Sendable` is sound because the condition's lock guards what changes once tickets come.
 public final class MinerCrew: @unchecked Sendable {
     public let threads: Int
     private let product: any SimilarityProduct

@@ -16,7 +16,7 @@ func inParallel(_ count: Int, threads: Int, _ body: @Sendable (Range<Int>) -> Vo
 /// What is handed to other threads.
 ///
 /// `@unchecked Sendable` is sound where it is memory that outlives `inParallel`, whose threads write only their own items'
-/// places, or an object that one thread at a time takes.
+/// places.
 struct Shared<Value>: @unchecked Sendable {
     let value: Value
 
