@@ -61,7 +61,7 @@ struct RenderCommand: ParsableCommand {
         let name = runName ?? ((self.recipe.path as NSString).lastPathComponent as NSString).deletingPathExtension
         let plan = try RenderPlan(
             topology: topology, recipe: recipe, topologyPath: self.topology.path, recipePath: self.recipe.path,
-            overrides: self.recipe.set.overrides, name: name)
+            overrides: self.recipe.set.overrides, replicas: self.topology.stage.replicas, name: name)
         try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
         let paths = try files(plan).map { file in
             let path = (out as NSString).appendingPathComponent(file.name)

@@ -16,13 +16,54 @@ import Yams
 
         """
 
-    /// - Parameter listen: with it, loaders and miners are on other hosts.
-    private func plan(listen: String? = "tcp://*:5810", name: String = "pico-1") throws -> RenderPlan {
-        let recipe = try Recipe.resolve(yaml: "dataset: {root: /sets/my scenes}\n", path: "r.yaml")
-        let yaml = stages + (listen.map { "supervisor: {listen: \"\($0)\"}\n" } ?? "")
+    /// - Parameters:
+    ///   - listen: with it, loaders and miners are on other hosts.
+    ///   - keys: folder of several runs' keys.
+    private func plan(
+        listen: String? = "tcp://*:5810", keys: String? = nil, more: String = "", replicas: [String] = [],
+        model: String = "{}", name: String = "pico-1"
+    ) throws -> RenderPlan {
+        let recipe = try Recipe.resolve(yaml: "dataset: {root: /sets/my scenes}\nmodel: \(model)\n", path: "r.yaml")
+        let listening = [listen.map { "listen: \"\($0)\"" }, keys.map { "keys: \($0)" }].compactMap(\.self)
+        let yaml = stages + (listening.isEmpty ? "" : "supervisor: {\(listening.joined(separator: ", "))}\n") + more
         return try RenderPlan(
-            topology: Topology.resolve(yaml: yaml, path: "t.yaml", recipe: recipe), recipe: recipe,
-            topologyPath: "t.yaml", recipePath: "r.yaml", overrides: ["dataset.root=/sets/my scenes"], name: name)
+            topology: Topology.resolve(yaml: yaml, path: "t.yaml", replicas: replicas, recipe: recipe), recipe: recipe,
+            topologyPath: "t.yaml", recipePath: "r.yaml", overrides: ["dataset.root=/sets/my scenes"],
+            replicas: replicas, name: name)
+    }
+
+    @Test func countsOfTheCommandLineReachTheHead() throws {
+        let plan = try plan(replicas: ["evaluator=3", "loader=9"])
+        let words = plan.launch(run: "runs/x", topology: "t.yaml", recipe: "r.yaml")
+        #expect(plan.groups.first?.replicas == 9)
+        #expect(words.new.suffix(6) == ["--stage", "evaluator=3", "--stage", "loader=0", "--stage", "miner=0"])
+        #expect(!words.resume.contains("evaluator=3"))
+    }
+
+    @Test func stageThatIsAutoscaledCannotLeave() throws {
+        let more = "autoscale: {loader: {max: 64}}\n"
+        #expect(
+            message { try plan(more: more) }
+                == "t.yaml: stage 'loader' runs on hosts that join (supervisor.listen), as many as the job asks for; leave out 'autoscale.loader'"
+        )
+        #expect(throws: Never.self) { try plan(listen: nil, more: more) }
+    }
+
+    @Test func keysOfSeveralRunsAreAskedForInTheirFolder() throws {
+        let plan = try plan(keys: "my keys")
+        let slurm = try #require(plan.slurm().first).text
+        #expect(slurm.contains("picoflow keys new slurm-pico-1 --keys 'my keys' --out \"$key\""))
+        #expect(slurm.contains("--stage loader=$count --run \"$PICOFLOW_NAME\" \\"))
+        let ssh = try #require(plan.ssh().first).text
+        #expect(ssh.contains(#"picoflow keys new ssh-pico-1 --keys '\''my keys'\'' --out "$run.key""#))
+        #expect(ssh.contains("${stages[*]} --run $(printf %q \"${run##*/}\")\""))
+    }
+
+    @Test func podsHaveTheirPretrainedWeightsAmongTheData() throws {
+        #expect(
+            message { try plan(model: "{pretrained: w.pth}").kubernetes(.init()) }
+                .hasPrefix("model.pretrained: pods have no w.pth; put the file into the dataset's claim"))
+        #expect(throws: Never.self) { try plan(model: "{pretrained: /data/w.pth}").kubernetes(.init()) }
     }
 
     @Test func headKeepsWhatSharesTheRunsFolder() throws {
@@ -83,8 +124,9 @@ import Yams
 
     @Test(arguments: [true, false])
     func shellScriptsParse(spread: Bool) throws {
-        let plan = try plan(listen: spread ? "tcp://*:5810" : nil)
-        for file in plan.slurm() + plan.ssh() {
+        let plain = try plan(listen: spread ? "tcp://*:5810" : nil)
+        let shared = try plan(listen: spread ? "tcp://*:5810" : nil, keys: "my keys")
+        for file in plain.slurm() + plain.ssh() + shared.slurm() + shared.ssh() {
             try withFiles([file.name: file.text]) { (folder) throws in
                 let shell = Process()
                 shell.executableURL = URL(fileURLWithPath: "/bin/bash")

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Yams
 
@@ -34,6 +35,11 @@ extension RenderPlan {
         var recipe = recipe
         var topology = topology
         if !groups.isEmpty { topology.supervisor.keys = Path.headKeys }
+        if let weights = recipe.model.pretrained, !weights.hasPrefix(Path.data + "/") {
+            throw UserError(
+                "model.pretrained: pods have no \(weights); put the file into the dataset's claim and name it \(Path.data)/FILE, by --set model.pretrained=\(Path.data)/FILE"
+            )
+        }
         recipe.dataset.root = Path.data
         if recipe.dataset.description != nil { recipe.dataset.description = Path.data + "/dataset.yaml" }
         var objects = [

@@ -8,11 +8,7 @@ extension RenderPlan {
         // A job's parts of different size are what Slurm calls a heterogeneous job.
         let parts =
             [directives(tasks: 1, cores: headCores, gpus: headGPUs)]
-            + groups.map { group in
-                let tasks = (group.replicas + Self.replicasPerTask - 1) / Self.replicasPerTask
-                let each = (group.replicas + tasks - 1) / tasks
-                return directives(tasks: tasks, cores: each * group.threads, gpus: group.gpus)
-            }
+            + groups.map { directives(tasks: tasks($0), cores: coresPerTask($0), gpus: $0.gpus) }
         let head = launch(run: "\"$run\"", topology: Shell.quoted(topologyPath), recipe: Shell.quoted(recipePath))
         let text = """
             #!/usr/bin/env bash
@@ -61,6 +57,12 @@ extension RenderPlan {
         return [File(name: "\(name).sbatch", text: lines.joined(separator: "\n"), isExecutable: true)]
     }
 
+    private func tasks(_ group: Group) -> Int { (group.replicas + Self.replicasPerTask - 1) / Self.replicasPerTask }
+
+    private func coresPerTask(_ group: Group) -> Int {
+        (group.replicas + tasks(group) - 1) / tasks(group) * group.threads
+    }
+
     private var headStages: String {
         let leaving = Set(groups.map(\.stage))
         return topology.stages(for: recipe).filter { !leaving.contains($0.name) }.map(\.name).joined(separator: ", ")
@@ -74,22 +76,26 @@ extension RenderPlan {
 
     /// The workers' key, and a name of the head that they find it by.
     private var workersSetUp: String {
-        """
-        head_host=$(hostname -f)
-        key=$run.key
-        [ -e "$key" ] || picoflow keys new slurm --run "$run" --out "$key"
-        export PICOFLOW_JOIN="tcp://$head_host:\(port ?? 0)" PICOFLOW_KEY="$key"
-        """
+        // Keys of several runs are told apart by their names.
+        let keys = keyWords(run: "")
+        return """
+            head_host=$(hostname -f)
+            key=$run.key
+            [ -e "$key" ] || picoflow keys new slurm\(keys.join.isEmpty ? "" : "-" + name) \(keys.folder) --out "$key"
+            export PICOFLOW_JOIN="tcp://$head_host:\(port ?? 0)" PICOFLOW_KEY="$key" PICOFLOW_NAME="${run##*/}"
+            """
     }
 
     /// Tasks share the replicas; the first ones take what does not divide.
     private func join(_ group: Group, component: Int) -> String {
-        let tasks = (group.replicas + Self.replicasPerTask - 1) / Self.replicasPerTask
+        // A step does not take the number of cores from the job.
+        let size = "--ntasks=\(tasks(group)) --cpus-per-task=\(coresPerTask(group))"
+        let named = keyWords(run: #""$PICOFLOW_NAME""#).join
         return """
             # \(group.replicas) \(group.stage).
-            srun --het-group=\(component) --ntasks=\(tasks) bash -c '
+            srun --het-group=\(component) \(size) bash -c '
                 count=$((\(group.replicas) / SLURM_NTASKS + (SLURM_PROCID < \(group.replicas) % SLURM_NTASKS)))
-                exec picoflow join "$PICOFLOW_JOIN" --key "$PICOFLOW_KEY" --stage \(group.stage)=$count \\
+                exec picoflow join "$PICOFLOW_JOIN" --key "$PICOFLOW_KEY" --stage \(group.stage)=$count\(named) \\
                     --logs "logs/\(name)-\(group.stage)-$SLURM_PROCID"' &
             steps+=($!)
             """

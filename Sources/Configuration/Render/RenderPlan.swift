@@ -27,6 +27,7 @@ public struct RenderPlan: Sendable {
     let topologyPath: String
     let recipePath: String
     let overrides: [String]
+    let replicas: [String]
     let recipe: Recipe
     let topology: Topology
     let groups: [Group]
@@ -40,18 +41,20 @@ public struct RenderPlan: Sendable {
     ///   - topology, recipe: checked against each other.
     ///   - topologyPath, recipePath: as the engine's machines have them.
     ///   - overrides: `--set` of the recipe.
+    ///   - replicas: `--stage` of the topology, which has them already.
     ///   - name: of the run.
-    /// - Throws: `UserError` where compute's threads are left open: a job asks for a number of cores, and the weights' last bits
-    ///   depend on it.
+    /// - Throws: `UserError` where compute's threads are left open, as a job asks for a number of cores and the weights' last bits
+    ///   depend on it; where a stage of other hosts is autoscaled.
     public init(
         topology: Topology, recipe: Recipe, topologyPath: String, recipePath: String, overrides: [String] = [],
-        name: String
+        replicas: [String] = [], name: String
     ) throws {
         self.topology = topology
         self.recipe = recipe
         self.topologyPath = topologyPath
         self.recipePath = recipePath
         self.overrides = overrides
+        self.replicas = replicas
         self.name = name
         port = topology.supervisor.listen.flatMap { $0.split(separator: ":").last }.flatMap { Int($0) }
         let stages = topology.stages(for: recipe)
@@ -69,6 +72,11 @@ public struct RenderPlan: Sendable {
             Group(stage: $0.name, replicas: $0.replicas, threads: $0.threads ?? 1, gpus: RenderPlan.gpus([$0]))
         }
         let leaving = Set(groups.map(\.stage))
+        if let scaled = topology.autoscale.first(where: { leaving.contains($0.stage) }) {
+            throw UserError(
+                "\(topologyPath): stage '\(scaled.stage)' runs on hosts that join (supervisor.listen), as many as the job asks for; leave out 'autoscale.\(scaled.stage)'"
+            )
+        }
         let staying = stages.filter { !leaving.contains($0.name) }
         let training = staying.filter { $0.kind != .evaluator }.map { $0.replicas * ($0.threads ?? 1) }.reduce(0, +)
         // Evaluators come when training is over. Where theirs are open they take all there is.
@@ -86,12 +94,24 @@ public struct RenderPlan: Sendable {
     ///
     /// - Parameter run: the run's directory, as the shell has it.
     func launch(run: String, topology: String, recipe: String) -> (new: [String], resume: [String]) {
+        let leaving = Set(groups.map(\.stage))
         let elsewhere = groups.flatMap { ["--stage", "\($0.stage)=0"] }
+        // A resume finds these in the run's own topology.
+        let here = replicas.filter { word in !leaving.contains { word.hasPrefix($0 + "=") } }
+            .flatMap { ["--stage", Shell.quoted($0)] }
         let set = overrides.flatMap { ["--set", Shell.quoted($0)] }
         return (
-            ["picoflow", "launch", topology, "--recipe", recipe] + set + ["--run", run] + elsewhere,
+            ["picoflow", "launch", topology, "--recipe", recipe] + set + ["--run", run] + here + elsewhere,
             ["picoflow", "launch", "--resume", run] + elsewhere
         )
+    }
+
+    /// What names the run's keys to `picoflow keys`, and the run to `picoflow join`, whose key does not where it is for several.
+    ///
+    /// - Parameter run: the run's name, as the shell of `join` has it.
+    func keyWords(run: String) -> (folder: String, join: String) {
+        guard let keys = topology.supervisor.keys else { return (#"--run "$run""#, "") }
+        return ("--keys " + Shell.quoted(keys), " --run " + run)
     }
 }
 
