@@ -38,7 +38,14 @@ public enum ImageFile {
         try decode(readBytes(path, limits: limits), name: path, limits: limits)
     }
 
-    /// The same from a file's bytes; `name` begins every message.
+    /// The same, turned as a JPEG's EXIF says: a photograph by itself, of which no label map exists that might not be.
+    public static func readPhotograph(_ path: String, limits: ImageLimits = .standard) throws -> Image {
+        let bytes = try readBytes(path, limits: limits)
+        let image = try decode(bytes, name: path, limits: limits)
+        return signature(of: bytes) == .jpeg ? image.turned(Orientation(ofJPEG: bytes)) : image
+    }
+
+    /// An image from a file's bytes, as `readImage`; `name` begins every message.
     public static func decode(_ bytes: SharedBytes, name: String, limits: ImageLimits = .standard) throws -> Image {
         switch signature(of: bytes) {
         case .jpeg: try JPEG.decode(bytes, name: name, limits: limits)

@@ -91,6 +91,9 @@ public enum JPEG {
     private static func isFault(_ remark: UnsafePointer<CChar>?) -> Int32 {
         guard let remark else { return 0 }
         let text = String(cString: remark)
+        // "Corrupt JPEG data: 2 extraneous bytes before marker 0xdb": between segments, where no pixel needs them. Before a restart
+        // marker or the end (0xd0 to 0xd9) they are mostly all that damaged pixels show.
+        if text.contains(" extraneous bytes before marker 0x"), !("0xd0"..."0xd9").contains(text.suffix(4)) { return 0 }
         return ["Corrupt", "Premature", "Inconsistent", "Invalid"].contains { text.hasPrefix($0) } ? 1 : 0
     }
 

@@ -31,7 +31,8 @@ extension PNG {
         let data = 2 + blocks * StoredBlock.header + raw + 4
         guard rows > 0, data < Int(Int32.max) else { return nil }
         let isAll = rows == Int(header.height)
-        let count = chunks.before + 12 + data + 12
+        let head = chunks.head.reduce(8) { $0 + $1.count }
+        let count = head + 12 + data + 12
         // Bytes are inflated to the buffer's end and moved down to their blocks, which never overtakes what is to be moved.
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count + 1, alignment: 64)
         let result = SharedBytes(adopting: buffer.baseAddress!, count: count) { $0.deallocate() }
@@ -45,7 +46,8 @@ extension PNG {
         guard isSound, written == raw, isWhole || !isAll else { return nil }
 
         var writer = ByteWriter(buffer)
-        writer.copy(UnsafeRawBufferPointer(rebasing: file[..<chunks.before]))
+        writer.copy(UnsafeRawBufferPointer(rebasing: file[..<8]))
+        for chunk in chunks.head { writer.copy(UnsafeRawBufferPointer(rebasing: file[chunk])) }
         buffer.storeBytes(of: UInt32(rows).bigEndian, toByteOffset: PixelChunks.heightOffset, as: UInt32.self)
         writer.write(UInt32(data).bigEndian)
         writer.write(PixelChunks.data.bigEndian)
@@ -79,8 +81,8 @@ private struct PixelChunks {
     /// In the file: after the signature, a chunk's head and the width.
     static let heightOffset = 20
 
-    /// Bytes before the first of them.
-    private(set) var before = 0
+    /// The chunks before them that pixels depend on, header and palette. Text, profiles and thumbnails may be of any size.
+    private(set) var head: [Range<Int>] = []
     private(set) var parts: [UnsafePointer<UInt8>] = []
     private(set) var sizes: [Int] = []
 
@@ -100,10 +102,12 @@ private struct PixelChunks {
                 crc32_gzip_refl(0, bytes + at + 4, UInt64(4 + length)) == number(at + 8 + length)
             else { return nil }
             if type == Self.data {
-                if parts.isEmpty { before = at } else if last != Self.data { return nil }
+                if !parts.isEmpty, last != Self.data { return nil }
                 parts.append(bytes + at + 8)
                 sizes.append(length)
             }
+            // A critical chunk's name begins with a capital.
+            if parts.isEmpty, type >> 24 & 0x20 == 0 { head.append(at..<at + 12 + length) }
             last = type
             at += 12 + length
         }

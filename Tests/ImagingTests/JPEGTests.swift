@@ -23,6 +23,16 @@ import Testing
         #expect(worst > 0, "a lossless result would mean that nothing was encoded")
     }
 
+    /// Behind the first segment, as some programs leave them.
+    @Test func bytesBetweenSegmentsAreNoFault() throws {
+        let bytes = try JPEG.encode(smooth, quality: 90)
+        let first = 4 + (Int(bytes[4]) << 8 | Int(bytes[5]))
+        let padded = Array(bytes[..<first]) + [0, 0] + Array(bytes[first...])
+        let clean = try JPEG.decode(SharedBytes(bytes), name: "j")
+        #expect(bytes[first] == 0xff && bytes[3] == 0xe0)
+        #expect(try JPEG.decode(SharedBytes(padded), name: "j") == clean)
+    }
+
     @Test func everyTruncationIsAnError() throws {
         let bytes = try JPEG.encode(patternImage(64, 48), quality: 90)
         for tenth in 1...9 {

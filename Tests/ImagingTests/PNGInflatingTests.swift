@@ -94,6 +94,19 @@ import Testing
         #expect(try PNG.decodeImage(SharedBytes(cut), name: "bits")[1, 0] == RGB8(200, 201, 202))
     }
 
+    /// Photoshop's XMP, for one, may be several MiB long.
+    @Test func textOfAnySizeBeforeThePixelsIsPassedOver() throws {
+        let image = patternImage(31, 23)
+        let file = try PNG.encode(image)
+        let text = Self.chunk("tEXt", Array("a".utf8) + [0] + [UInt8](repeating: 65, count: 6 << 20))
+        let bytes = Array(file[..<33]) + text + Array(file[33...])
+        #expect(try PNG.decodeImage(SharedBytes(bytes), name: "long") == image)
+        let row = PixelRegion(left: 3, top: 2, width: 5, height: 1)
+        #expect(
+            try PNG.decodeImage(SharedBytes(bytes), region: row, name: "long", limits: .standard)
+                == image.cropped(to: row))
+    }
+
     /// The limit of a chunk is for texts and profiles.
     @Test func storedPixelsMayBeMoreThanAChunkMayHave() throws {
         let image = patternImage(1201, 403)

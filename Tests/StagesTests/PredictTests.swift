@@ -26,6 +26,7 @@ extension EvaluatorTests {
     @Test func predictTakesFoldersAndWritesPicturesBesideEachOther() throws {
         let files = try Files()
         try DurableFile.write("no image", to: files.path + "/data/val/notes.txt")
+        try DurableFile.write("what a Mac notes beside an image", to: files.path + "/data/val/._scene0.png")
         let lines = try predict(files, "--side-by-side", "yes", "--legend", "yes", files.path + "/data/val")
         #expect(lines.count == 4)
         #expect(

@@ -100,7 +100,7 @@ public enum PredictJob {
     }
 
     private static func predict(image files: PredictionFiles, _ painter: Painter) throws -> ClassShares {
-        let painted = try painter.paint(ImageFile.readImage(files.source))
+        let painted = try painter.paint(ImageFile.readPhotograph(files.source))
         try ImageFile.write(PNG.encode(painted.overlay), to: files.overlay)
         if let path = files.besides { try ImageFile.write(PNG.encode(painted.sideBySide), to: path) }
         if let path = files.labels { try ImageFile.write(PNG.encode(painted.labels), to: path) }

@@ -63,8 +63,9 @@ struct PredictionFiles {
         } catch {
             throw UserError("\(path): cannot be read: \(systemWords(error))")
         }
+        // Hidden ones are no images: `._1.jpg` is what a Mac keeps beside 1.jpg.
         let wanted = names.filter {
-            (imageEndings + videoEndings).contains(($0 as NSString).pathExtension.lowercased())
+            !$0.hasPrefix(".") && (imageEndings + videoEndings).contains(($0 as NSString).pathExtension.lowercased())
         }
         guard !wanted.isEmpty else {
             throw UserError("\(path): holds no .jpg, .jpeg or .png image and no video")

@@ -71,10 +71,14 @@ final class VideoReader {
     init(_ path: String) throws {
         self.path = path
         rate = try Self.rate(of: path)
-        // A PPM per frame brings its size along, whichever way the video is to be turned.
+        // A PPM per frame brings its size along, whichever way the video is to be turned. At the rate that it is written with
+        // again: a recording's may vary, and ffmpeg would guess another.
         run = try FFmpeg.Run(
             FFmpeg.program(for: path),
-            ["-v", "error", "-nostdin", "-i", path, "-map", "0:v:0", "-f", "image2pipe", "-c:v", "ppm", "-"],
+            [
+                "-v", "error", "-nostdin", "-i", path, "-map", "0:v:0", "-r", rate, "-f", "image2pipe", "-c:v", "ppm",
+                "-",
+            ],
             input: FileHandle.nullDevice, output: pipe, for: path)
     }
 
