@@ -31,6 +31,16 @@ import Testing
         #expect(grid.values[22] != UInt8(22 * 16 / 2))
     }
 
+    /// A network that pads 40 columns to 48 has 3 patches of 16, and the third one begins at column 32, not at 26.
+    @Test func labelsFollowThePaddingOfTheFeatures() throws {
+        let labels = try LabelGrid(images: 1, height: 16, width: 40, values: (0..<16 * 40).map { UInt8($0 % 40) })
+        #expect(try nearestLabelGrid(labels, height: 1, width: 3, extent: (16, 48)).values == [0, 16, 32])
+        #expect(
+            try nearestLabelGrid(labels, height: 2, width: 4, extent: (32, 64)).values == [0, 16, 32, 255] + [
+                255, 255, 255, 255,
+            ])
+    }
+
     @Test func everyImageIsResizedByItself() throws {
         let grid = try nearestLabelGrid(
             LabelGrid(

@@ -179,7 +179,19 @@ import Testing
         let expected = try VisionTransformer.resized(
             published.positions, from: Size2D(14, 14), to: Size2D(3, 5))
         #expect(try found.isEqual(to: expected))
-        // A whole network's are, too.
+        // As many positions in another grid are resized as well.
+        let wide = self.settings(.segmenter, .vitt16) { $0.imageSize = [112, 448] }
+        let other = try Network.initial(wide, classes: 3, seed: 1, projecting: false)
+        _ = try load(published.stateDict(), into: other, wide)
+        #expect(
+            try #require(other.stateDict()["encoder.pos_embed"]).isEqual(
+                to: VisionTransformer.resized(published.positions, from: Size2D(14, 14), to: Size2D(7, 28))))
+        // A whole network's are, too, but for its own grid.
+        let again = try Network.initial(wide, classes: 3, seed: 2, projecting: false)
+        _ = try load(other.stateDict(), into: again, wide)
+        #expect(
+            try #require(again.stateDict()["encoder.pos_embed"]).isEqual(
+                to: #require(other.stateDict()["encoder.pos_embed"])))
         let whole = try Network.initial(
             self.settings(.segmenter, .vitt16) { $0.imageSize = [64, 64] }, classes: 3, seed: 2, projecting: false)
         #expect(try load(whole.stateDict(), into: network, settings).missing == [])

@@ -71,6 +71,16 @@ import Testing
         let swin = try undecayed(.swint, .maskformer)
         #expect(swin.contains("model.transformer_module.queries_embedder.weight"))
         #expect(swin.filter { $0.hasSuffix("relative_position_bias_table") }.count == 12)
-        #expect(try undecayed(.vitt16, .segmenter).contains("encoder.pos_embed"))
+        let segmenter = try undecayed(.vitt16, .segmenter)
+        #expect(segmenter.contains("encoder.pos_embed") && segmenter.contains("decoder.cls_emb"))
+    }
+
+    /// A width of 0.6 is 456 channels of a ViT-B in 12 heads.
+    @Test(arguments: [Float(0.05), 0.6, 0.7, 1.3]) func segmentersOfAnyWidthAreMade(width: Float) throws {
+        for backbone in [ModelSettings.Backbone.vitt16, .vits16, .vitb16] {
+            var model = ModelSettings()
+            (model.backbone, model.head, model.width) = (backbone, .segmenter, width)
+            #expect(throws: Never.self) { try Network.make(model, classes: 3) }
+        }
     }
 }

@@ -21,9 +21,13 @@ public protocol Backbone: Module {
 
     /// Published weights under this network's own names, without the image classifier that the file also holds.
     func ownNames(_ published: NamedTensors) -> NamedTensors
+
+    /// The same of a file that holds the backbone alone, as it is published.
+    func ownNames(ofBackbone published: NamedTensors) -> NamedTensors
 }
 
 extension Backbone {
+    public func ownNames(ofBackbone published: NamedTensors) -> NamedTensors { ownNames(published) }
     public var auxiliaryFeature: Int? { nil }
 }
 

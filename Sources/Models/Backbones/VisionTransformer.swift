@@ -207,8 +207,17 @@ extension VisionTransformer {
     /// Takes timm's weights, also those for square images of another size, whose position embeddings it resizes; leaves
     /// out the classifier if this network has none.
     public func ownNames(_ published: NamedTensors) -> NamedTensors {
+        ownNames(published) { $0.shape != positions.shape }
+    }
+
+    /// Backbones are published for square images, so that as many positions may still be of another grid.
+    public func ownNames(ofBackbone published: NamedTensors) -> NamedTensors {
+        ownNames(published) { $0.shape != positions.shape || config.grid.height != config.grid.width }
+    }
+
+    private func ownNames(_ published: NamedTensors, resizing isOther: (Tensor) -> Bool) -> NamedTensors {
         var own = classifier == nil ? published.renamed { $0.hasPrefix("head.") ? nil : $0 } : published
-        if let given = own["pos_embed"], given.dim == 3, given.size(2) == config.width, given.shape != positions.shape {
+        if let given = own["pos_embed"], given.dim == 3, given.size(2) == config.width, isOther(given) {
             let side = Int(Double(given.size(1) - 1).squareRoot().rounded())
             // What is no square keeps its shape, and loading says that it does not fit.
             if side > 0, side * side == given.size(1) - 1 {

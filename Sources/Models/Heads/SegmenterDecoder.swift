@@ -22,7 +22,7 @@ public final class MaskTransformer: Module, SegmenterDecoder {
 
     /// - Parameters:
     ///   - channels: of the encoder's features.
-    ///   - width: of the decoder; the published ones have the encoder's, and one head per 64 of it.
+    ///   - width: of the decoder; the published ones have the encoder's, and its number of heads.
     public init(
         channels: Int, classes: Int, width: Int, depth: Int = 2, heads: Int, hidden: Int? = nil, dropout: Double = 0.1,
         dropPath: Double = 0
@@ -58,6 +58,8 @@ public final class MaskTransformer: Module, SegmenterDecoder {
         let masks = try maskNorm(pixels.matmul(classes.transpose(1, 2)))  // [B, N, classes]
         return try masks.unflatten(dim: 1, grid).permute([0, 3, 1, 2])
     }
+
+    public override var undecayed: [String] { ["cls_emb"] }
 
     public var initialization: InitializationRule {
         InitializationRule { module, fill in

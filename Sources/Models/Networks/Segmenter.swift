@@ -35,7 +35,7 @@ public final class Segmenter: Module, SegmentationNetwork {
     ) throws {
         let width = encoder.config.width
         let decoder = try MaskTransformer(
-            channels: width, classes: classes, width: width, heads: max(1, width / 64), dropout: dropout)
+            channels: width, classes: classes, width: width, heads: encoder.config.heads, dropout: dropout)
         try self.init(encoder: encoder, decoder: decoder, classes: classes, embedding: embedding)
     }
 

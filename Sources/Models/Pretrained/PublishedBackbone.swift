@@ -18,7 +18,7 @@ public struct PublishedBackbone {
 
 extension PublishedBackbone {
     /// A file of the backbone alone, under the network's names.
-    func reading(_ file: NamedTensors) -> NamedTensors { module.ownNames(file).prefixed(prefix) }
+    func reading(_ file: NamedTensors) -> NamedTensors { module.ownNames(ofBackbone: file).prefixed(prefix) }
 
     /// A file of the network as a whole: its backbone may still be spelt otherwise, or be for another image size.
     func readingWhole(_ file: NamedTensors) -> NamedTensors {

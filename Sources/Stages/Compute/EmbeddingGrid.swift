@@ -16,11 +16,15 @@ struct EmbeddingGrid {
     /// - Parameters:
     ///   - embedding: `[B, D, h, w]`, unit length along D.
     ///   - scores: `[B, C, h', w']`; resized to the grid where the sizes differ.
-    init(embedding: Tensor, scores: Tensor, alignCorners: Bool, labels full: LabelGrid) throws {
+    ///   - extent: of the images that both are of, as the network pads them; the labels' own where nil.
+    init(
+        embedding: Tensor, scores: Tensor, alignCorners: Bool, labels full: LabelGrid, extent: Size2D? = nil
+    ) throws {
         let height = embedding.size(2)
         let width = embedding.size(3)
         dimension = embedding.size(1)
-        labels = try nearestLabelGrid(full, height: height, width: width)
+        labels = try nearestLabelGrid(
+            full, height: height, width: width, extent: extent.map { ($0.height, $0.width) })
         (predictions, rows) = try withoutGradient {
             var scores = try scores.detach()
             if scores.size(2) != height || scores.size(3) != width {
