@@ -274,6 +274,7 @@ struct PickleMachine {
             let shape = sizes(arguments[2]), let strides = sizes(arguments[3]), offset >= 0,
             shape.count == strides.count
         else { throw UserError("its pickle describes a tensor in a way that is not torch.save's") }
+        contained += shape.count + strides.count
         heap.tensors.append(
             PickledTensor(storage: heap.storages[storage], offset: offset, shape: shape, strides: strides))
         stack.append(.tensor(heap.tensors.count - 1))

@@ -20,6 +20,9 @@ struct StateSearch {
         "optimizer", "optimiser", "optim", "scheduler", "lr_scheduler", "scaler", "loss", "criterion",
     ]
 
+    /// Bytes of a name: what is longer names nothing that a training saved.
+    private static let longestName = 4096
+
     let heap: PickleHeap
     private var visited: Set<Int> = []
 
@@ -37,7 +40,8 @@ struct StateSearch {
     func tensors(of dictionary: Int) -> [(name: String, index: Int)] {
         var order: [String] = []
         var found: [String: Int] = [:]
-        for case (.text(let name), .tensor(let index)) in heap.dictionaries[dictionary] {
+        for case (.text(let name), .tensor(let index)) in heap.dictionaries[dictionary]
+        where name.utf8.count <= Self.longestName {
             if found.updateValue(index, forKey: name) == nil { order.append(name) }
         }
         return order.map { ($0, found[$0]!) }
@@ -46,19 +50,18 @@ struct StateSearch {
     /// The names beside the state on its way from the root, and in it those that are no tensors.
     func besides(_ root: Int, _ state: Found) -> [String] {
         var names: [String] = []
+        var known: Set<String> = []
         var dictionary = root
         for step in state.path + [nil] {
             var next: Int?
-            for case (.text(let name), let value) in heap.dictionaries[dictionary] {
+            for case (.text(let name), let value) in heap.dictionaries[dictionary]
+            where name.utf8.count <= Self.longestName {
                 if name == step, case .dictionary(let index) = value {
                     next = index
-                } else if step != nil {
-                    names.append(name)
-                } else if case .tensor = value {
                     continue
-                } else {
-                    names.append(name)
                 }
+                if step == nil, case .tensor = value { continue }
+                if known.insert(name).inserted { names.append(name) }
             }
             guard let next else { break }
             dictionary = next

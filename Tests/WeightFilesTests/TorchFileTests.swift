@@ -179,6 +179,19 @@ import Testing
         let copies = [[UInt8]](repeating: copy, count: 100).flatMap { $0 }
         #expect(Self.pickle(pair, list, copies, [0x4e]).contains("more than 2097152 values"))
         #expect(Self.pickle([UInt8](repeating: 0x7d, count: 3_000_000)).contains("more than 2097152 values"))
+        // Tensors of 64 dimensions, which six bytes make of what is memoised.
+        func text(_ text: String) -> [UInt8] { [0x58, UInt8(text.utf8.count), 0, 0, 0] + Array(text.utf8) }
+        let storage =
+            [0x28] + text("storage") + Self.global("torch/FloatStorage") + text("0") + text("cpu") + [
+                0x4b, 8, 0x74, 0x51,
+            ]
+        let sizes: [UInt8] = [0x28] + [[UInt8]](repeating: [0x4b, 1], count: 64).flatMap { $0 } + [0x74]
+        let arguments = [0x28] + storage + [0x4b, 0] + sizes + sizes + [0x74, 0x71, 1, 0x30]
+        let function = Self.global("torch._utils/_rebuild_tensor_v2") + [0x71, 2, 0x30]
+        let tensor: [UInt8] = [0x68, 2, 0x68, 1, 0x52, 0x30]
+        func tensors(_ count: Int) -> [UInt8] { [[UInt8]](repeating: tensor, count: count).flatMap { $0 } }
+        #expect(Self.pickle(arguments, function, tensors(1000), [0x4e]) == "taken: none")
+        #expect(Self.pickle(arguments, function, tensors(20_000), [0x4e]).contains("more than 2097152 values"))
         // A dictionary that holds itself under every name that is searched.
         var own: [UInt8] = [0x7d, 0x71, 0]
         for name in StateSearch.names { own += [0x8c, UInt8(name.utf8.count)] + Array(name.utf8) + [0x68, 0, 0x73] }
