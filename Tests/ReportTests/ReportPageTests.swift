@@ -166,5 +166,7 @@ import Wire
         #expect(HTMLText.grouped(-1_234_567) == "-1,234,567")
         #expect(HTMLText.percent(nil) == "absent" && HTMLText.percent(0.4127) == "41.3 %")
         #expect(HTMLText.escape("<a href='x'>&\"") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;")
+        // A quotation mark with a circumflex ends an attribute like one without.
+        #expect(HTMLText.escape("x\"\u{302} y") == "x&quot;\u{302} y")
     }
 }

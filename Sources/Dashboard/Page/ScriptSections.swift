@@ -264,7 +264,7 @@ extension DashboardPage {
           if ($('pictures').dataset.key === key) return;
           $('pictures').dataset.key = key;
           $('pictures').replaceChildren(...panels.map(panel => make('figure', {},
-            make('img', {src: panel.path, alt: 'Input, label, prediction and errors of ' + panel.name, loading: 'lazy'}),
+            make('img', {src: panel.path.split('/').map(encodeURIComponent).join('/'), alt: 'Input, label, prediction and errors of ' + panel.name, loading: 'lazy'}),
             make('figcaption', {textContent: panel.name}))));
         }
 
