@@ -20,6 +20,21 @@ extension DatasetSummary {
             classes: index.classNames, palette: index.palette.map { [$0.red, $0.green, $0.blue] }, images: images)
     }
 
+    /// Opens the dataset of a training to be, whose network is evaluated in the end: too late to hear then that it cannot be.
+    ///
+    /// - Throws: `UserError` that names the folder or file.
+    public init(training settings: DatasetSettings) throws {
+        try self.init(opening: settings)
+        let index = try Dataset.open(settings)
+        let split = settings.evaluationSplit
+        let samples = try index.samples(of: split)
+        guard !samples.isEmpty, samples.allSatisfy({ $0.labelPath != nil }) else {
+            throw UserError(
+                "\(index.root): split '\(split)' (dataset.evaluationSplit) has no \(samples.isEmpty ? "images" : "label maps") to evaluate on; name another split"
+            )
+        }
+    }
+
     /// Reads what a run saved.
     ///
     /// - Throws: `UserError` that names the file.

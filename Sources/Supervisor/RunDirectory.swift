@@ -65,6 +65,24 @@ public final class RunDirectory {
         return directory
     }
 
+    /// Removes the directory of a run that was cut off before it trained.
+    ///
+    /// - Throws: `UserError` where it holds anything that such a run does not leave.
+    static func removeUntrained(_ path: String) throws {
+        let expected: Set = [
+            "recipe.yaml", "topology.yaml", "dataset.json", "journal.jsonl", "logs", "checkpoints", "keys",
+            "supervisor.lock",
+        ]
+        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+        let checkpoints = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
+        guard checkpoints.isEmpty, Set(names).isSubset(of: expected) else {
+            throw UserError(
+                "\(path) has no journal of a run, but holds more than a run that was cut off at its start; move it away or remove it"
+            )
+        }
+        try FileManager.default.removeItem(atPath: path)
+    }
+
     /// Locks the directory of a run that was started before.
     public static func resume(_ path: String) throws -> RunDirectory {
         let path = try absolute(path)

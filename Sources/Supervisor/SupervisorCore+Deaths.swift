@@ -36,8 +36,8 @@ extension SupervisorCore {
         if member.isStopping || member.hasFinished || member.isDiscarded {
             members[index].isOver = true
             members[index].hasLeft = member.isLeaving
-            // Whoever asks twice wants no checkpoint.
-            let hasFailed = member.bye.map { $0 == .failed } ?? (end != .code(0))
+            // Whoever asks twice wants no checkpoint, and who had no configuration yet had nothing to save.
+            let hasFailed = member.configuredAt != nil && (member.bye.map { $0 == .failed } ?? (end != .code(0)))
             if !member.hasFinished, !member.isDiscarded, member.kind == .compute, hasFailed, interrupts < 2 {
                 fail("\(replica) failed while it was stopped: \(why)", now, &actions)
             }

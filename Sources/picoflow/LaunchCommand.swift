@@ -146,7 +146,7 @@ struct LaunchCommand: ParsableCommand {
         let recipe = try Recipe.resolve(path: recipePath, overrides: set.overrides)
         let topology = try Topology.resolve(
             path: topologyPath, replicas: stage.replicas, recipe: recipe, programs: .ofThisProcess())
-        let dataset = try DatasetSummary(opening: recipe.dataset)
+        let dataset = try DatasetSummary(training: recipe.dataset)
         let directory =
             directory ?? "runs/"
             + RunName.next(

@@ -37,6 +37,9 @@ struct StopCommand: ParsableCommand {
         // The supervisor bounds each stage's time to end, so this ends too.
         while RunDirectory.isLive(path) { usleep(100_000) }
         let report = try StatusReport.ofEndedRun(path, iterations: 0)
+        guard let outcome = report.outcome, !outcome.hasPrefix("failed") else {
+            throw UserError("\(path) did not stop as asked: \(report.outcome ?? "its supervisor has died")")
+        }
         try output.show(
             Ending(run: path, outcome: "stopped", checkpoint: report.checkpoint),
             "\(path) stopped"

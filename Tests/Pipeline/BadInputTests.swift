@@ -130,6 +130,18 @@ extension Pipeline {
                 "has no split 'trian' (has train, val); did you mean 'train'?")
         }
 
+        /// Training would be over before anybody heard of it.
+        @Test func evaluationSplitThatIsNotThere() throws {
+            let play = try Playground()
+            let ending = try play.launch(["--set", "dataset.evaluationSplit=vall"]).wait()
+            #expect(ending.code == 1 && ending.message.contains("vall"), "\(ending)")
+            #expect(!FileManager.default.fileExists(atPath: play.run))
+            let sweep = try play.command(
+                "sweep", "recipe.yaml", "--topology", "topology.yaml", "--set", "dataset.evaluationSplit=vall", "--to",
+                "sweep")
+            #expect(sweep.code == 1 && sweep.message.contains("vall"), "\(sweep)")
+        }
+
         @Test func pretrainedWeightsThatAreNotThere() throws {
             try expectRefusal(
                 Playground(), ["--set", "model.pretrained=weights.safetensors"],

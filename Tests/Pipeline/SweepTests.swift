@@ -36,6 +36,18 @@ extension Pipeline {
             #expect(other.code == 1 && other.message.contains("was trained from another recipe"), "\(other)")
             let shown = try play.start(words + ["--table-only"]).wait()
             #expect(shown.code == 0 && shown.output.contains("| enabled=false | 1 |"), "\(shown)")
+
+            // A run whose journal cannot be read is not trained over.
+            try "{\"entry\":\"of a later version\"}\n".write(
+                toFile: second + "/journal.jsonl", atomically: true, encoding: .utf8)
+            try FileManager.default.removeItem(atPath: second + "/evaluation.json")
+            let unread = try play.start(words).wait()
+            #expect(unread.code == 1 && unread.message.contains("enabled=true-seed-0/journal.jsonl:1"), "\(unread)")
+            try FileManager.default.removeItem(atPath: second + "/journal.jsonl")
+            let without = try play.start(words).wait()
+            #expect(
+                without.code == 1 && without.errors.contains("holds more than a run that was cut off"), "\(without)")
+            #expect(play.names(second + "/checkpoints").count > 0)
         }
 
         private func modified(_ path: String) throws -> Date? {

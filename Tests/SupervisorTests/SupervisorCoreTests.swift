@@ -355,7 +355,7 @@ import Wire
         run.exit(.compute, .signal(15))
         for replica in [Replica.bank, .loader(1), .loader(2), .miner] { run.exit(replica, .signal(15)) }
         #expect(run.actions.signals.count == 5)
-        #expect(run.actions.outcome != nil)
+        #expect(run.actions.outcome == .stopped(step: nil, checkpoint: nil))
     }
 
     // MARK: Finishing

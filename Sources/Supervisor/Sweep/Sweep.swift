@@ -30,16 +30,22 @@ public struct Sweep {
     ///   - topology: path of the topology that each run is launched on.
     ///   - replicas: `loader=3`, …, over the topology's own.
     ///   - folder: of this sweep, made where it is not there.
-    /// - Throws: `UserError` where the topology does not fit a recipe, or where a run in the folder is of another recipe.
+    /// - Throws: `UserError` where the topology does not fit a recipe, where its dataset cannot be trained or evaluated on, or
+    ///   where a run in the folder is of another recipe.
     public init(_ plan: SweepPlan, topology: String, replicas: [String], in folder: String) throws {
         self.plan = plan
         self.topology = topology
         self.replicas = replicas
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         self.folder = try RunDirectory.absolute(folder)
+        var datasets: [DatasetSettings] = []
         for cell in plan.cells {
             _ = try resolvedTopology(for: cell)
             try check(cell)
+            if !datasets.contains(cell.recipe.dataset) {
+                _ = try DatasetSummary(training: cell.recipe.dataset)
+                datasets.append(cell.recipe.dataset)
+            }
         }
     }
 
@@ -89,18 +95,20 @@ public struct Sweep {
 
     private func begin(_ cell: SweepPlan.Cell, _ environment: SupervisorRunner.Environment) throws -> Launch {
         let path = path(of: cell)
-        if isBegun(cell) { return try Launch.resume(path, replicas: replicas, environment: environment) }
+        if try isBegun(cell) { return try Launch.resume(path, replicas: replicas, environment: environment) }
         // What was cut off before its journal's first entry has trained nothing.
         if FileManager.default.fileExists(atPath: path), !RunDirectory.isLive(path) {
-            try FileManager.default.removeItem(atPath: path)
+            try RunDirectory.removeUntrained(path)
         }
         return try Launch.new(
             at: path, recipe: cell.recipe, topology: resolvedTopology(for: cell), environment: environment)
     }
 
-    private func isBegun(_ cell: SweepPlan.Cell) -> Bool {
-        let journal = try? Journal.read(path: path(of: cell) + "/journal.jsonl")
-        return journal?.isEmpty == false
+    /// - Throws: `UserError` for a journal that cannot be read: what it tells of must not be trained over.
+    private func isBegun(_ cell: SweepPlan.Cell) throws -> Bool {
+        let journal = path(of: cell) + "/journal.jsonl"
+        guard FileManager.default.fileExists(atPath: journal) else { return false }
+        return try !Journal.read(path: journal).isEmpty
     }
 
     private func resolvedTopology(for cell: SweepPlan.Cell) throws -> Topology {
@@ -109,11 +117,10 @@ public struct Sweep {
 
     /// A run that is there must be of the recipe that the plan has for it.
     private func check(_ cell: SweepPlan.Cell) throws {
-        guard isBegun(cell) else { return }
+        guard try isBegun(cell) else { return }
         let run = path(of: cell)
         let saved = try Recipe.resolve(path: run + "/recipe.yaml")
-        var wanted = cell.recipe
-        wanted.dataset = wanted.dataset.absolutePaths()
+        let wanted = cell.recipe.absolutePaths()
         let (old, new) = (try saved.yaml().split(separator: "\n"), try wanted.yaml().split(separator: "\n"))
         guard let line = zip(old, new).first(where: { $0 != $1 }) ?? (old.count == new.count ? nil : ("", "")) else {
             return
