@@ -2,8 +2,10 @@ import Foundation
 import Synchronization
 import Wire
 
-/// Turns SIGINT, SIGTERM and SIGHUP into wakeups of the supervisor's loop.
+/// Turns SIGINT, SIGTERM and SIGHUP into wakeups of the supervisor's loop, but leaves ignored what was ignored, as `nohup`
+/// does with SIGHUP.
 ///
+/// While it lives, a reader of our output that goes away, such as a `tee` that Ctrl-C has ended, costs the output and not the run.
 /// One per process at a time: signals are the process's.
 final class SignalWatch {
     /// Written by the handler, read by the loop; a word-sized atomic is safe in a handler.
@@ -30,8 +32,18 @@ final class SignalWatch {
             action.sa_flags = SA_RESTART
             var previous = sigaction()
             sigaction(number, &action, &previous)
+            if number == SIGHUP, Self.ignores(previous) { sigaction(number, &previous, nil) }
             old.append((number, previous))
         }
+        var ignored = sigaction()
+        ignored.__sigaction_handler.sa_handler = SIG_IGN
+        var previous = sigaction()
+        sigaction(SIGPIPE, &ignored, &previous)
+        old.append((SIGPIPE, previous))
+    }
+
+    private static func ignores(_ action: sigaction) -> Bool {
+        unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// Signals since the last call.

@@ -54,5 +54,52 @@ extension Pipeline {
             let again = try play.command("stop", "--run", play.run)
             #expect(again.code == 1 && again.message.hasSuffix("is not running"), "\(again)")
         }
+
+        @Test func stopThatFailsSaysWhy() throws {
+            let play = try Playground()
+            let run = try play.launch(["--set", "schedule.iterations=5000", "--set", "checkpoints.every=5000"])
+            try play.await(step: 5, of: run)
+            try FileManager.default.removeItem(atPath: play.run + "/checkpoints")
+            try "in the way".write(toFile: play.run + "/checkpoints", atomically: true, encoding: .utf8)
+            let stop = try play.command("stop", "--run", play.run)
+            #expect(stop.code == 1 && stop.message.contains("did not stop as asked: failed: compute-1"), "\(stop)")
+            #expect(try run.wait().code == 1)
+        }
+
+        /// Compute takes its time to begin: a stop comes well before it is ready.
+        @Test func stopBeforeTheFirstStepIsNoFailure() throws {
+            let play = try Playground()
+            let run = try play.launch()
+            #expect(waitUntil { play.stages()["compute-1"] != nil || !run.isRunning })
+            run.signal(SIGINT)
+            let ending = try run.wait()
+            #expect(ending.code == 0 && ending.output.contains("stopped"), "\(ending)")
+        }
+
+        @Test func hangUpIsIgnoredWhereItWasBefore() throws {
+            let play = try Playground()
+            let picoflow = try PicoFlowProcess.executables() + "/picoflow"
+            let words = [picoflow, "launch", "topology.yaml", "--recipe", "recipe.yaml", "--run", play.run]
+            let run = try PicoFlowProcess(
+                ["-c", "trap '' HUP; exec \"$@\"", "nohup"] + words, program: "/bin/sh", in: play.folder,
+                environment: play.environment)
+            try play.await(step: 2, of: run)
+            run.signal(SIGHUP)
+            let ending = try run.wait()
+            #expect(ending.code == 0 && play.metrics().count == Playground.iterations, "\(ending)")
+        }
+
+        /// As with `2>&1 | tee log` when Ctrl-C ends tee, too.
+        @Test func readerOfTheOutputThatGoesAwayCostsTheOutputAlone() throws {
+            let play = try Playground()
+            let picoflow = try PicoFlowProcess.executables() + "/picoflow"
+            let words = [picoflow, "launch", "topology.yaml", "--recipe", "recipe.yaml", "--run", play.run]
+            let run = try PicoFlowProcess(
+                ["-c", "exec \"$@\" 2> >(exec head -c 1 >/dev/null)", "bash"] + words, program: "/bin/bash",
+                in: play.folder, environment: play.environment)
+            let ending = try run.wait()
+            #expect(ending.code == 0 && play.metrics().count == Playground.iterations, "\(ending)")
+            #expect(play.stages().isEmpty && play.leftoverSockets.isEmpty)
+        }
     }
 }
