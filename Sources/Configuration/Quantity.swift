@@ -16,9 +16,9 @@ enum Quantity {
         let name = text[digits.endIndex...].drop { $0 == " " }
         guard let unit = units.first(where: { $0.name == name }), let number = Double(digits) else { return nil }
         let size = number * Double(unit.size)
-        // Beyond 2^53 a Double does not count every byte any more.
-        guard size.rounded() == size, size < 0x1p53 else { return nil }
-        return Int(size)
+        // Beyond 2^53 a Double does not count every byte any more; 2.01 s are 2009.9999999999998 ms to it.
+        guard abs(size.rounded() - size) <= 4 * size.ulp, size < 0x1p53 else { return nil }
+        return Int(size.rounded())
     }
 
     /// The shortest whole notation: `90000` ms is `90 s`.

@@ -106,7 +106,9 @@ extension ContrastSettings: Configurable {
         Field(
             "regionCap", optional: \.regionCap, .atLeast(1),
             summary: "most regions per class; null: one per training image"),
-        Field("lag", \.lag, .atLeast(1), summary: "mining at step s sees the records of all steps up to s - lag"),
+        Field(
+            "lag", \.lag, .atLeast(1),
+            summary: "mining at step s sees the records of all steps up to s - lag, and at least the last checkpoint's"),
     ]
 }
 
@@ -182,7 +184,7 @@ extension EvaluationSettings: Configurable {
             "every", optional: \.every, .atLeast(1),
             summary: "iterations between evaluations beside training; null: at the end alone"),
         // 16 times an image's size is far beyond what helps, and still a tensor that fits.
-        Field("scales", \.scales, .each(.above(0, upTo: 16)), summary: "image scales whose probabilities are averaged"),
+        Field("scales", \.scales, .each(.above(0, upTo: 8)), summary: "image scales whose probabilities are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),
         Field(
             "window", \.window,

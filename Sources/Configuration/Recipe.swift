@@ -141,7 +141,8 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     public var pixelQueue: Int?
     /// Most region entries per class, the oldest dropped beyond; one per training image where nil.
     public var regionCap: Int?
-    /// Mining at step s sees the records of all steps up to `s - lag`.
+    /// Mining at step s sees the records of all steps up to `s - lag`, and at least those up to the last checkpoint: a resumed
+    /// run has no older memory.
     public var lag = 1
 
     public init() {}

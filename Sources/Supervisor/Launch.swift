@@ -41,8 +41,6 @@ public struct Launch {
         environment: SupervisorRunner.Environment
     ) throws -> Launch {
         // What is saved must mean the same from wherever the run is resumed.
-        var recipe = recipe
-        recipe.dataset = recipe.dataset.absolutePaths()
         var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         topology.supervisor.keys = topology.supervisor.keys.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
         // Before anything is written: a run that cannot start leaves no directory.
@@ -50,6 +48,7 @@ public struct Launch {
         if let weights = recipe.model.pretrained, access(weights, R_OK) != 0 {
             throw DurableFile.systemError("model.pretrained: cannot read", weights)
         }
+        let recipe = recipe.absolutePaths()
         let directory = try RunDirectory.create(path)
         try directory.save(recipe: recipe.yaml(), topology: topology.yaml())
         let journal = try Journal(path: directory.journalPath)

@@ -20,7 +20,8 @@ public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
 
     /// - Precondition: `duration` is not negative.
     public static func + (instant: Instant, duration: Duration) -> Instant {
-        Instant(nanoseconds: instant.nanoseconds + duration.wholeNanoseconds)
+        let (sum, isBeyond) = instant.nanoseconds.addingReportingOverflow(duration.wholeNanoseconds)
+        return Instant(nanoseconds: isBeyond ? .max : sum)
     }
 
     public static func += (instant: inout Instant, duration: Duration) { instant = instant + duration }
@@ -40,11 +41,11 @@ public struct Instant: Hashable, Comparable, Sendable, CustomStringConvertible {
 }
 
 extension Duration {
-    /// Zero where negative.
+    /// Zero where negative. Centuries, as somebody may write for "never", are cut to one that no sum overflows with.
     var wholeNanoseconds: UInt64 {
         let (seconds, attoseconds) = components
-        return seconds < 0 || attoseconds < 0
-            ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        return UInt64(min(seconds, 3_155_760_000)) * 1_000_000_000 + UInt64(attoseconds) / 1_000_000_000
     }
 
     var inMilliseconds: Int { Int(wholeNanoseconds / 1_000_000) }

@@ -13,7 +13,8 @@ public struct LogSettings: Sendable {
     public var badFrameReports = Duration.seconds(1)
     /// Sizes beyond which a message is refused.
     public var limits = MessageLimits()
-    /// Sequences back from the newest at which a follower can always start; mining's `lag` stays below.
+    /// Sequences back from the newest at which a follower can always start; mining's `lag` may reach further back, but not
+    /// beyond the newest checkpoint, which is always kept.
     public var servable: UInt64 = 8
     /// Followers and writers that a bank keeps in mind; the one silent for longest is forgotten beyond.
     public var maxPeers = 1024

@@ -6,7 +6,7 @@ import Yams
 @Suite struct QuantityTests {
     @Test(arguments: [
         ("5 s", 5000), ("5s", 5000), ("500 ms", 500), ("0.5 s", 500), ("1.5 min", 90_000), ("2 h", 7_200_000),
-        ("0 s", 0),
+        ("0 s", 0), ("2.01 s", 2010), ("1.001 s", 1001), ("1.09 min", 65_400), ("0.1 h", 360_000),
     ])
     func timesAreWholeMilliseconds(text: String, milliseconds: Int) {
         #expect(Duration.decode(Node(text)) == .milliseconds(milliseconds))

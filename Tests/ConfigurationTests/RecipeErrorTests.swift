@@ -97,7 +97,7 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
         ("augmentation.scale", "[2, 1]", "ascending"),
         ("model.atrousRates", "[]", "a list that is not empty, each item between 1 and 1024"),
         ("model.atrousRates", "[6, -1]", "a list that is not empty, each item between 1 and 1024"),
-        ("evaluate.scales", "[]", "a list that is not empty, each item above 0 and at most 16"),
+        ("evaluate.scales", "[]", "a list that is not empty, each item above 0 and at most 8"),
     ])
     func listsOutOfRange(key: String, value: String, rule: String) {
         #expect(

@@ -31,8 +31,38 @@ extension Pipeline {
             let play = try Playground()
             try play.folder.write("these are no weights", to: "weights.safetensors")
             let ending = try play.launch(["--set", "model.pretrained=weights.safetensors"]).wait()
-            expectFailure(ending, "compute-1 failed first: weights.safetensors is no usable file of weights: ")
+            expectFailure(ending, "compute-1 failed first: ", "weights.safetensors is no usable file of weights: ")
             #expect(play.stages().isEmpty)
+        }
+
+        /// A checkpoint has the weights: what they began with is not needed again.
+        @Test func resumeNeedsNoPretrainedWeights() throws {
+            let play = try stoppedRun()
+            let export = try play.command("export", "--run", play.run, "--to", "own.safetensors")
+            #expect(export.code == 0, "\(export)")
+            let second = play.folder("second")
+            let run = try play.launch(["--set", "model.pretrained=own.safetensors"], run: second)
+            #expect(waitUntil(.seconds(60)) { play.metrics(run: second).count > 5 || !run.isRunning })
+            run.signal(SIGINT)
+            let stopped = try run.wait()
+            #expect(stopped.code == 0 && stopped.output.contains("launch --resume"), "\(stopped)")
+            try FileManager.default.removeItem(atPath: play.folder("own.safetensors"))
+            let resumed = try play.command("launch", "--resume", second)
+            #expect(resumed.code == 0, "\(resumed)")
+        }
+
+        @Test func trainingThatDivergesSaysWhatToDo() throws {
+            let play = try Playground()
+            let ending = try play.launch(["--set", "schedule.lr=1e30"]).wait()
+            #expect(ending.code == 1, "\(ending)")
+            #expect(ending.message.contains("lower schedule.lr or raise schedule.lrWarmup"), "\(ending)")
+        }
+
+        @Test func sampleBeyondTheMessageLimitEndsTheRunWithBothSizes() throws {
+            let play = try Playground()
+            try play.folder.write(Playground.topology(watch: "pool: {messageLimit: 64 KiB}"), to: "topology.yaml")
+            let ending = try play.launch(["--set", "augmentation.crop=[240, 320]"]).wait()
+            #expect(ending.code == 1 && ending.message.contains("the limit is 65536"), "\(ending)")
         }
 
         @Test func pretrainedWeightsOfAnotherNetwork() throws {

@@ -119,6 +119,41 @@ extension Pipeline {
             #expect(play.leftoverSockets.isEmpty)
         }
 
+        /// Right behind a checkpoint the lag would reach before it, where a resumed run has no memory.
+        @Test func lagReachesNoFurtherBackThanTheCheckpointThatIsGoneBackTo() throws {
+            let lag = ["--set", "contrast.lag=3"]
+            let straight = try playground()
+            let whole = try straight.launch(lag).wait()
+            #expect(whole.code == 0, "\(whole)")
+            #expect(try straight.weights() != Reference.weights())
+
+            let play = try playground()
+            let run = try play.launch(lag)
+            try play.await(step: 30, of: run)
+            kill(try play.pid(of: "compute-1"), SIGKILL)
+            let ending = try run.wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(ending.errors.contains("epoch 2 begins"), "\(ending)")
+            #expect(try play.weights() == straight.weights())
+        }
+
+        /// What would end a run of two minutes' silence otherwise: the pool need not find out by itself.
+        @Test func poolHearsAtOnceOfAWorkerThatDied() throws {
+            let play = try Playground()
+            try play.folder.write(
+                Playground.topology(
+                    watch: """
+                        supervisor: {grace: 2 s, heartbeat: 200 ms, silence: 100 s}
+                        pool: {heartbeat: 50 s, silence: 100 s}
+                        """), to: "topology.yaml")
+            let run = try play.launch()
+            try play.await(step: Playground.warmup + 1, of: run)
+            kill(try play.pid(of: "miner-1"), SIGKILL)
+            let ending = try run.wait(.seconds(60))
+            #expect(ending.code == 0, "\(ending)")
+            #expect(try play.weights() == Reference.weights())
+        }
+
         @Test(arguments: ["compute-1", "bank-1"])
         func hungStageWithStateIsKilledAndTheWeightsAreTheSame(stage: String) throws {
             let play = try playground()

@@ -62,7 +62,8 @@ extension Pipeline {
             let second = try play.launch(short + ["--set", "model.pretrained=taken.safetensors"], run: other).wait()
             #expect(second.code == 0, "\(second)")
             let log = try String(contentsOfFile: other + "/logs/compute-1.log", encoding: .utf8)
-            #expect(log.contains("pretrained weights: taken.safetensors: 350 tensors loaded"), "\(log)")
+            #expect(
+                log.contains("pretrained weights: \(play.folder("taken.safetensors")): 350 tensors loaded"), "\(log)")
             #expect(log.contains("missing, so at their first values: projection.0, projection.1 (4)"), "\(log)")
         }
 

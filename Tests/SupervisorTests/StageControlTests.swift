@@ -115,6 +115,10 @@ import Wire
         #expect(moved.root == "/scratch/c" && moved.description == "/scratch/c/dataset.yaml")
         settings.description = "/data/camvid2/dataset.yaml"
         #expect(settings.moved(to: "/scratch/c").description == "/data/camvid2/dataset.yaml")
+        // Without a root the description's folder is it.
+        settings.root = ""
+        let described = settings.moved(to: "/scratch/c")
+        #expect(described.root == "/scratch/c" && described.description == "/scratch/c/dataset.yaml")
     }
 
     @Test func divergedLossIsWrittenAsNullAndReadBack() throws {

@@ -22,7 +22,7 @@ public enum ComputeStage {
         let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(
             recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,
-            group: ranks.group)
+            group: ranks.group, resumes: configuration.resume != nil)
         if let report = trainer.pretrained { runtime.logger.info("pretrained weights: \(report.line)") }
         var done: UInt64 = 0
         if let folder = configuration.resume { done = try CheckpointFiles.load(folder, into: trainer).step }

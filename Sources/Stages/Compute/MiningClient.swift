@@ -58,10 +58,11 @@ struct MiningClient {
     /// - Parameters:
     ///   - anchors: numbered over the mini-batch of all ranks, which keys the miners' draws; all within this grid.
     ///   - firstPixel: the number of the grid's first pixel.
+    ///   - oldest: the memory of that step at least, however large the lag.
     ///   - settings: what holds at this step, for all of its tickets.
     ///   - keys: the whole mini-batch's, to be mined instead of the memory; nil where there is one.
     mutating func send(
-        _ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64,
+        _ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64, since oldest: UInt64,
         settings: SwapSchedule.Settings, keys: MemoryRecord?
     ) throws {
         let lag = UInt64(recipe.contrast.lag)
@@ -70,12 +71,16 @@ struct MiningClient {
             ticket += 1
             let body = MiningTicket(
                 step: step, class: group.classID.index,
-                memory: keys == nil ? SequenceNumber(step > lag ? step - lag : 0) : nil,
+                memory: keys == nil ? SequenceNumber(max(step > lag ? step - lag : 0, oldest)) : nil,
                 seed: KeyedRandom.seed(
                     recipe.seed, purpose: "mine", step: step, index: UInt64(group.classID.rawValue)),
                 temperature: settings.mining.temperature, sampler: settings.mining.sampler,
                 synthesis: settings.mining.synthesis, generation: settings.generation)
             let rows = grid.rows(at: group.pixels.map { $0 - firstPixel })
+            // A miner would say the same of them, but as its own failure.
+            if let bad = rows.firstIndex(where: { !$0.isFinite }) {
+                throw ContrastError.notUnit(what: "anchor", row: bad / grid.dimension, squaredLength: .nan)
+            }
             try pool.issue(
                 Ticket(
                     id: TicketID(ticket), body: try body.wireJSON(),

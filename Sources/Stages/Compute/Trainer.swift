@@ -45,9 +45,11 @@ final class Trainer {
 
     /// - Parameters:
     ///   - group: the ranks among which the mini-batch is dealt; nil for one that has it whole.
+    ///   - resumes: a checkpoint's weights will follow, so that the recipe's pretrained ones are not looked for.
     ///   - dtype: of parameters and activations; float64 is for comparing calculations, not for training.
     init(
-        recipe: Recipe, classes: Int, device: Tensors.Device, group: ProcessGroup? = nil, dtype: DType = .float32
+        recipe: Recipe, classes: Int, device: Tensors.Device, group: ProcessGroup? = nil, resumes: Bool = false,
+        dtype: DType = .float32
     ) throws {
         self.recipe = recipe
         self.classes = classes
@@ -55,8 +57,10 @@ final class Trainer {
         self.dtype = dtype
         self.group = group
         var report: WeightReport?
+        var model = recipe.model
+        if resumes { model.pretrained = nil }
         network = try Network.initial(
-            recipe.model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled
+            model, classes: classes, seed: recipe.seed, projecting: recipe.contrast.enabled
         ) { report = $0 }
         pretrained = report
         try network.to(device).to(dtype).train().requiresGrad(true)

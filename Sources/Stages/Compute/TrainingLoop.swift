@@ -35,6 +35,9 @@ final class TrainingLoop {
     private var step: UInt64
     /// The newest checkpoint: one of the present step is not written again.
     private var saved: (step: UInt64, folder: String)?
+    /// The last step with a checkpoint, written or not, on all ranks: mining looks at no older memory, as a run that is
+    /// resumed there has none.
+    private var oldestMemory: UInt64
     /// Images per second, smoothed over about the last 20 steps.
     private var rate: Double?
     /// Whether one of the ranks was asked for a checkpoint out of turn.
@@ -54,6 +57,7 @@ final class TrainingLoop {
         byClass = ContrastByClass(classes: configuration.dataset.classes)
         stretch = EventFile.stretch(iterations: recipe.schedule.iterations)
         saved = configuration.resume.map { (done, $0) }
+        oldestMemory = done
         arithmetic =
             "libtorch \(Torch.version), \(configuration.threads) threads"
             + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
@@ -102,6 +106,9 @@ final class TrainingLoop {
             log = nil
         }
         self.pools = pools
+        runtime.onWorkerLoss { [pools] worker, expected in
+            for pool in pools { expected ? pool.expectLoss(of: worker) : pool.reportLoss(of: worker) }
+        }
         runtime.setMetrics { [pools, waits, depths] in
             let links = [LinkName.samples, .mining]
             return zip(links, pools).reduce(into: waits.metrics) { all, pair in
@@ -133,11 +140,16 @@ final class TrainingLoop {
                 try train(step + 1)
             } catch is Stopped {
                 break
+            } catch ContrastError.notUnit(_, _, let length) where !length.isFinite {
+                throw diverged("the embeddings are no longer numbers at step \(step + 1)")
             }
             step += 1
             let due =
                 step % UInt64(recipe.checkpoints.every) == 0 || recipe.isEvaluated(after: step) || checkpointAsked
-            if due && step < last { try checkpointIfPossible() }
+            if due && step < last {
+                try checkpointIfPossible()
+                oldestMemory = step
+            }
         }
         let folder = try checkpoint()
         if step == last {
@@ -216,7 +228,8 @@ final class TrainingLoop {
         if let embedding = pass.embedding, mines || log != nil {
             let seen = try EmbeddingGrid(
                 embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
-                labels: batch.labels)
+                labels: batch.labels,
+                extent: trainer.network.scoredSize(of: Size2D(batch.labels.height, batch.labels.width)))
             func keys() throws -> MemoryRecord {
                 let record = try seen.rows.withUnsafeBufferPointer {
                     try LogicalRecord(
@@ -232,7 +245,7 @@ final class TrainingLoop {
                     of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step)
                 anchors = drawn.compactMap { $0.within(own) }
                 try miners!.send(
-                    anchors, of: seen, firstPixel: firstPixel, step: step, settings: settings,
+                    anchors, of: seen, firstPixel: firstPixel, step: step, since: oldestMemory, settings: settings,
                     keys: log == nil ? ranks.joined(keys()) : nil)
             }
             if let log {
@@ -308,10 +321,14 @@ final class TrainingLoop {
             runtime.report(line)
         }
         guard ce.isFinite, outcome?.loss.isFinite ?? true else {
-            throw UserError(
-                "the loss is no longer a number at step \(step) (cross-entropy \(ce), contrast "
-                    + "\(outcome.map { "\($0.loss)" } ?? "off")); lower schedule.lr or raise schedule.lrWarmup")
+            let contrast = outcome.map { "\($0.loss)" } ?? "off"
+            throw diverged(
+                "the loss is no longer a number at step \(step) (cross-entropy \(ce), contrast \(contrast))")
         }
+    }
+
+    private func diverged(_ what: String) -> UserError {
+        UserError("\(what); lower schedule.lr or raise schedule.lrWarmup")
     }
 
     /// A checkpoint in the middle of training. One that cannot be written, most often on a full disk, costs only what a

@@ -4,10 +4,13 @@ import Foundation
 extension DatasetSettings {
     /// The same dataset on a host that has it elsewhere.
     ///
-    /// - Parameter folder: stands for `root`; a description inside the old root is looked for at the same place in it.
+    /// - Parameter folder: stands for `root`, or for the description's folder where the root is empty; a description inside the
+    ///   old one is looked for at the same place in it.
     public func moved(to folder: String) -> DatasetSettings {
         var settings = absolutePaths()
-        let old = settings.root.hasSuffix("/") ? settings.root : settings.root + "/"
+        var old = settings.root
+        if old.isEmpty { old = settings.description.map { ($0 as NSString).deletingLastPathComponent } ?? "" }
+        if !old.hasSuffix("/") { old += "/" }
         settings.root = URL(fileURLWithPath: folder).standardizedFileURL.path
         if let description = settings.description, description.hasPrefix(old) {
             settings.description = settings.root + "/" + description.dropFirst(old.count)
@@ -19,12 +22,23 @@ extension DatasetSettings {
     ///
     /// - Returns: `root` and `description` as absolute paths. What is empty stays so: that is a choice, not a place.
     public func absolutePaths() -> DatasetSettings {
-        func absolute(_ path: String) -> String {
-            path.isEmpty ? path : URL(fileURLWithPath: path).standardizedFileURL.path
-        }
         var settings = self
         settings.root = absolute(root)
         settings.description = description.map(absolute)
         return settings
     }
+}
+
+extension Recipe {
+    /// The same recipe for a process with another working directory.
+    public func absolutePaths() -> Recipe {
+        var recipe = self
+        recipe.dataset = dataset.absolutePaths()
+        recipe.model.pretrained = model.pretrained.map(absolute)
+        return recipe
+    }
+}
+
+private func absolute(_ path: String) -> String {
+    path.isEmpty ? path : URL(fileURLWithPath: path).standardizedFileURL.path
 }

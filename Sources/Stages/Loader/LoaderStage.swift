@@ -15,7 +15,7 @@ public enum LoaderStage {
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.samples), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             // A ticket in hand beside each one in work: the next decode starts without a round trip.
-            credit: configuration.threads * 2, context: runtime.context,
+            credit: configuration.threads * 2, context: runtime.context, settings: configuration.poolSettings,
             onEvent: { [logger = runtime.logger] in logger.info("\($0)") })
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }

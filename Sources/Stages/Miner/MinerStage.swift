@@ -25,7 +25,8 @@ public enum MinerStage {
             consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             generation: configuration.generation ?? .first,
             // A class in work for each thread, and the next at hand.
-            credit: configuration.threads + 1, context: runtime.context, onEvent: events)
+            credit: configuration.threads + 1, context: runtime.context, settings: configuration.poolSettings,
+            onEvent: events)
         // A ticket in execution may wait for the log, too, and a drain lets it finish.
         let isCatchingUp = Mutex(true)
         runtime.stop.onStop { reason in
