@@ -137,7 +137,7 @@ extension Pipeline {
             #expect(try play.weights() == straight.weights())
         }
 
-        /// What would end a run of two minutes' silence otherwise: the pool need not find out by itself.
+        /// By itself the pool would wait for the dead miner's answers for 100 s.
         @Test func poolHearsAtOnceOfAWorkerThatDied() throws {
             let play = try Playground()
             try play.folder.write(
