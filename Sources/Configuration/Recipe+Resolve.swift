@@ -89,6 +89,11 @@ private let rules = [
         return hard > all
             ? "'contrast.hardAnchors' must be at most 'contrast.anchors', which is \(all), not \(hard)" : nil
     },
+    // An evaluation's checkpoint would be seen by the mining behind it, and evaluations change no bit.
+    RecipeRule(keys: ["contrast.lag", "evaluate.every"]) { recipe in
+        recipe.contrast.lag > 1 && recipe.evaluate.every != nil
+            ? "'contrast.lag' must be 1 where 'evaluate.every' is set, not \(recipe.contrast.lag)" : nil
+    },
 ]
 
 /// The files that a recipe is put together from; each holds keys of a recipe, and no parts of its own.

@@ -142,7 +142,7 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
     /// Most region entries per class, the oldest dropped beyond; one per training image where nil.
     public var regionCap: Int?
     /// Mining at step s sees the records of all steps up to `s - lag`, and at least those up to the last checkpoint: a resumed
-    /// run has no older memory.
+    /// run has no older memory. So with a lag above 1 the weights depend on where checkpoints are, that of a stop, too.
     public var lag = 1
 
     public init() {}

@@ -33,8 +33,9 @@ extension SupervisorCore {
             worker.heartbeat.metrics[WorkerMetric.busy].map { (worker.replica, $0) }
         }
         return Autoscaler.Reading(
-            count: counts[stage.name] ?? 1,
-            isComplete: workers.count == counts[stage.name]
+            // Without those that were given up, of which the stage's number still tells.
+            count: workers.count,
+            isComplete: !workers.isEmpty
                 && workers.allSatisfy { $0.isWorking && $0.heartbeat.state == .running },
             steps: trainers.reduce(0) { $0 + $1[ComputeMetric.steps]! },
             waited: trainers.reduce(0) { $0 + $1[name]! },

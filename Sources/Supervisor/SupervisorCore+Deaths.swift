@@ -32,7 +32,14 @@ extension SupervisorCore {
             ?? false
         members[index].forgetProcess()
         reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
-        if member.isDiscarded, ending == nil { return members[index].life = .held }
+        if member.isDiscarded, ending == nil {
+            // Another rank that only lost this one may have been heard first; to go back would come to the same failure.
+            if let report = member.report, report.remedy == nil, member.kind == .compute {
+                members[index].isOver = true
+                return fail("\(replica) failed first: \(why)", now, &actions)
+            }
+            return members[index].life = .held
+        }
         if member.isStopping || member.hasFinished || member.isDiscarded {
             members[index].isOver = true
             members[index].hasLeft = member.isLeaving

@@ -159,10 +159,15 @@ extension LogServerCore {
         dropWhatNobodyMayNeed(&actions)
     }
 
-    /// Forgets what lies before the retained checkpoint, but not while a follower may still have to start there.
+    /// Forgets what lies before the retained checkpoint, or before an older one while a follower may still have to start
+    /// there: checkpoints may come faster than followers.
     private mutating func dropWhatNobodyMayNeed(_ actions: inout [Action]) {
-        guard let from = retainFrom, position.rawValue >= from.rawValue + settings.servable else { return }
-        retainFrom = nil
+        guard let retained = retainFrom else { return }
+        let old = snapshots.last {
+            $0.sequence <= retained && $0.sequence.rawValue + settings.servable <= position.rawValue
+        }
+        guard let from = old?.sequence, from > oldest else { return }
+        if from == retained { retainFrom = nil }
         snapshots.removeAll { $0.sequence < from }
         ledger.removeFirst(Int(from.rawValue - oldest.rawValue))
         oldest = from

@@ -187,6 +187,16 @@ public final class LogWriter: Sendable {
         }
     }
 
+    /// Waits until all that was appended is durable at the bank.
+    ///
+    /// - Throws: what ended the log.
+    public func waitUntilAcknowledged() throws {
+        try mailbox.wait(nil) { state -> Void? in
+            try state.check()
+            return state.acknowledged >= state.appended ? () : nil
+        }
+    }
+
     /// Ends all waits, also later ones, with `LogError.cancelled`.
     public func cancel() { mailbox.locked { $0.isCancelled = true } }
 

@@ -198,7 +198,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.schedule.minLr = recipe.schedule.lr / 2
     recipe.checkpoints.every = count()
     recipe.checkpoints.keep = count()
-    recipe.evaluate.every = optional(count())
+    recipe.evaluate.every = recipe.contrast.lag > 1 ? nil : optional(count())
     recipe.evaluate.scales = (0...random.below(4)).map { _ in unit() + 1e-9 }
     recipe.evaluate.flip = random.below(2) == 0
     recipe.evaluate.window = any(EvaluationSettings.Window.self)

@@ -108,6 +108,25 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: saved + "/bank.snapshot"))
     }
 
+    /// Each retained before the one before it is 8 behind.
+    @Test func checkpointsThatComeFasterThanFollowersAreDroppedAllTheSame() throws {
+        let bench = try LogBench(folder.path)
+        try bench.fill(writer, compute, epoch: 1, through: 1)
+        for sequence in UInt64(2)...40 {
+            try bench.append(writer, compute, 1, sequence)
+            guard sequence % 4 == 0 else { continue }
+            try bench.ask(
+                writer, compute, .checkpoint, epoch: 1,
+                LogCheckpointRequest(request: sequence, sequence: SequenceNumber(sequence), folder: folder.path))
+            try bench.ask(
+                writer, compute, .retain, epoch: 1,
+                LogRetain(request: sequence + 100, sequence: SequenceNumber(sequence)))
+        }
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        #expect(names.filter { $0.hasPrefix("snapshot-") }.map { $0.suffix(2) } == ["32", "36", "40"])
+        #expect(names.filter { $0.hasPrefix("records-") }.map { $0.suffix(2) } == ["32", "36", "40"])
+    }
+
     /// The last 8 sequences stay reachable: what lies before a retained checkpoint goes only when it is 8 behind.
     @Test func dropsOldStateOnlyWhenNoFollowerMayStillNeedIt() throws {
         let bench = try LogBench(folder.path)

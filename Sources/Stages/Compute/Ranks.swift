@@ -34,7 +34,7 @@ struct Ranks {
             self = .single
             return
         }
-        // CUDA's gradients need not leave the GPUs.
+        // With NCCL CUDA's gradients need not leave the GPUs; a build has it where it is compiled with USE_C10D_NCCL.
         let backend: ProcessGroup.Backend = device == .cpu || !ProcessGroup.Backend.nccl.isAvailable ? .gloo : .nccl
         self.init(
             try ProcessGroup(

@@ -152,6 +152,8 @@ final class TrainingLoop {
             }
         }
         let folder = try checkpoint()
+        // The first rank's checkpoint needs the others' parts of the last record.
+        if !ranks.isFirst, step < last { try log?.waitUntilAcknowledged() }
         if step == last {
             if ranks.isFirst { runtime.finished(step: step, checkpoint: folder) } else { runtime.finished(step: step) }
         }
