@@ -91,9 +91,15 @@ struct KeysCommand: ParsableCommand {
             let keys = try CurveKeyPair.generate()
             guard access(path, F_OK) != 0 else { throw UserError("\(path) exists; name another file by --out") }
             try folder.allow(keys.publicKey, name: name)
-            try ClientKeyFile(
-                name: name, run: self.folder.runName, server: folder.serverKeys().publicKey, keys: keys
-            ).write(to: path)
+            do {
+                try ClientKeyFile(
+                    name: name, run: self.folder.runName, server: folder.serverKeys().publicKey, keys: keys
+                ).write(to: path)
+            } catch {
+                // A name whose key nobody has would be taken for ever.
+                try? folder.revoke(name)
+                throw error
+            }
             try self.folder.announce()
             try output.show(
                 Client(

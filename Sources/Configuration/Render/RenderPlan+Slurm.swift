@@ -81,6 +81,7 @@ extension RenderPlan {
         return """
             head_host=$(hostname -f)
             key=$run.key
+            mkdir -p "$(dirname "$key")"
             [ -e "$key" ] || picoflow keys new slurm\(keys.join.isEmpty ? "" : "-" + name) \(keys.folder) --out "$key"
             export PICOFLOW_JOIN="tcp://$head_host:\(port ?? 0)" PICOFLOW_KEY="$key" PICOFLOW_NAME="${run##*/}"
             """
