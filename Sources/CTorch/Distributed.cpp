@@ -204,8 +204,8 @@ ct_status ct_group_create(const char *backend, const char *path, const char *hos
       auto store = makeStore(path, host, port, prefix, rank, size, timeout);
       group = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
 #else
-      TORCH_CHECK(false, "this build knows no Gloo, so compute runs as one rank only; build with libgloo's headers "
-                         "(Debian: libgloo-dev) against Debian's libtorch");
+      TORCH_CHECK(false, "this build knows no Gloo, so compute runs as one rank only; build where Gloo's headers are (Debian's "
+                         "libtorch: libgloo-dev; another copy: its own include/gloo)");
 #endif
     } else if (name == "nccl") {
 #ifdef USE_C10D_NCCL
