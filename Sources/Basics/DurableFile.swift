@@ -22,8 +22,19 @@ public enum DurableFile {
             throw error
         }
         close(descriptor)
-        guard rename(aside, path) == 0 else { throw systemError("cannot rename \(aside) to", path) }
+        guard rename(aside, path) == 0 else {
+            let error = systemError("cannot rename \(aside) to", path)
+            unlink(aside)
+            throw error
+        }
         try syncFolder(of: path)
+    }
+
+    /// The file that a path leads to, through symbolic links where there is one: two paths of one file are equal so.
+    public static func real(_ path: String) -> String {
+        guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
+        defer { free(found) }
+        return String(cString: found)
     }
 
     public static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws {

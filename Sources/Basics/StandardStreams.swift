@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Writes to standard error in one piece, so that lines of several threads do not mix.
 ///
@@ -9,12 +10,23 @@ public func writeToStandardError(_ text: String) {
     text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 
+/// Why something printed was lost, an errno; 0 where nothing was.
+private let lost = Atomic<Int32>(0)
+
+/// Writes out at once what was printed. What could not be written, `flushStandardOutput` tells at the end.
+public func showStandardOutput() {
+    errno = 0
+    guard fflush(nil) != 0, errno != EPIPE else { return }
+    lost.store(errno == 0 ? EIO : errno, ordering: .relaxed)
+}
+
 /// Writes out what was printed: a result that nobody can read is no success.
 ///
 /// - Throws: `UserError` where standard output takes no more, a full disk for instance. A reader that has gone, as `head`
 ///   does, has read enough.
 public func flushStandardOutput() throws {
-    errno = 0
+    errno = lost.load(ordering: .relaxed)
+    guard errno == 0 else { throw DurableFile.systemError("cannot write", "standard output") }
     guard fflush(nil) == 0 else {
         if errno == EPIPE { return }
         throw errno == 0

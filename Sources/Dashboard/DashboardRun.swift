@@ -9,7 +9,7 @@ import Supervisor
 actor DashboardRun {
     nonisolated let path: String
     private let curves: Curves
-    private var newest: (time: ContinuousClock.Instant, report: StatusReport)?
+    private var newest: (time: ContinuousClock.Instant, journal: Int, report: StatusReport)?
     private var asking: Task<StatusReport, any Error>?
     private var graph: TopologyGraph?
     private var recipe: Recipe?
@@ -24,18 +24,25 @@ actor DashboardRun {
     /// - Throws: `UserError` where the run has not begun, or its supervisor does not answer.
     func report() async throws -> StatusReport {
         if let newest {
-            // Pages look once a second; of what has ended nothing new is to be heard.
+            // Pages look once a second; of what has ended nothing new is to be heard, unless it went on and ended meanwhile.
             let isFresh = ContinuousClock.now - newest.time < .milliseconds(700)
-            if isFresh || newest.report.phase == .ended && !RunDirectory.isLive(path) { return newest.report }
+            let hasEnded = newest.report.phase == .ended && newest.journal == journalSize
+            if isFresh || hasEnded && !RunDirectory.isLive(path) { return newest.report }
         }
         if let asking { return try await asking.value }
         let path = path
+        let journal = journalSize
         let task = Task { try await blocking { try StatusReport.now(ofRun: path) } }
         asking = task
         defer { asking = nil }
         let report = try await task.value
-        newest = (.now, report)
+        newest = (.now, journal, report)
         return report
+    }
+
+    private nonisolated var journalSize: Int {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path + "/journal.jsonl")
+        return attributes?[.size] as? Int ?? -1
     }
 
     func state() async throws -> RunState {

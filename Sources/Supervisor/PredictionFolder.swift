@@ -22,12 +22,12 @@ struct PredictionFolder {
         var sources: [String: String] = [:]
         for sample in samples {
             for file in [sample.imagePath] + (sample.labelPath.map { [$0] } ?? []) {
-                sources[Self.absolute(file)] = file
+                sources[DurableFile.real(file)] = file
             }
         }
         var taken: [String: String] = [:]
         for (file, sample) in zip(files, samples) {
-            if let source = sources[Self.absolute(file)] {
+            if let source = sources[DurableFile.real(file)] {
                 throw UserError(
                     "\(path): the prediction of \(sample.imagePath) would overwrite \(source); name another folder")
             }
@@ -48,6 +48,4 @@ struct PredictionFolder {
     func write(_ labels: LabelMap, ofSample index: Int) throws {
         try ImageFile.write(submission.encode(labels), to: files[index])
     }
-
-    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 }

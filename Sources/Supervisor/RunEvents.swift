@@ -44,13 +44,9 @@ public final class RunEvents {
         file.flush()
     }
 
-    /// The run is over; one that was only stopped may go on, and stays as it is.
+    /// The run is over. One that was stopped or failed may go on and finish, and TensorBoard keeps the first end that it reads.
     public func end(_ outcome: RunOutcome) {
-        switch outcome {
-        case .finished: file.end(.success)
-        case .failed: file.end(.failure)
-        case .stopped: break
-        }
+        if case .finished = outcome { file.end(.success) }
     }
 
     /// - Parameters:

@@ -44,6 +44,7 @@ struct ReportCommand: ParsableCommand {
             }
             paths = [newest]
         }
+        if let to { try ExportCommand.checkWritable(to) }
         let page = try ReportPage(runs: paths).html
         let file = to ?? (paths.count == 1 ? paths[0] + "/report.html" : "report.html")
         try DurableFile.write(page, to: file)

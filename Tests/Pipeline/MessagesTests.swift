@@ -181,6 +181,10 @@ extension Pipeline {
                 let cut = try shell("\(bin) \(command) | head -n 1 >/dev/null", in: play)
                 #expect([0, 128 + SIGPIPE].contains(cut.code) && cut.output.isEmpty, "\(cut)")
             }
+            // Also where lines are shown one by one.
+            let models = try shell("\(bin) models >/dev/full", in: play)
+            #expect(models.code == 1, "\(models)")
+            #expect(models.output.hasSuffix("cannot write standard output: No space left on device\n"), "\(models)")
         }
     }
 }

@@ -340,6 +340,11 @@ import Wire
         #expect(classes(written) == classes(expected))
         let error = #expect(throws: UserError.self) { try predict(files.path + "/data/../data/val") }
         #expect(error?.description.contains("would be overwritten") == true)
+        // Nor by another name of their folder.
+        let link = files.path + "/link"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: files.path + "/data/val")
+        let linked = #expect(throws: UserError.self) { try predict(link) }
+        #expect(linked?.description.contains("would be overwritten") == true)
     }
 
     @Test func wrongPredictionRequestsAreExplained() throws {

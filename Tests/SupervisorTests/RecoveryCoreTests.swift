@@ -102,6 +102,24 @@ import Wire
         #expect(run.actions.configuration(of: run.peer(.miner))?.epoch == Epoch(2))
     }
 
+    /// The others only lose it, and going back would come to the same image.
+    @Test func rankThatSaysWhatIsWrongEndsTheRunThoughAnotherIsGoneFirst() throws {
+        var plan = try FakeRun.plan()
+        for index in plan.topology.stages.indices where plan.topology.stages[index].kind == .compute {
+            plan.topology.stages[index].replicas = 2
+        }
+        let run = FakeRun(plan)
+        run.handle(.start)
+        let other = Replica("compute", 2)
+        run.say(.event(StageEvent(.failed, "image 7 cannot be read")), as: .compute)
+        run.say(.event(StageEvent(.failed, "a rank is lost", remedy: .rollback)), as: other)
+        run.say(.bye(Bye(.failed)), as: other)
+        #expect(run.exit(other, .code(1)).signals.contains("compute-1 9"))
+        run.exit(.compute, .signal(9))
+        #expect(run.actions.logged.contains("compute-1 failed first: image 7 cannot be read"))
+        #expect(run.core.phase == .stopping && epochs(run.actions) == 0)
+    }
+
     @Test func epochIsJournalledBeforeAnythingRunsUnderIt() throws {
         let run = try started()
         run.exit(.compute, .signal(9))

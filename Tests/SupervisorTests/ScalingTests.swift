@@ -164,8 +164,8 @@ import Wire
 
     // MARK: Autoscale
 
-    private func autoscaled() throws -> FakeRun {
-        var plan = try FakeRun.plan(loaders: 1)
+    private func autoscaled(loaders: Int = 1) throws -> FakeRun {
+        var plan = try FakeRun.plan(loaders: loaders)
         for index in plan.topology.stages.indices where plan.topology.stages[index].kind == .compute {
             plan.topology.stages[index].samples = "loader"
         }
@@ -203,6 +203,16 @@ import Wire
         let reason = "autoscale: compute waited for samples 50 % of the last 10 s, more than 10 %"
         #expect(actions.journalled == [.scaled(stage: "loader", from: 1, to: 2, reason: reason)])
         #expect(actions.logged.contains("loader: 1 → 2 (\(reason))"))
+    }
+
+    @Test func replicaThatIsGivenUpIsMadeUpFor() throws {
+        let run = try autoscaled(loaders: 2)
+        for _ in 1...5 {
+            run.exit(.loader(2), .code(1))
+            run.pass(20)
+        }
+        #expect(run.actions.logged.contains("loader-2 failed 5 times in a row"))
+        #expect(wait(run, 1...60).spawned.map(\.stage) == ["loader"])
     }
 
     @Test func countsBeyondTheBoundsAreRefused() throws {

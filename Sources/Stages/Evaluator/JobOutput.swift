@@ -30,7 +30,7 @@ struct JobOutput {
     func line(_ text: String) {
         guard !isJSON else { return }
         print(text)
-        fflush(nil)
+        showStandardOutput()
     }
 
     /// The whole result for programs.

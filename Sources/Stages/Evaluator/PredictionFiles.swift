@@ -25,7 +25,7 @@ struct PredictionFiles {
     static func all(of options: PredictJob.Options) throws -> [PredictionFiles] {
         guard !options.images.isEmpty else { throw UserError("predict needs at least one image") }
         let found = try options.images.flatMap(expanded)
-        let sources = Set(found.map { absolute($0) })
+        let sources = Set(found.map { DurableFile.real($0) })
         var taken: [String: String] = [:]
         return try found.map { source in
             let name = ((source as NSString).lastPathComponent as NSString).deletingPathExtension
@@ -36,10 +36,10 @@ struct PredictionFiles {
                 labels: options.labels.map { "\($0)/\(name)" + (kind == .video ? "" : ".png") },
                 besides: options.sideBySide ? "\(options.out)/\(name)-side-by-side.\(ending)" : nil)
             for path in [files.overlay, files.labels, files.besides].compactMap({ $0 }) {
-                if let other = taken.updateValue(source, forKey: absolute(path)) {
+                if let other = taken.updateValue(source, forKey: DurableFile.real(path)) {
                     throw UserError("\(other) and \(source) would both be written to \(path); predict them apart")
                 }
-                guard !sources.contains(absolute(path)) else {
+                guard !sources.contains(DurableFile.real(path)) else {
                     throw UserError("\(path) is one of the images and would be overwritten; name another folder")
                 }
             }
@@ -72,6 +72,4 @@ struct PredictionFiles {
         }
         return wanted.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }.map { path + "/" + $0 }
     }
-
-    private static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
 }

@@ -76,7 +76,8 @@ final class VideoReader {
         run = try FFmpeg.Run(
             FFmpeg.program(for: path),
             [
-                "-v", "error", "-nostdin", "-i", path, "-map", "0:v:0", "-r", rate, "-f", "image2pipe", "-c:v", "ppm",
+                "-v", "error", "-nostdin", "-i", "file:" + path, "-map", "0:v:0", "-r", rate, "-f", "image2pipe",
+                "-c:v", "ppm",
                 "-",
             ],
             input: FileHandle.nullDevice, output: pipe, for: path)
@@ -141,7 +142,7 @@ final class VideoReader {
             FFmpeg.program("ffprobe", for: path),
             [
                 "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=avg_frame_rate", "-of",
-                "default=noprint_wrappers=1:nokey=1", path,
+                "default=noprint_wrappers=1:nokey=1", "file:" + path,
             ], input: FileHandle.nullDevice, output: output, for: path)
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         try run.wait(for: path)

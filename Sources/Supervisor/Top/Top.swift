@@ -40,7 +40,7 @@ public enum Top {
 
     private static func line(_ text: String) {
         Swift.print(text)
-        fflush(nil)
+        showStandardOutput()
     }
 
     /// Whether there is a terminal to fill.
