@@ -183,7 +183,7 @@ extension EvaluationSettings: Configurable {
         Field(
             "every", optional: \.every, .atLeast(1),
             summary: "iterations between evaluations beside training; null: at the end alone"),
-        // 16 times an image's size is far beyond what helps, and still a tensor that fits.
+        // 8 times an image's size is far beyond what helps, and still a tensor that fits.
         Field("scales", \.scales, .each(.above(0, upTo: 8)), summary: "image scales whose probabilities are averaged"),
         Field("flip", \.flip, summary: "also averages over the mirrored image"),
         Field(

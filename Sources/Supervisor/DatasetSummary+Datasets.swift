@@ -8,8 +8,9 @@ extension DatasetSummary {
     /// Opens a recipe's dataset, so that what is wrong with it is said before anything starts.
     ///
     /// - Throws: `UserError` that names the folder or file.
-    public init(opening settings: DatasetSettings) throws {
-        let index = try Dataset.open(settings)
+    public init(opening settings: DatasetSettings) throws { try self.init(Dataset.open(settings), settings) }
+
+    private init(_ index: DatasetIndex, _ settings: DatasetSettings) throws {
         guard try index.listing(of: settings.split).labelFolder != nil else {
             throw UserError(
                 "\(index.root): split '\(settings.split)' (dataset.split) has no label maps to train on")
@@ -24,8 +25,8 @@ extension DatasetSummary {
     ///
     /// - Throws: `UserError` that names the folder or file.
     public init(training settings: DatasetSettings) throws {
-        try self.init(opening: settings)
         let index = try Dataset.open(settings)
+        try self.init(index, settings)
         let split = settings.evaluationSplit
         let samples = try index.samples(of: split)
         guard !samples.isEmpty, samples.allSatisfy({ $0.labelPath != nil }) else {

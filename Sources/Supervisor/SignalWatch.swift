@@ -6,6 +6,7 @@ import Wire
 /// does with SIGHUP.
 ///
 /// While it lives, a reader of our output that goes away, such as a `tee` that Ctrl-C has ended, costs the output and not the run.
+///
 /// One per process at a time: signals are the process's.
 final class SignalWatch {
     /// Written by the handler, read by the loop; a word-sized atomic is safe in a handler.

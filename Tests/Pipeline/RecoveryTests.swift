@@ -5,17 +5,15 @@ import Testing
 extension Pipeline {
     /// What dies, hangs or is stopped while a run trains.
     @Suite struct RecoveryTests {
-        /// - Parameter impatient: with silences that a test can wait for.
-        private func playground(impatient: Bool = true) throws -> Playground {
+        /// - Parameter watch: how stages are watched; with silences that a test can wait for unless said.
+        private func playground(watch: String = Playground.impatient) throws -> Playground {
             let play = try Playground()
-            if impatient {
-                try play.folder.write(Playground.topology(watch: Playground.impatient), to: "topology.yaml")
-            }
+            try play.folder.write(Playground.topology(watch: watch), to: "topology.yaml")
             return play
         }
 
         @Test func stoppedRunGoesOnBitForBit() throws {
-            let play = try playground(impatient: false)
+            let play = try playground(watch: "")
             let run = try play.launch()
             try play.await(step: 20, of: run)
             run.signal(SIGINT)
@@ -139,13 +137,11 @@ extension Pipeline {
 
         /// By itself the pool would wait for the dead miner's answers for 100 s.
         @Test func poolHearsAtOnceOfAWorkerThatDied() throws {
-            let play = try Playground()
-            try play.folder.write(
-                Playground.topology(
-                    watch: """
-                        supervisor: {grace: 2 s, heartbeat: 200 ms, silence: 100 s}
-                        pool: {heartbeat: 50 s, silence: 100 s}
-                        """), to: "topology.yaml")
+            let play = try playground(
+                watch: """
+                    supervisor: {grace: 2 s, heartbeat: 200 ms, silence: 100 s}
+                    pool: {heartbeat: 50 s, silence: 100 s}
+                    """)
             let run = try play.launch()
             try play.await(step: Playground.warmup + 1, of: run)
             kill(try play.pid(of: "miner-1"), SIGKILL)
@@ -156,13 +152,11 @@ extension Pipeline {
 
         @Test(arguments: ["compute-1", "bank-1"])
         func hungStageWithStateIsKilledAndTheWeightsAreTheSame(stage: String) throws {
-            let play = try playground()
-            try play.folder.write(
-                Playground.topology(
-                    watch: """
-                        supervisor: {grace: 10 s, heartbeat: 200 ms, silence: 1 s}
-                        pool: {heartbeat: 200 ms, silence: 1 s}
-                        """), to: "topology.yaml")
+            let play = try playground(
+                watch: """
+                    supervisor: {grace: 10 s, heartbeat: 200 ms, silence: 1 s}
+                    pool: {heartbeat: 200 ms, silence: 1 s}
+                    """)
             let run = try play.launch()
             try play.await(step: Playground.warmup + 1, of: run)
             let hung = try play.pid(of: stage)
@@ -227,13 +221,11 @@ extension Pipeline {
         // MARK: The supervisor
 
         private func patient() throws -> Playground {
-            let play = try Playground()
-            try play.folder.write(
-                Playground.topology(
-                    watch: """
-                        supervisor: {grace: 30 s, heartbeat: 200 ms, silence: 5 s}
-                        pool: {heartbeat: 200 ms, silence: 5 s}
-                        """), to: "topology.yaml")
+            let play = try playground(
+                watch: """
+                    supervisor: {grace: 30 s, heartbeat: 200 ms, silence: 5 s}
+                    pool: {heartbeat: 200 ms, silence: 5 s}
+                    """)
             return play
         }
 

@@ -49,14 +49,11 @@ extension RenderPlan {
             "    count=$((\(group.replicas) / $# + (index < \(group.replicas) % $#)))\n"
                 + "    [ $count -eq 0 ] || stages+=(--stage \(group.stage)=$count)"
         }
-        let keys = keyWords(run: "$(printf %q \"${run##*/}\")")
-        // Keys of several runs are told apart by their names.
-        let client = keys.join.isEmpty ? "ssh" : "ssh-" + name
         return """
             # One key for all workers. It goes from the head to each of them and stays with us no longer than this script.
             key=$(mktemp)
             trap 'rm -f "$key"' EXIT
-            on_head 'mkdir -p "$(dirname "$run")"; [ -e "$run.key" ] || picoflow keys new \(client) \(Self.inQuotes(keys.folder)) --out "$run.key"; cat "$run.key"' >"$key"
+            on_head 'mkdir -p "$(dirname "$run")"; [ -e "$run.key" ] || picoflow keys new \(Self.inQuotes(newKey("ssh"))) --out "$run.key"; cat "$run.key"' >"$key"
             workers=()
             index=0
             for host in "$@"; do
@@ -66,7 +63,7 @@ extension RenderPlan {
                 [ ${#stages[@]} -gt 0 ] || continue
                 ssh "$host" "umask 077; cat >picoflow-\(name).key" <"$key"
                 # A terminal of its own, so that the worker ends with our connection.
-                ssh -tt "$host" "picoflow join tcp://${head##*@}:\(port ?? 0) --key picoflow-\(name).key ${stages[*]}\(keys.join)" </dev/null &
+                ssh -tt "$host" "picoflow join tcp://${head##*@}:\(port ?? 0) --key picoflow-\(name).key ${stages[*]}\(joined(#"$(printf %q "${run##*/}")"#))" </dev/null &
                 workers+=($!)
             done
             """

@@ -76,22 +76,20 @@ extension RenderPlan {
 
     /// The workers' key, and a name of the head that they find it by.
     private var workersSetUp: String {
-        // Keys of several runs are told apart by their names.
-        let keys = keyWords(run: "")
-        return """
-            head_host=$(hostname -f)
-            key=$run.key
-            mkdir -p "$(dirname "$key")"
-            [ -e "$key" ] || picoflow keys new slurm\(keys.join.isEmpty ? "" : "-" + name) \(keys.folder) --out "$key"
-            export PICOFLOW_JOIN="tcp://$head_host:\(port ?? 0)" PICOFLOW_KEY="$key" PICOFLOW_NAME="${run##*/}"
-            """
+        """
+        head_host=$(hostname -f)
+        key=$run.key
+        mkdir -p "$(dirname "$key")"
+        [ -e "$key" ] || picoflow keys new \(newKey("slurm")) --out "$key"
+        export PICOFLOW_JOIN="tcp://$head_host:\(port ?? 0)" PICOFLOW_KEY="$key" PICOFLOW_NAME="${run##*/}"
+        """
     }
 
     /// Tasks share the replicas; the first ones take what does not divide.
     private func join(_ group: Group, component: Int) -> String {
         // A step does not take the number of cores from the job.
         let size = "--ntasks=\(tasks(group)) --cpus-per-task=\(coresPerTask(group))"
-        let named = keyWords(run: #""$PICOFLOW_NAME""#).join
+        let named = joined(#""$PICOFLOW_NAME""#)
         return """
             # \(group.replicas) \(group.stage).
             srun --het-group=\(component) \(size) bash -c '

@@ -106,13 +106,17 @@ public struct RenderPlan: Sendable {
         )
     }
 
-    /// What names the run's keys to `picoflow keys`, and the run to `picoflow join`, whose key does not where it is for several.
+    /// Words of `picoflow keys new`: the client's name and the folder. Where several runs share one, their clients are told
+    /// apart by the runs' names.
+    func newKey(_ client: String) -> String {
+        guard let keys = topology.supervisor.keys else { return client + #" --run "$run""# }
+        return "\(client)-\(name) --keys \(Shell.quoted(keys))"
+    }
+
+    /// Words that name the run to `picoflow join`, where the key does not as it is for several.
     ///
     /// - Parameter run: the run's name, as the shell of `join` has it.
-    func keyWords(run: String) -> (folder: String, join: String) {
-        guard let keys = topology.supervisor.keys else { return (#"--run "$run""#, "") }
-        return ("--keys " + Shell.quoted(keys), " --run " + run)
-    }
+    func joined(_ run: String) -> String { topology.supervisor.keys == nil ? "" : " --run " + run }
 }
 
 enum Shell {

@@ -36,10 +36,11 @@ struct PredictionFiles {
                 labels: options.labels.map { "\($0)/\(name)" + (kind == .video ? "" : ".png") },
                 besides: options.sideBySide ? "\(options.out)/\(name)-side-by-side.\(ending)" : nil)
             for path in [files.overlay, files.labels, files.besides].compactMap({ $0 }) {
-                if let other = taken.updateValue(source, forKey: DurableFile.real(path)) {
+                let real = DurableFile.real(path)
+                if let other = taken.updateValue(source, forKey: real) {
                     throw UserError("\(other) and \(source) would both be written to \(path); predict them apart")
                 }
-                guard !sources.contains(DurableFile.real(path)) else {
+                guard !sources.contains(real) else {
                     throw UserError("\(path) is one of the images and would be overwritten; name another folder")
                 }
             }
