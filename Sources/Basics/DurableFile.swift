@@ -75,6 +75,28 @@ public enum DurableFile {
         }
     }
 
+    /// Makes a folder, and those that it is in, where they are not there.
+    ///
+    /// - Throws: `UserError` that names it.
+    public static func makeFolder(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            var isFolder: ObjCBool = false
+            // Somebody else may have made it meanwhile.
+            if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+            // Foundation's words hide the reason; the system says it of the outermost folder that is missing.
+            var missing = path
+            while case let parent = (missing as NSString).deletingLastPathComponent, !parent.isEmpty,
+                !FileManager.default.fileExists(atPath: parent)
+            {
+                missing = parent
+            }
+            guard mkdir(missing, 0o777) != 0 else { return try makeFolder(path) }
+            throw systemError("cannot make folder", path)
+        }
+    }
+
     /// Makes a rename or a new file in the folder that holds `path` survive a power cut.
     public static func syncFolder(of path: String) throws {
         let folder = (path as NSString).deletingLastPathComponent

@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace {
@@ -77,10 +78,14 @@ private:
     return static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
   }
 
-  /// Takes as much address space as the machine has memory, or less where the process may not have as much; none is
-  /// used by that. Without any, all blocks are glibc's.
+  /// Takes as much address space as the machine has memory, or half of what the process may have: stacks, libraries and
+  /// all that is no tensor need some too. None is used by that. Without any, all blocks are glibc's.
   CachingAllocator() {
-    for (size_t size = physicalMemory() / growth * growth; size >= growth; size = size / 2 / growth * growth) {
+    size_t most = physicalMemory();
+    rlimit limit{};
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+      most = std::min(most, static_cast<size_t>(limit.rlim_cur) / 2);
+    for (size_t size = most / growth * growth; size >= growth; size = size / 2 / growth * growth) {
       void *space = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (space == MAP_FAILED) continue;
       base_ = static_cast<char *>(space);

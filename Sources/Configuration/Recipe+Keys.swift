@@ -32,10 +32,14 @@ extension DatasetSettings: Configurable {
         Field(
             "description", optional: \.description, .notEmpty,
             summary: "kind 'folder' only: YAML with its folders, classes and palette"),
+        Field(
+            "unreadable", \.unreadable,
+            summary: "a training image that cannot be read: fail ends the run, ignore learns nothing in its place"),
     ]
 }
 
 extension DatasetSettings.Kind: ConfigurationValue {}
+extension DatasetSettings.Unreadable: ConfigurationValue {}
 
 extension AugmentationSettings: Configurable {
     static let fields: [Field<Self>] = [

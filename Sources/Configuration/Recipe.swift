@@ -54,6 +54,15 @@ public struct DatasetSettings: Codable, Sendable, Equatable {
     public var evaluationSplit = "val"
     /// `folder` only: YAML with image and label folders per split, class names, palette, ignore value.
     public var description: String?
+    public var unreadable = Unreadable.fail
+
+    /// What becomes of a training image that cannot be read, or that loaders die of.
+    public enum Unreadable: String, Codable, Sendable, CaseIterable {
+        /// It ends the run.
+        case fail
+        /// Nothing is learned in its place, and the journal says so.
+        case ignore
+    }
 
     public init() {}
 }

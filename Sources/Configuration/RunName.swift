@@ -11,14 +11,19 @@ public enum RunName {
     ///   - recipePath: the recipe's file; its name without extension begins the run's.
     ///   - existing: names in the folder of runs, in any order; numbers are not reused while a higher one exists.
     public static func next(recipePath: String, existing: [String]) -> String {
-        let file = ((recipePath as NSString).lastPathComponent as NSString).deletingPathExtension
-        let stem = String(file.map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" })
-        let prefix = (stem.isEmpty ? "run" : stem) + "-"
+        let prefix = stem(ofRecipe: recipePath) + "-"
         let taken = existing.compactMap { name -> Int? in
             guard name.hasPrefix(prefix), let number = Int32(name.dropFirst(prefix.count)) else { return nil }
             // `+7` and `07` are numbers too, but no names given here.
             return prefix + "\(number)" == name ? Int(number) : nil
         }
         return prefix + "\((taken.max() ?? 0) + 1)"
+    }
+
+    /// A recipe's name as runs bear it: its file's without extension, with `-` for what a shell or a manifest would take apart.
+    public static func stem(ofRecipe path: String) -> String {
+        let file = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
+        let stem = String(file.map { $0.isLetter || $0.isNumber || "-_.".contains($0) ? $0 : "-" })
+        return stem.isEmpty ? "run" : stem
     }
 }

@@ -155,9 +155,6 @@ extension StageSettings: Configurable {
         Field("samples", optional: \.samples, summary: "the stage that serves samples"),
         Field("mining", optional: \.mining, summary: "the stage that mines"),
         Field("memory", optional: \.memory, summary: "the stage that holds the memory"),
-        Field(
-            "rendezvous", optional: \.rendezvous, .rendezvous,
-            summary: "compute on several hosts: tcp://HOST:PORT of the first"),
     ]
 }
 
@@ -167,7 +164,8 @@ extension SupervisorSettings: Configurable {
         Field("heartbeat", \.heartbeat, .positive, summary: "between two signs of life of a stage"),
         Field("silence", \.silence, .positive, summary: "without one for this long, a stage counts as hung"),
         Field(
-            "listen", optional: \.listen, .listenAddress, summary: "where stages on other hosts join: tcp://HOST:PORT"),
+            "listen", optional: \.listen, .listenAddress,
+            summary: "where stages on other hosts join: tcp://*:PORT, or a number of this host for *"),
         Field(
             "keys", optional: \.keys, .notEmpty, summary: "folder of the keys that may join; the run's where missing"),
     ]
@@ -175,7 +173,7 @@ extension SupervisorSettings: Configurable {
 
 extension PoolSettings: Configurable {
     static let fields: [Field<Self>] = [
-        Field("heartbeat", \.heartbeat, .positive, summary: "between two signs of life of a worker"),
+        Field("heartbeat", \.heartbeat, .measurable, summary: "between two signs of life of a worker"),
         Field("silence", \.silence, .positive, summary: "without one for this long, others get its tickets"),
         Field("messageLimit", \.messageLimit, .headerFits, summary: "largest message that a socket accepts"),
     ]
@@ -183,6 +181,8 @@ extension PoolSettings: Configurable {
 
 extension Check where Value == Duration {
     static var positive: Check { Check(rule: "above 0 s") { $0 > .zero } }
+    /// What workers take.
+    static var measurable: Check { Check(rule: "at least 10 ms") { $0 >= .milliseconds(10) } }
 }
 
 extension Check where Value == String {
@@ -198,14 +198,6 @@ extension Check where Value == String {
                 let port = UInt16(text[text.index(after: colon)...])
             else { return false }
             return (1...highest).contains(port)
-        }
-    }
-
-    static var rendezvous: Check {
-        Check(rule: "tcp://HOST:PORT", schema: .keys(["pattern": .string("^tcp://[^:]+:.*[0-9]+$")])) { text in
-            guard text.hasPrefix("tcp://"), let colon = text.lastIndex(of: ":") else { return false }
-            let host = text.dropFirst(6).prefix { $0 != ":" }
-            return !host.isEmpty && UInt16(text[colon...].dropFirst()).map { $0 > 0 } ?? false
         }
     }
 }

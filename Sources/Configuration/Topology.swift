@@ -27,8 +27,8 @@ public struct Topology: Codable, Sendable, Equatable {
         }
     }
 
-    /// Writes down the thread counts left open: all processors where a network runs, shared out among ranks of one
-    /// machine, and for miners, shared out among them; one elsewhere.
+    /// Writes down the thread counts left open: all processors where a network runs, shared out among ranks, and for
+    /// miners, shared out among those of this machine; one elsewhere.
     ///
     /// Thread counts of compute and evaluator change the last bits of results, so a run must hold actual ones.
     public func withThreads(processors: Int) -> Topology {
@@ -37,9 +37,10 @@ public struct Topology: Codable, Sendable, Equatable {
             let stage = stages[index]
             filled.stages[index].threads =
                 switch stage.kind {
-                case .compute where stage.rendezvous == nil, .miner: max(1, processors / max(1, stage.replicas))
-                case .compute, .evaluator: processors
-                case .loader, .bank: 1
+                case .compute: max(1, processors / max(1, stage.replicas))
+                case .miner where stage.replicas > 0: max(1, processors / stage.replicas)
+                case .evaluator: processors
+                case .loader, .bank, .miner: 1
                 }
         }
         return filled
@@ -78,8 +79,6 @@ public struct StageSettings: Codable, Sendable, Equatable {
     public var mining: String?
     /// Compute: the stage it appends keys to. Miner: the stage it follows.
     public var memory: String?
-    /// Compute: where ranks on several hosts meet, `tcp://HOST:PORT` of the first; nil where all run on one machine.
-    public var rendezvous: String?
 
     public init() {}
 

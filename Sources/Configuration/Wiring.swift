@@ -38,12 +38,6 @@ struct Wiring {
                 stage, "replicas",
                 "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and runs once, not \(stage.replicas) times")
         }
-        if stage.rendezvous != nil, stage.kind != .compute {
-            throw error(
-                stage, "rendezvous",
-                "stage '\(stage.name)' is of kind \(stage.kind.rawValue) and has no 'rendezvous'; compute's ranks meet there"
-            )
-        }
         let devices = stage.device.all.count
         if devices > 1, devices != stage.replicas {
             throw error(

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import StageKit
 
@@ -41,10 +42,8 @@ actor Curves {
         while let bytes = try? file.read(upToCount: 1 << 20), !bytes.isEmpty {
             offset += UInt64(bytes.count)
             torn.append(bytes)
-            var start = torn.startIndex
-            while let end = torn[start...].firstIndex(of: UInt8(ascii: "\n")) {
-                let line = torn[start..<end]
-                start = end + 1
+            let (lines, length) = torn.wholeLines
+            for line in lines {
                 if var metrics = try? decoder.decode(StepMetrics.self, from: line) {
                     // Of a hundred thousand steps, what is not drawn is not kept.
                     metrics.phases = [:]
@@ -53,7 +52,7 @@ actor Curves {
                     evaluations.append(scores)
                 }
             }
-            torn = Data(torn[start...])
+            torn = Data(torn.dropFirst(length))
         }
     }
 

@@ -65,6 +65,8 @@ public enum DataCheck {
         /// Pixels per class; nil where the label map cannot be counted.
         var pixels: [Int64]?
         var ignored: Int64 = 0
+        /// Whether EXIF says to turn the image.
+        var isTurned = false
         var problems: [(file: String, what: String)] = []
     }
 
@@ -86,7 +88,11 @@ public enum DataCheck {
                 return nil
             }
         }
-        let image = attempt(files.imagePath) { try ImageFile.readImage(files.imagePath) }
+        let image = attempt(files.imagePath) {
+            let bytes = try ImageFile.readBytes(files.imagePath)
+            finding.isTurned = Orientation(ofJPEG: bytes) != .upright
+            return try ImageFile.decode(bytes, name: files.imagePath)
+        }
         finding.size = image.map { "\($0.width)x\($0.height)" }
         guard let labelPath = files.labelPath,
             let label = attempt(labelPath, { try Dataset.readLabel(labelPath, mapping: mapping) })

@@ -1,3 +1,5 @@
+import Imaging
+
 /// What `DataCheck` found; encodes to JSON, prints as a table.
 public struct DataCheckReport: Codable, Sendable, Equatable {
     public struct Problem: Codable, Sendable, Equatable {
@@ -28,6 +30,8 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
         public var ignoredPixels: Int64 = 0
         /// Whether the split has label maps at all.
         public var labelled = false
+        /// Photographs that EXIF says to turn, which training does not do.
+        public var turned = 0
 
         init(name: String, classes: [String]) {
             self.name = name
@@ -45,6 +49,7 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
                     sizes.append(ImageSize(size: size, images: 1))
                 }
             }
+            if finding.isTurned { turned += 1 }
             guard let pixels = finding.pixels else { return }
             labelled = true
             for (index, count) in pixels.enumerated() where count > 0 {
@@ -78,6 +83,9 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
             }
             lines += table(of: split)
             let absent = split.absentClasses
+            if split.turned > 0 {
+                lines.append("  \(split.turned) photographs are stored turned or mirrored; \(Orientation.advice)")
+            }
             if !absent.isEmpty { lines.append("  absent in \(split.name): \(absent.joined(separator: ", "))") }
         }
         lines.append("")

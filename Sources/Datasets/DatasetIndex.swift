@@ -103,6 +103,20 @@ public struct DatasetIndex: Sendable {
         return try listing(of: split).samples
     }
 
+    /// A hash of a split's file names in their order, wherever they are, and of what its label files' values mean.
+    ///
+    /// - Throws: as `samples`.
+    public func digest(of split: String) throws -> String {
+        var hash = SHA256()
+        for sample in try samples(of: split) {
+            for path in [sample.imagePath, sample.labelPath ?? ""] {
+                hash.update((path as NSString).lastPathComponent + "\n")
+            }
+        }
+        labelMapping.update(&hash)
+        return hash.hex()
+    }
+
     /// The splits that a name stands for: the one of this name, or those between its `+` signs.
     private func parts(of split: String) throws -> [SplitListing] {
         if let found = splits.first(where: { $0.name == split }) { return [found] }

@@ -47,6 +47,7 @@ public enum FolderDataset {
             for folder in [images] + (labels.map { [$0] } ?? []) where !tree.isFolder(folder) {
                 throw UserError("\(path):\(split.line): split '\(split.name)': no such folder: \(folder)")
             }
+            if let labels { try Folders.checkApart(images: images, labels: labels) }
             let listing = try listing(split, images: images, labels: labels, description: path, in: tree)
             guard !listing.isEmpty else {
                 throw UserError(

@@ -14,17 +14,6 @@ enum Folders {
         return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
-    /// Makes a folder, and those that it is in.
-    ///
-    /// - Throws: `UserError` that names it.
-    static func create(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw UserError("\(path): cannot create the folder: \(systemWords(error))")
-        }
-    }
-
     static func join(_ folder: String, _ name: String) -> String {
         if name.hasPrefix("/") || folder.isEmpty { return name }
         return folder.hasSuffix("/") ? folder + name : folder + "/" + name
@@ -39,6 +28,14 @@ enum Folders {
             split: split, imageFolder: images, labelFolder: labels,
             images: try files(in: images, extensions: imageExtensions, of: tree),
             labels: try labels.map { try files(in: $0, extensions: labelExtensions, of: tree) })
+    }
+
+    /// - Throws: `UserError` where images and label maps are in one folder: a label map would be an image too.
+    static func checkApart(images: String, labels: String) throws {
+        guard DurableFile.real(images) != DurableFile.real(labels) else {
+            throw UserError(
+                "\(images): holds images and label maps together; move the label maps to a folder of their own")
+        }
     }
 
     /// Pairs images and label maps by their stems.

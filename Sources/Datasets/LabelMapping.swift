@@ -47,6 +47,13 @@ public struct LabelMapping: Sendable, Equatable, Codable {
         }
     }
 
+    /// Adds all that it says to a hash.
+    func update(_ hash: inout SHA256) {
+        hash.update(UInt64(classes))
+        hash.update((matrix ?? "") + "\n")
+        table.withUnsafeBytes { hash.update($0) }
+    }
+
     /// The class of a file value or `IgnoreLabel.value`; nil where files must not hold it.
     public subscript(value: Int) -> UInt8? {
         guard table.indices.contains(value) else { return nil }

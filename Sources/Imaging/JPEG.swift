@@ -42,7 +42,7 @@ public enum JPEG {
     /// Faults below the part go unnoticed, but for a file that lacks its end.
     ///
     /// - Parameter region: within the shrunk image.
-    static func decode(_ file: SharedBytes, region: PixelRegion, shrink: Int, name: String) throws -> Image {
+    public static func decode(_ file: SharedBytes, region: PixelRegion, shrink: Int, name: String) throws -> Image {
         if hasEnd(file) { return try pixels(of: file, region, shrink: shrink, name: name) }
         // Read to its end for the faults that are in it.
         let size = try size(file, name: name, limits: .standard)
@@ -87,20 +87,35 @@ public enum JPEG {
     /// Whether a warning is about the data and not about metadata.
     ///
     /// Warnings about the data all begin with one of these words (jerror.h: "Corrupt JPEG data: …", "Premature end of
-    /// JPEG file", "Inconsistent progression sequence …", "Invalid …"); the others are about Adobe and ICC markers.
+    /// JPEG file", "Inconsistent progression sequence …"). The others are about Adobe and ICC markers, or "Invalid SOS
+    /// parameters for sequential JPEG", which Samsung's cameras write and no sequential decoder uses.
     private static func isFault(_ remark: UnsafePointer<CChar>?) -> Int32 {
         guard let remark else { return 0 }
         let text = String(cString: remark)
         // "Corrupt JPEG data: 2 extraneous bytes before marker 0xdb": between segments, where no pixel needs them. Before a restart
         // marker or the end (0xd0 to 0xd9) they are mostly all that damaged pixels show.
         if text.contains(" extraneous bytes before marker 0x"), !("0xd0"..."0xd9").contains(text.suffix(4)) { return 0 }
-        return ["Corrupt", "Premature", "Inconsistent", "Invalid"].contains { text.hasPrefix($0) } ? 1 : 0
+        return ["Corrupt", "Premature", "Inconsistent"].contains { text.hasPrefix($0) } ? 1 : 0
     }
 
-    /// Encodes as baseline JPEG without chroma subsampling, which would smear colours across class borders.
+    /// How many pixels share one sample of colour, as libjpeg-turbo numbers the kinds.
+    public enum ChromaSubsampling: Int32, CaseIterable, Sendable {
+        /// None: it would smear colours across class borders.
+        case none = 0
+        /// Two beside each other; most cameras that do not write `square`.
+        case wide = 1
+        /// Two by two: most photographs.
+        case square = 2
+        /// Two above each other: a photograph of `wide` that was turned without loss.
+        case tall = 4
+    }
+
+    /// Encodes as baseline JPEG.
     ///
     /// - Parameter quality: 1 to 100.
-    public static func encode(_ image: Image, quality: Int = 95) throws -> [UInt8] {
+    public static func encode(
+        _ image: Image, quality: Int = 95, subsampling: ChromaSubsampling = .none
+    ) throws -> [UInt8] {
         guard (1...100).contains(quality) else { throw UserError("JPEG quality \(quality) is not between 1 and 100") }
         guard image.width <= 65_500, image.height <= 65_500 else {
             throw UserError("a JPEG cannot hold \(image.width)x\(image.height) pixels (65,500 per side at most)")
@@ -113,7 +128,7 @@ public enum JPEG {
         let status = image.pixels.withUnsafeBytes { pixels in
             tjCompress2(
                 encoder, pixels.baseAddress!.assumingMemoryBound(to: UInt8.self), Int32(image.width), 0,
-                Int32(image.height), Int32(TJPF_RGB.rawValue), &output, &size, Int32(TJSAMP_444.rawValue),
+                Int32(image.height), Int32(TJPF_RGB.rawValue), &output, &size, subsampling.rawValue,
                 Int32(quality), TJFLAG_ACCURATEDCT)
         }
         guard status == 0, let output else {

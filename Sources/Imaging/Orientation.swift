@@ -12,6 +12,10 @@ public enum Orientation: Int, Sendable, CaseIterable {
     case transverse = 7
     case counterclockwise = 8
 
+    /// What to do about a training photograph that is not upright, as a clause.
+    public static let advice =
+        "training takes pixels as they are stored, not as EXIF turns them: draw label maps on those, or turn the files ('exiftran -ai')"
+
     /// What a JPEG file says; upright where it says nothing that can be read.
     public init(ofJPEG bytes: SharedBytes) {
         self = bytes.withUnsafeBytes { Self.find($0) }.flatMap(Orientation.init) ?? .upright

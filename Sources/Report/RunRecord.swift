@@ -139,7 +139,7 @@ struct RunRecord {
                 return "\(stage) scaled from \(old) to \(new): \(reason)"
             case .swap(let swap): return "\(swap.stage) swapped from step \(swap.step) on: \(swap.change)"
             case .swapCancelled(let generation): return "swap \(generation) came to nothing"
-            case .sampleSkipped(let message, let step):
+            case .sampleSkipped(let message, let step, _):
                 return "a sample was left out\(step.map { " at step \($0)" } ?? ""): \(message)"
             case .evaluationFailed(let step, let why): return "the evaluation of step \(step) failed: \(why)"
             case .ended(let summary): return summary

@@ -38,6 +38,10 @@ public struct ControlClient {
         guard let record = ProcessRecord.read(from: directory + "/processes.json") else {
             throw UserError("\(run) is only just starting; try again")
         }
+        // Its socket is a file of that machine; a directory on a share is seen from all.
+        guard record.host == ProcessInfo.processInfo.hostName else {
+            throw UserError("\(run) is supervised on \(record.host): ask it there")
+        }
         endpoint = try Endpoint(record.control)
     }
 

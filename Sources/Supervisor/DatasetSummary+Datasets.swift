@@ -18,7 +18,8 @@ extension DatasetSummary {
         let images = try index.samples(of: settings.split).count
         guard images > 0 else { throw UserError("\(index.root): split '\(settings.split)' has no images to train on") }
         self.init(
-            classes: index.classNames, palette: index.palette.map { [$0.red, $0.green, $0.blue] }, images: images)
+            classes: index.classNames, palette: index.palette.map { [$0.red, $0.green, $0.blue] }, images: images,
+            digest: try index.digest(of: settings.split))
     }
 
     /// Opens the dataset of a training to be, whose network is evaluated in the end: too late to hear then that it cannot be.
@@ -59,6 +60,11 @@ extension DatasetSummary {
         }
         if classes != old.classes {
             throw UserError("\(root): the classes are no longer those that the run was started with")
+        }
+        if let before = old.digest, let digest, digest != before {
+            throw UserError(
+                "\(root): the training split has other files, or labels of another meaning, than the run was started with"
+            )
         }
     }
 }

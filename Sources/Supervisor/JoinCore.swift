@@ -57,6 +57,7 @@ struct JoinCore {
     private var stages: [Stage] = []
     private var reply: JoinReply?
     private var lastHeard = Duration.zero
+    private var lastTick = Duration.zero
     private var nextAsk = Duration.zero
     private var interrupts = 0
     /// No process is started any more; those that have not ended by then are terminated, then killed.
@@ -176,6 +177,9 @@ struct JoinCore {
             // The first may have been lost on the way.
             if case .left = ending?.outcome { actions.append(.leave) }
         }
+        // A gap means that this process itself stood still, and asked nothing meanwhile.
+        if now - lastTick > max(heartbeat, .seconds(1)) * 5 { lastHeard = now }
+        lastTick = now
         if now - lastHeard >= grace {
             if ending == nil {
                 beginEnding(.failed("nothing was heard of the run's supervisor for \(grace.text)"), now, &actions)

@@ -88,7 +88,7 @@ public final class JoinHost {
     }
 
     private func loop() throws -> String {
-        try FileManager.default.createDirectory(atPath: options.logs, withIntermediateDirectories: true)
+        try DurableFile.makeFolder(options.logs)
         let context = Context()
         context.identify(as: try key.security)
         let socket = try Socket(

@@ -12,7 +12,7 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     /// different programs, so it is the stage's and not the kind's.
     case fingerprint(stage: String, Fingerprint)
     /// An unreadable sample was replaced by an all-ignore one.
-    case sampleSkipped(String, step: UInt64?)
+    case sampleSkipped(String, step: UInt64?, position: UInt64? = nil)
     /// A stage has another number of replicas; for readers only, as it changes no results.
     case scaled(stage: String, from: Int, to: Int, reason: String)
     /// A swap was asked for; its generation is used up, whether or not a `swap` follows.
@@ -50,7 +50,7 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case entry, start, kind, fingerprint, message, step
+        case entry, start, kind, fingerprint, message, step, position
         case stage, from, to, reason, proposal, swap, generation, scores
     }
 
@@ -67,7 +67,8 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         case "sample-skipped":
             self = .sampleSkipped(
                 try values.decode(String.self, forKey: .message),
-                step: try values.decodeIfPresent(UInt64.self, forKey: .step))
+                step: try values.decodeIfPresent(UInt64.self, forKey: .step),
+                position: try values.decodeIfPresent(UInt64.self, forKey: .position))
         case "scaled":
             self = .scaled(
                 stage: try values.decode(String.self, forKey: .stage), from: try values.decode(Int.self, forKey: .from),
@@ -100,10 +101,11 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             try values.encode("fingerprint", forKey: .entry)
             try values.encode(stage, forKey: .stage)
             try values.encode(fingerprint, forKey: .fingerprint)
-        case .sampleSkipped(let message, let step):
+        case .sampleSkipped(let message, let step, let position):
             try values.encode("sample-skipped", forKey: .entry)
             try values.encode(message, forKey: .message)
             try values.encodeIfPresent(step, forKey: .step)
+            try values.encodeIfPresent(position, forKey: .position)
         case .scaled(let stage, let from, let to, let reason):
             try values.encode("scaled", forKey: .entry)
             try values.encode(stage, forKey: .stage)
@@ -198,6 +200,11 @@ public final class Journal {
         return counts
     }
 
+    /// Positions in the sample order that were trained without their sample, and are to be again.
+    public var skipped: [UInt64] {
+        entries.compactMap { if case .sampleSkipped(_, _, let position) = $0 { position } else { nil } }
+    }
+
     /// What a replay must know of the run's swaps.
     public var swaps: SwapHistory { SwapHistory(entries) }
 
@@ -209,17 +216,15 @@ public final class Journal {
 
     /// - Returns: the entries and the bytes they take up.
     private static func parse(_ bytes: Data, path: String) throws -> (entries: [JournalEntry], length: Int) {
-        var entries: [JournalEntry] = []
-        var start = bytes.startIndex
-        while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+        let (lines, length) = bytes.wholeLines
+        let entries = try lines.enumerated().map { index, line in
             do {
-                entries.append(try JSONDecoder().decode(JournalEntry.self, from: bytes[start..<end]))
+                return try JSONDecoder().decode(JournalEntry.self, from: line)
             } catch {
                 throw UserError(
-                    "\(path):\(entries.count + 1): this line is no journal entry; the file was changed or is damaged")
+                    "\(path):\(index + 1): this line is no journal entry; the file was changed or is damaged")
             }
-            start = end + 1
         }
-        return (entries, start - bytes.startIndex)
+        return (entries, length)
     }
 }

@@ -30,6 +30,8 @@ public struct Launch {
     private let options: Options
     /// Processes of the run that outlived their supervisor and go on under this one; nil where all are started.
     private var survivors: [ProcessTable.Entry]?
+    /// Stages whose counts the command names: over those that the run was scaled to.
+    private var namedCounts: Set<String> = []
 
     /// Sets up a new run.
     ///
@@ -72,19 +74,20 @@ public struct Launch {
         let threads = topology.stage(of: .compute)?.threads ?? 1
         if let last = journal.epochs.last, last.computeThreads != threads, !options.allowsDifferentThreads {
             throw UserError(
-                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; --allow-different-threads accepts that"
+                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; 'picoflow launch --resume \(directory.path) --allow-different-threads' accepts that"
             )
         }
         let ranks = topology.stage(of: .compute)?.replicas ?? 1
         if let last = journal.epochs.last, last.ranks != ranks, !options.allowsDifferentRanks {
             throw UserError(
-                "\(directory.topologyPath): compute has \(ranks) replica\(ranks == 1 ? "" : "s"), but the run was trained with \(last.ranks), and another number changes the weights' last bits; --allow-different-ranks accepts that"
+                "\(directory.topologyPath): compute has \(ranks) replica\(ranks == 1 ? "" : "s"), but the run was trained with \(last.ranks), and another number changes the weights' last bits; 'picoflow launch --resume \(directory.path) --allow-different-ranks' accepts that"
             )
         }
         var launch = Launch(
             directory: directory, recipe: recipe, topology: topology, resume: directory.newestCheckpoint,
             journal: journal,
             options: options)
+        launch.namedCounts = Set(replicas.map { String($0.prefix { $0 != "=" }) })
         let control = try SocketsFolder(run: directory.path, environment: environment.variables).control
         let record = ProcessRecord.read(from: directory.processesPath)
         try ProcessTable.killAll(
@@ -167,7 +170,12 @@ public struct Launch {
             runDirectory: directory.path, epoch: journal.epochs.last?.epoch ?? Epoch(0), resume: resume,
             addresses: addresses, keys: keys?.path,
             fingerprints: journal.fingerprints)
+        // A supervisor that was killed could not write so; what it had begun ended with it.
+        if !takesOver, let last = journal.entries.last {
+            if case .ended = last {} else { try journal.append(.ended("failed: its supervisor died")) }
+        }
         plan.history = journal.swaps
+        plan.skipped = journal.skipped
         if evaluation == nil {
             // Nobody would let go of what compute keeps for it.
             plan.recipe.evaluate.every = nil
@@ -177,7 +185,7 @@ public struct Launch {
                     EvaluationRecord.isAwaited(inRun: directory.path, step: $0.step, recipe)
                 }, journal.entries)
         }
-        if takesOver { plan.counts = journal.counts }
+        if takesOver { plan.counts = journal.counts.filter { !namedCounts.contains($0.key) } }
         if !takesOver {
             plan.epoch = journal.nextEpoch
             // Durable before any process is started under it.
@@ -231,11 +239,14 @@ public enum EvaluationRun {
         defer { sockets.remove() }
         // Its own folder of logs: the run's own evaluators may be at work.
         let files = path + "/evaluation"
-        try FileManager.default.createDirectory(atPath: files + "/logs", withIntermediateDirectories: true)
-        let plan = LaunchPlan(
-            recipe: recipe, dataset: dataset, topology: topology, goal: .evaluate(checkpoint: checkpoint),
-            runDirectory: path,
-            epoch: Epoch(1), addresses: sockets.addresses)
+        try DurableFile.makeFolder(files + "/logs")
+        let kept = "\(files)/\(getpid())"
+        defer { try? FileManager.default.removeItem(atPath: kept) }
+        var plan = LaunchPlan(
+            recipe: recipe, dataset: dataset, topology: topology,
+            goal: .evaluate(checkpoint: try keep(checkpoint, in: kept)), runDirectory: path, epoch: Epoch(1),
+            addresses: sockets.addresses)
+        plan.logs = files + "/logs"
         try StageCommand.check(plan.evaluationStages, folder: environment.executables)
         let runner = SupervisorRunner(
             plan: plan, files: SupervisorRunner.RunFiles(directory: files, journal: nil, processes: nil),
@@ -245,5 +256,16 @@ public enum EvaluationRun {
         case .finished, .stopped: throw UserError("the evaluation was stopped")
         case .failed(let message): throw UserError(message)
         }
+    }
+
+    /// Links what is evaluated of a checkpoint, which training may remove meanwhile.
+    ///
+    /// - Returns: the links' folder; the checkpoint's own where the file system has no links.
+    private static func keep(_ checkpoint: String, in folder: String) throws -> String {
+        let kept = folder + "/" + (checkpoint as NSString).lastPathComponent
+        try DurableFile.makeFolder(kept)
+        for file in ["model.safetensors", Checkpoint.manifest]
+        where link(checkpoint + "/" + file, kept + "/" + file) != 0 { return checkpoint }
+        return kept
     }
 }

@@ -19,6 +19,8 @@ public struct LaunchPlan: Sendable {
     public var goal: Goal
     /// Absolute.
     public var runDirectory: String
+    /// Of the processes' logs.
+    var logs: String
     public var epoch: Epoch
     public var resume: Checkpoint?
     public var addresses: LinkAddresses
@@ -32,6 +34,8 @@ public struct LaunchPlan: Sendable {
     public var counts: [String: Int] = [:]
     /// The run's evaluations so far.
     public var evaluations = EvaluationHistory()
+    /// Positions in the sample order that were trained without their sample, from the journal.
+    public var skipped: [UInt64] = []
 
     public init(
         recipe: Recipe, dataset: DatasetSummary, topology: Topology, goal: Goal = .train, runDirectory: String,
@@ -44,6 +48,7 @@ public struct LaunchPlan: Sendable {
         self.topology = topology
         self.goal = goal
         self.runDirectory = runDirectory
+        logs = runDirectory + "/logs"
         self.epoch = epoch
         self.resume = resume
         self.addresses = addresses
@@ -107,6 +112,6 @@ public struct LaunchPlan: Sendable {
             endpoints: try endpoints(for: replica, settings, at: place), runDirectory: runDirectory, epoch: epoch,
             resume: resume?.path, keys: settings.kind.isWorker ? nil : keys,
             rendezvous: settings.kind == .compute && settings.replicas > 1
-                ? settings.rendezvous ?? addresses.rendezvous(in: epoch) : nil)
+                ? addresses.rendezvous(in: epoch) : nil)
     }
 }

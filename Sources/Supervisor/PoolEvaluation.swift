@@ -40,7 +40,9 @@ public struct PoolEvaluation: FinalEvaluation {
                 "\(index.root): split '\(split)' has no label maps to evaluate against; 'picoflow eval --write DIR' writes its predictions"
             )
         }
-        let predictions = try folder.map { try PredictionFolder($0, for: samples, submission: index.submission) }
+        let predictions = try folder.map {
+            try PredictionFolder($0, for: samples, of: index)
+        }
 
         let consumer = try PoolConsumer(
             endpoint: session.endpoint, as: session.sender, epoch: session.epoch, context: session.context,
@@ -51,6 +53,8 @@ public struct PoolEvaluation: FinalEvaluation {
         session.onWorkerLoss { worker, expected in
             expected ? consumer.expectLoss(of: worker) : consumer.reportLoss(of: worker)
         }
+        // Training beside it may remove the checkpoint before the end.
+        let step = Checkpoint.step(ofFolder: session.checkpoint)
         do {
             var matrix = ConfusionMatrix(classes: index.classes.count)
             var selection = draws && isLabelled ? PictureSelection(images: samples.count) : nil
@@ -71,7 +75,6 @@ public struct PoolEvaluation: FinalEvaluation {
                 measured += score == nil ? 0 : 1
                 selection?.offer(image, score: score, prediction: labels)
             }
-            let step = Checkpoint.step(ofFolder: session.checkpoint)
             var summary = try EvaluationReport(
                 isLabelled ? matrix : nil, classes: index.classNames, split: split, images: samples.count,
                 step: step, written: folder

@@ -14,13 +14,14 @@ struct PredictionFolder {
     ///
     /// - Throws: `UserError` where two images would be written to one file, a file of the dataset be overwritten, or the
     ///   folder cannot be made.
-    init(_ path: String, for samples: [SampleFiles], submission: Submission) throws {
+    init(_ path: String, for samples: [SampleFiles], of index: DatasetIndex) throws {
         self.path = path
+        let submission = index.submission
         self.submission = submission
         let files = samples.map { path + "/" + submission.fileName(of: $0) }
         self.files = files
         var sources: [String: String] = [:]
-        for sample in samples {
+        for sample in index.splits.flatMap(\.samples) {
             for file in [sample.imagePath] + (sample.labelPath.map { [$0] } ?? []) {
                 sources[DurableFile.real(file)] = file
             }
@@ -35,11 +36,7 @@ struct PredictionFolder {
                 throw UserError("\(other) and \(sample.imagePath) would both be written to \(file)")
             }
         }
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw UserError("cannot make the folder \(path): \(systemWords(error))")
-        }
+        try DurableFile.makeFolder(path)
     }
 
     /// Writes one image's classes.

@@ -58,10 +58,10 @@ public final class RunDirectory {
                 )
             }
         }
-        try makeFolder(path)
+        try DurableFile.makeFolder(path)
         let directory = RunDirectory(path: try absolute(path), lock: try RunLock(directory: path))
-        try makeFolder(directory.logsPath)
-        try makeFolder(directory.checkpointsPath)
+        try DurableFile.makeFolder(directory.logsPath)
+        try DurableFile.makeFolder(directory.checkpointsPath)
         return directory
     }
 
@@ -73,7 +73,10 @@ public final class RunDirectory {
             "recipe.yaml", "topology.yaml", "dataset.json", "journal.jsonl", "logs", "checkpoints", "keys",
             "supervisor.lock",
         ]
-        let names = try FileManager.default.contentsOfDirectory(atPath: path)
+        // A file that was being written has a name aside.
+        let names = try FileManager.default.contentsOfDirectory(atPath: path).map { name in
+            name.hasSuffix(".partial") ? String(name.dropLast(8)) : name
+        }
         let checkpoints = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
         guard checkpoints.isEmpty, Set(names).isSubset(of: expected) else {
             throw UserError(
@@ -92,8 +95,8 @@ public final class RunDirectory {
             }
         }
         let directory = RunDirectory(path: path, lock: try RunLock(directory: path))
-        try makeFolder(directory.logsPath)
-        try makeFolder(directory.checkpointsPath)
+        try DurableFile.makeFolder(directory.logsPath)
+        try DurableFile.makeFolder(directory.checkpointsPath)
         return directory
     }
 
@@ -148,15 +151,5 @@ public final class RunDirectory {
         var status = stat()
         guard stat(path + "/supervisor.lock", &status) == 0 else { return 0 }
         return status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
-    }
-
-    private static func makeFolder(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            // Foundation's words hide the reason; the system says it.
-            guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
-            throw DurableFile.systemError("cannot make folder", path)
-        }
     }
 }

@@ -46,7 +46,7 @@ public final class RunEvents {
 
     /// The run is over. One that was stopped or failed may go on and finish, and TensorBoard keeps the first end that it reads.
     public func end(_ outcome: RunOutcome) {
-        if case .finished = outcome { file.end(.success) }
+        if case .finished = outcome { file.succeed() }
     }
 
     /// - Parameters:

@@ -47,6 +47,9 @@ final class SignalWatch {
         unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
+    /// Whether a signal has come since the newest watch began, also after its end.
+    static var hasHeard: Bool { count.load(ordering: .sequentiallyConsistent) > 0 }
+
     /// Signals since the last call.
     func take() -> Int {
         let all = SignalWatch.count.load(ordering: .sequentiallyConsistent)

@@ -83,7 +83,7 @@ extension SupervisorCore {
     }
 
     func describe(_ end: ProcessEnd, _ line: String?, of replica: Replica) -> String {
-        "it \(end)" + (line.map { "; its last line: \($0)" } ?? "") + " (\(plan.runDirectory)/logs/\(replica).log)"
+        "it \(end)" + (line.map { "; its last line: \($0)" } ?? "") + " (\(plan.logs)/\(replica).log)"
     }
 
     /// Consumers reissue at once what a dead worker held. A death by the supervisor's own hand blames no ticket.

@@ -9,12 +9,12 @@ extension SupervisorCore {
         interrupts += 1
         switch interrupts {
         case 1 where ending == nil:
-            actions.append(
-                .log(.info, "stopping: compute finishes its step and writes a checkpoint; again to stop at once"))
+            let what = isTraining ? "compute finishes its step and writes a checkpoint" : "the evaluation is given up"
+            actions.append(.log(.info, "stopping: \(what); again to stop at once"))
             beginEnding(.asked, now, &actions)
         case 1: break
         case 2:
-            actions.append(.log(.warning, "stopping at once, without a checkpoint"))
+            actions.append(.log(.warning, "stopping at once" + (isTraining ? ", without a checkpoint" : "")))
             for index in members.indices where members[index].isAlive { stop(index, within: .zero, now, &actions) }
         default:
             for index in members.indices where members[index].isAlive {
@@ -27,6 +27,8 @@ extension SupervisorCore {
             }
         }
     }
+
+    private var isTraining: Bool { members.contains { $0.kind == .compute && !$0.isQuiet } }
 
     /// Ends the run as failed, unless it is ending already: the first failure is the cause.
     mutating func fail(_ message: String, _ now: Duration, _ actions: inout [SupervisorAction]) {

@@ -131,7 +131,8 @@ extension SupervisorCore {
             warnOfBacklog(&actions)
         case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
-            actions.append(.journal(.sampleSkipped(event.message, step: event.step)))
+            if let position = event.position, members[index].kind == .compute { plan.skipped.append(position) }
+            actions.append(.journal(.sampleSkipped(event.message, step: event.step, position: event.position)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
             actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))
         case .swapPlanned:

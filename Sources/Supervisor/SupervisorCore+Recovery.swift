@@ -105,12 +105,14 @@ extension SupervisorCore {
         }
     }
 
-    /// While a run ends nobody is started again, and without bank or miners compute finishes no step.
+    /// While a run ends nobody is started again: without the bank compute finishes no step, and without miners, whether they
+    /// died or left, none that waits for their gradients.
     private var isHopeless: Bool {
-        [StageKind.bank, .miner].contains { kind in
-            let needed = members.filter { $0.kind == kind }
-            return !needed.isEmpty && needed.allSatisfy { !$0.isAlive }
+        func isThere(_ kind: StageKind) -> Bool { members.contains { $0.kind == kind && $0.isAlive } }
+        let waits = members.contains {
+            $0.kind == .compute && $0.isWorking && $0.heartbeat.waitingOn == Heartbeat.gradients
         }
+        return members.contains { $0.kind == .bank } && !isThere(.bank) || waits && !isThere(.miner)
     }
 
     /// The new epoch is in the journal: those whose state belongs to it start, from its checkpoint.
@@ -167,7 +169,7 @@ extension SupervisorCore {
         let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.evaluationStages : [])
         for stage in workers {
             for generation in generations(of: stage) {
-                resize(stage, generation, to: counts[stage.name] ?? 1, now, &actions)
+                resize(stage, generation, to: count(of: stage, generation), now, &actions)
             }
         }
     }

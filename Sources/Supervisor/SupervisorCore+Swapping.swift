@@ -80,7 +80,7 @@ extension SupervisorCore {
     private mutating func begin(_ swap: PendingSwap, _ now: Duration, _ actions: inout [SupervisorAction]) {
         pendingSwap = swap
         guard swap.proposal.exec != nil, let stage = workingStage(named: swap.proposal.stage) else { return }
-        resize(stage, swap.proposal.generation, to: counts[stage.name] ?? 1, now, &actions)
+        resize(stage, swap.proposal.generation, to: count(of: stage, swap.proposal.generation), now, &actions)
     }
 
     // MARK: Planned by compute
@@ -147,10 +147,15 @@ extension SupervisorCore {
 
     // MARK: Generations of workers
 
-    /// The last step that all compute replicas have done.
+    /// The last step that compute has done, as its first rank says: the others speak of none, and have its gradients by then.
     var trainedStep: UInt64 {
-        let start = plan.resume?.step ?? 0
-        return members.filter { $0.kind == .compute }.map { $0.heartbeat.step?.step ?? start }.min() ?? start
+        members.filter { $0.kind == .compute }.compactMap { $0.heartbeat.step?.step }.min() ?? plan.resume?.step ?? 0
+    }
+
+    /// How many replicas of a generation run here. Hosts that join bring those of the first alone, so of another there is
+    /// one at least.
+    func count(of stage: StageSettings, _ generation: Generation) -> Int {
+        max(counts[stage.name] ?? 1, generation > .first ? 1 : 0)
     }
 
     /// Those of a stage whose tickets may still come.
@@ -182,7 +187,7 @@ extension SupervisorCore {
             where !members.contains(where: {
                 $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted && $0.key == nil
             }) {
-                resize(stage, generation, to: counts[stage.name] ?? 1, now, &actions)
+                resize(stage, generation, to: count(of: stage, generation), now, &actions)
             }
         }
         guard let proposal = pendingSwap?.proposal else { return }
@@ -211,7 +216,10 @@ extension SupervisorCore {
         guard var configuration = try plan.configuration(for: member.replica) else { return nil }
         configuration.replicas.merge(counts) { $1 }
         if member.generation > .first { configuration.generation = member.generation }
-        if member.kind == .compute { configuration.swaps = history.listed }
+        if member.kind == .compute {
+            configuration.swaps = history.listed
+            configuration.skipped = plan.skipped.isEmpty ? nil : plan.skipped
+        }
         return configuration
     }
 

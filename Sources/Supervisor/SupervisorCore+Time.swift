@@ -50,7 +50,7 @@ extension SupervisorCore {
     /// Kills a process that hangs, before anything replaces it.
     mutating func kill(_ index: Int, _ why: String, _ now: Duration, _ actions: inout [SupervisorAction]) {
         let replica = members[index].replica
-        members[index].failure = "\(why) and was killed (\(plan.runDirectory)/logs/\(replica).log)"
+        members[index].failure = "\(why) and was killed (\(plan.logs)/\(replica).log)"
         members[index].isKilled = true
         members[index].killAt = now + timing.kill
         actions.append(.signal(replica, SIGKILL))
@@ -96,6 +96,9 @@ extension SupervisorCore {
             }
         case nil: break
         }
-        return .finished(step: finished?.step, checkpoint: finished?.checkpoint, evaluation: evaluation)
+        // A run whose training was over before this start goes on from its last checkpoint.
+        return .finished(
+            step: finished?.step ?? plan.resume?.step, checkpoint: finished?.checkpoint ?? plan.resume?.path,
+            evaluation: evaluation)
     }
 }

@@ -18,7 +18,7 @@ public struct SupervisorCore: Sendable {
 
     public internal(set) var phase = StatusReport.Phase.starting
     /// In starting order: training stages, then evaluators.
-    var members: [Member]
+    var members: [Member] = []
     /// Who joined from elsewhere, in the order in which they came.
     var hosts: [JoinedHost] = []
     var hasAnnouncedEnd = false
@@ -74,15 +74,12 @@ public struct SupervisorCore: Sendable {
         autoscalers = Self.autoscalers(plan.topology)
         let schedule = SwapSchedule(plan.recipe, swaps: plan.history.swaps)
         let next = (plan.resume?.step ?? 0) + 1
-        members = stages.flatMap { stage in
+        for stage in stages {
             // All programs that the steps to come need, also those that a swap ahead of them brings.
-            (stage.kind == .miner ? schedule.workers(from: next) : [.first]).enumerated().flatMap {
-                place, generation in
-                (0..<stage.replicas).map {
-                    Member(
-                        replica: Replica(stage.name, place * stage.replicas + $0 + 1), kind: stage.kind,
-                        generation: generation)
-                }
+            let generations = stage.kind == .miner ? schedule.workers(from: next) : [.first]
+            let all = generations.flatMap { Array(repeating: $0, count: count(of: stage, $0)) }
+            members += all.enumerated().map { place, generation in
+                Member(replica: Replica(stage.name, place + 1), kind: stage.kind, generation: generation)
             }
         }
     }

@@ -29,7 +29,8 @@ public struct SwapHistory: Sendable, Equatable {
                 if pending?.generation == swap.generation { pending = nil }
             case .programFingerprint(let generation, let fingerprint):
                 if fingerprints[generation] == nil { fingerprints[generation] = fingerprint }
-            case .epoch, .fingerprint, .sampleSkipped, .scaled, .evaluated, .evaluationFailed, .ended: break
+            case .ended: pending = nil
+            case .epoch, .fingerprint, .sampleSkipped, .scaled, .evaluated, .evaluationFailed: break
             }
         }
     }

@@ -39,9 +39,11 @@ extension PoolWorkerCore {
         switch type {
         case .welcome:
             let body: PoolBody.Welcome = try message.decodeBody()
-            guard (10...3_600_000).contains(body.heartbeatMilliseconds),
-                (10...86_400_000).contains(body.silenceMilliseconds)
-            else { throw WireError.malformed("heartbeat or silence out of range") }
+            // As long as what a consumer makes of "never".
+            let possible = 10...3_155_760_000_999
+            guard possible.contains(body.heartbeatMilliseconds), possible.contains(body.silenceMilliseconds) else {
+                throw WireError.malformed("heartbeat or silence out of range")
+            }
             guard links[index].state == .joining, body.session == links[index].session else { break }
             return welcomed(index, header, body, now)
         case .refused:

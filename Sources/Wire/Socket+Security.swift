@@ -18,7 +18,7 @@ extension Socket {
                     "others can reach this address, so it needs keys; bind 127.0.0.1, or let 'supervisor.listen' make them"
             )
         }
-        setTCPOptions()
+        setTCPOptions(for: endpoint)
     }
 
     /// Sets what holds for the next `connect`.
@@ -32,14 +32,16 @@ extension Socket {
             throw WireError.endpoint(
                 endpoint.address, reason: "another machine is spoken to with a key only; give one by --key FILE")
         }
-        setTCPOptions()
+        setTCPOptions(for: endpoint)
         // The system's own patience is two minutes, in which a healed network would not be noticed.
         set(ZMQ_CONNECT_TIMEOUT, 3000)
     }
 
     /// A connection whose other end has vanished says nothing about it, so each end asks: every two seconds, and gives
     /// up after ten, as pools do by default. The connecting end then dials again.
-    private func setTCPOptions() {
+    private func setTCPOptions(for endpoint: Endpoint) {
+        // Only for a number in brackets: with it, IPv4 addresses would get other names.
+        set(ZMQ_IPV6, endpoint.host?.hasPrefix("[") == true ? 1 : 0)
         set(ZMQ_HEARTBEAT_IVL, 2000)
         set(ZMQ_HEARTBEAT_TIMEOUT, 10_000)
         set(ZMQ_HEARTBEAT_TTL, 10_000)

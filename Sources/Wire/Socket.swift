@@ -148,7 +148,10 @@ public final class Socket: @unchecked Sendable {
         if endpoint.isTCP, roles.server != nil, peerKeys == nil { peerKeys = PeerKeys() }
         prepareBuffers(for: endpoint)
         guard zmq_bind(handle, endpoint.address) == 0 else {
-            throw WireError.socket(operation: "bind", endpoint: endpoint.address, reason: Socket.reason())
+            let reason =
+                zmq_errno() == ENODEV
+                ? "this machine has no such address; bind '*' or a number, names are for who connects" : Socket.reason()
+            throw WireError.socket(operation: "bind", endpoint: endpoint.address, reason: reason)
         }
     }
 

@@ -74,8 +74,7 @@ struct PoolBench: ParsableCommand {
                     let pair: BareMeasurement = try Child.measure(
                         [
                             "bare-case", "--transport", "\(transport)", "--dealers", "\(min(count, BareCase.window))",
-                            "--bytes", "\(bytes)", "--seconds",
-                            "\(seconds)",
+                            "--window", "\(measured.window)", "--bytes", "\(bytes)", "--seconds", "\(seconds)",
                             "--worker-cores", cores.workerList,
                         ], cores: [cores.consumer])
                     larges.append(measured)

@@ -42,7 +42,7 @@ struct KeysCommand: ParsableCommand {
         func make() throws -> KeysFolder {
             let folder = try open()
             let parent = URL(fileURLWithPath: folder.path).deletingLastPathComponent().path
-            try FileManager.default.createDirectory(atPath: parent, withIntermediateDirectories: true)
+            try DurableFile.makeFolder(parent)
             try folder.prepare()
             return folder
         }

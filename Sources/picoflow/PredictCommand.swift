@@ -11,6 +11,11 @@ struct PredictCommand: ParsableCommand {
             picoflow predict --run runs/pico-1 street.jpg --out overlays      # writes overlays/street-overlay.png
             picoflow predict --run runs/pico-1 photos/ --out overlays --labels labels --legend
             picoflow predict --run runs/pico-1 drive.mp4 --out overlays --side-by-side
+            picoflow predict --run runs/pico-1 photo.jpg --out overlays \
+                --set evaluate.scales=[1] --set evaluate.flip=false         # one pass, as in deployment
+
+            Images are labelled as the run's recipe evaluates: a pass per scale and flip, windows of the training crop. \
+            A large photograph takes long and much memory in many.
 
             Videos are read and written by ffmpeg, where that is installed. The output names each class's colour, and the largest classes of each image.
             """)
@@ -39,6 +44,8 @@ struct PredictCommand: ParsableCommand {
     @Flag(help: "Also write which colour is which class, legend.svg.")
     var legend = false
 
+    @OptionGroup var set: OverrideOptions
+
     @Option(help: "Threads; all processors where missing.")
     var threads: Int?
 
@@ -57,6 +64,7 @@ struct PredictCommand: ParsableCommand {
         if sideBySide { arguments += ["--side-by-side", "yes"] }
         if legend { arguments += ["--legend", "yes"] }
         if let threads { arguments += ["--threads", String(threads)] }
+        for override in set.overrides { arguments += ["--set", override] }
         if let device { arguments += ["--device", device] }
         try EvaluatorJob.run(arguments + output.arguments + ["--"] + images)
     }

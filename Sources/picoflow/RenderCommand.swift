@@ -58,11 +58,11 @@ struct RenderCommand: ParsableCommand {
         let recipe = try recipe.resolve()
         // Programs are the other machines'.
         let topology = try topology.resolve(for: recipe, programs: nil)
-        let name = runName ?? ((self.recipe.path as NSString).lastPathComponent as NSString).deletingPathExtension
+        let name = runName ?? RunName.stem(ofRecipe: self.recipe.path)
         let plan = try RenderPlan(
             topology: topology, recipe: recipe, topologyPath: self.topology.path, recipePath: self.recipe.path,
             overrides: self.recipe.set.overrides, replicas: self.topology.stage.replicas, name: name)
-        try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+        try DurableFile.makeFolder(out)
         let paths = try files(plan).map { file in
             let path = (out as NSString).appendingPathComponent(file.name)
             try DurableFile.write(file.text, to: path)

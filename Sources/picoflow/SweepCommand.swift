@@ -61,12 +61,11 @@ struct SweepCommand: ParsableCommand {
         let base = ((recipes[0] as NSString).lastPathComponent as NSString).deletingPathExtension
         let sweep = try Sweep(
             plan, topology: topology, replicas: stage.replicas, in: folder ?? "sweeps/\(base)")
-        let failures = tableOnly ? [] : try train(sweep)
+        let (failures, isStopped) = tableOnly ? ([], false) : try train(sweep)
         let table = try sweep.writeTables()
         try output.result.show(
-            table.facts(folder: sweep.folder, failures: failures ?? [], isStopped: failures == nil),
-            failures == nil ? "stopped; the same command goes on" : table.markdown)
-        guard let failures else { return }
+            table.facts(folder: sweep.folder, failures: failures, isStopped: isStopped),
+            isStopped ? "stopped; the same command goes on" : table.markdown)
         guard failures.isEmpty else {
             throw UserError(
                 "\(failures.count) of \(plan.cells.count) runs failed: "
@@ -74,8 +73,8 @@ struct SweepCommand: ParsableCommand {
         }
     }
 
-    /// - Returns: the runs that failed, and why; nil where a signal ended the sweep.
-    private func train(_ sweep: Sweep) throws -> [(name: String, reason: String)]? {
+    /// - Returns: the runs that failed, and why, and whether a signal ended the sweep.
+    private func train(_ sweep: Sweep) throws -> (failures: [(name: String, reason: String)], isStopped: Bool) {
         let (environment, _) = try log.environment()
         let finished = Set(try sweep.results().map { "\($0.variant) \($0.seed)" })
         var failures: [(name: String, reason: String)] = []
@@ -90,10 +89,10 @@ struct SweepCommand: ParsableCommand {
             case .failed(let reason):
                 display.log(.error, "\(title) failed: \(reason)")
                 failures.append((cell.name, reason))
-            case .stopped: return nil
+            case .stopped: return (failures, true)
             }
             try sweep.writeTables()
         }
-        return failures
+        return (failures, false)
     }
 }

@@ -6,7 +6,7 @@ import Testing
 private let otherValues: [String: String] = [
     "seed": "18446744073709551615",
     "dataset.kind": "folder", "dataset.root": "\"/somewhere else/é\"", "dataset.split": "trainval",
-    "dataset.evaluationSplit": "test", "dataset.description": "data/mine.yaml",
+    "dataset.evaluationSplit": "test", "dataset.description": "data/mine.yaml", "dataset.unreadable": "ignore",
     "augmentation.crop": "[240, 320]", "augmentation.scale": "[0.75, 1.25]", "augmentation.flip": "0",
     "augmentation.brightness": "0.25", "augmentation.contrast": "1", "augmentation.saturation": "0.125",
     "augmentation.hue": "0.5",

@@ -138,6 +138,79 @@ import Yams
         }
     }
 
+    /// Runs a script among stand-ins for the programs that it starts.
+    ///
+    /// - Returns: its exit code.
+    private func run(_ file: RenderPlan.File, _ arguments: [String], in folder: String) throws -> Int32 {
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+        shell.arguments = [folder + "/" + file.name] + arguments
+        shell.currentDirectoryURL = URL(fileURLWithPath: folder)
+        shell.environment = [
+            "PATH": folder + ":" + (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"), "HOME": folder,
+        ]
+        for name in ["picoflow", "ssh", "srun"] { chmod(folder + "/" + name, 0o755) }
+        // A thread of Dispatch's keeps signals out, and a process inherits that.
+        var (none, before) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+        try shell.run()
+        shell.waitUntilExit()
+        return shell.terminationStatus
+    }
+
+    @Test func workersOverSSHGetTheKeyAlone() throws {
+        let file = try #require(plan().ssh().first)
+        let picoflow = """
+            #!/bin/bash
+            case $1 in
+            keys) echo secret >"${@: -1}"; echo "a key was made" ;;
+            join) cat "$4" >joined ;;
+            launch) while [ ! -s joined ]; do sleep 0.05; done ;;
+            esac
+
+            """
+        // Every host is this folder.
+        let ssh = """
+            #!/bin/bash
+            while [[ $1 == -* ]]; do shift; done
+            shift
+            exec bash -c "$*"
+
+            """
+        try withFiles([file.name: file.text, "picoflow": picoflow, "ssh": ssh]) { (folder) throws in
+            #expect(try run(file, ["head", "worker"], in: folder) == 0)
+            #expect(try String(contentsOfFile: folder + "/joined", encoding: .utf8) == "secret\n")
+        }
+    }
+
+    /// Slurm tells a job's script of its time limit by SIGTERM; the run then stops in good order.
+    @Test(arguments: ["0", "0.5"])
+    func jobEndsAsItsRunDid(afterTheStop seconds: String) throws {
+        let file = try #require(plan(listen: nil).slurm().first)
+        let picoflow = """
+            #!/bin/bash
+            if [ "$1" = launch ]; then
+                kill -TERM $PPID
+                while [ ! -e stopped ]; do sleep 0.05; done
+                exit 7
+            fi
+            touch stopped
+            sleep \(seconds)
+
+            """
+        let srun = """
+            #!/bin/bash
+            while [[ $1 == -* ]]; do shift; done
+            exec "$@"
+
+            """
+        try withFiles([file.name: file.text, "picoflow": picoflow, "srun": srun]) { (folder) throws in
+            #expect(try run(file, [], in: folder) == 7)
+        }
+    }
+
     /// The objects of the manifests, by kind and name.
     private func objects(_ plan: RenderPlan, keys: [String: Data] = [:]) throws -> [String: [String: Any]] {
         var cluster = RenderPlan.Kubernetes()
@@ -182,6 +255,7 @@ import Yams
         #expect(dig(head, container + ".resources.limits.nvidia.com/gpu") == nil)
         let limits = try #require(dig(head, container + ".resources.limits") as? [String: Any])
         #expect(limits["nvidia.com/gpu"] as? String == "1" && limits["cpu"] as? String == "12")
+        #expect(dig(head, "spec.template.spec.hostname") as? String == "picoflow-pico-1-head")
         let script = try #require((dig(head, container + ".command") as? [String])?.last)
         #expect(script.contains("picoflow launch --resume /runs/pico-1 --stage loader=0 --stage miner=0"))
         #expect(script.contains("picoflow launch /etc/picoflow/topology.yaml --recipe /etc/picoflow/recipe.yaml --run"))

@@ -133,7 +133,7 @@ import Yams
         """
         stages:
           readers: {kind: loader, replicas: 3, exec: [python3, loader.py]}
-          compute: {samples: readers, device: [cpu, "cuda:1"], replicas: 2, rendezvous: "tcp://a:5000"}
+          compute: {samples: readers, device: [cpu, "cuda:1"], replicas: 2}
         autoscale: {readers: {min: 1, max: 8}}
         supervisor: {grace: 1.5 min, listen: "tcp://*:5810"}
         pool: {messageLimit: 64MiB}

@@ -150,25 +150,6 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         )
     }
 
-    @Test func ranksOnSeveralHostsMeetAtAnAddress() throws {
-        func compute(_ place: String) throws -> Topology {
-            try resolve(
-                local.replacingOccurrences(
-                    of: "memory: bank}\n  bank", with: "memory: bank, replicas: 2, rendezvous: \(place)}\n  bank"))
-        }
-        let topology = try compute("'tcp://node1:29500'")
-        #expect(topology.stage(of: .compute)?.rendezvous == "tcp://node1:29500")
-        #expect(topology.withThreads(processors: 8).stage(of: .compute)?.threads == 8, "each has its own machine")
-        #expect(try resolve(topology.yaml()) == topology)
-        for bad in ["node1", "'tcp://node1'", "'tcp://:1'", "'tcp://a:0'", "'tcp://a:b'"] {
-            let told = message { _ = try compute(bad) }
-            #expect(told.contains("'stages.compute.rendezvous' must be tcp://HOST:PORT"), "\(told)")
-        }
-        #expect(
-            trouble("bank:", "bank: {rendezvous: 'tcp://a:1'}")
-                == "t.yaml:4: stage 'bank' is of kind bank and has no 'rendezvous'; compute's ranks meet there")
-    }
-
     @Test func settingsAreChecked() {
         #expect(
             message { try resolve(local + "\nsupervisor:\n  grace: 30\n") }
@@ -178,7 +159,7 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 == "t.yaml:7: 'pool.silence' must be at least two heartbeats (5 s each), not 6 s")
         #expect(
             message { try resolve(local + "\npool: {heartbeat: 0 s}\n") }
-                == "t.yaml:7: 'pool.heartbeat' must be above 0 s, not '0 s'")
+                == "t.yaml:7: 'pool.heartbeat' must be at least 10 ms, not '0 s'")
         #expect(
             message { try resolve(local + "\nstage: {}\n") } == "t.yaml:7: unknown key 'stage'; did you mean 'stages'?")
         #expect(
@@ -215,6 +196,11 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
                 of: "memory: bank}\n  evaluator", with: "memory: bank, replicas: 3}\n  evaluator"))
         #expect(
             open.withThreads(processors: 8).stages.map(\.threads) == [1, 8, 1, 2, 8], "miners share the processors")
+        let elsewhere = local.replacingOccurrences(
+            of: "memory: bank}\n  evaluator", with: "memory: bank, replicas: 0}\n  evaluator")
+        #expect(
+            try resolve(elsewhere + "\nsupervisor: {listen: 'tcp://*:5810'}\n").withThreads(processors: 8).stages
+                .map(\.threads) == [1, 8, 1, 1, 8], "those of other hosts have none of this one's")
     }
 
     @Test func printedTopologiesReadBackEqual() throws {

@@ -46,6 +46,24 @@ import Testing
         }
     }
 
+    @Test func imagesAndLabelMapsInOneFolderAreRefused() throws {
+        let scratch = try scratch(Self.description.replacingOccurrences(of: "labels: lab", with: "labels: ./img"))
+        #expect(message { _ = try open(scratch) }.hasSuffix("move the label maps to a folder of their own"))
+    }
+
+    @Test func digestTellsFilesAndMeaningsApartAndNotPlaces() throws {
+        let first = try open(scratch()).digest(of: "train")
+        #expect(try open(scratch()).digest(of: "train") == first, "another folder of the same files")
+        let renumbered = try scratch(Self.description.replacingOccurrences(of: "[255, 9]", with: "[255]"))
+        #expect(try open(renumbered).digest(of: "train") != first)
+        let renamed = try scratch()
+        try renamed.file("img/0.png", renamed.bytes("img/1.png"))
+        try renamed.file("lab/0.png", renamed.bytes("lab/1.png"))
+        try renamed.remove("img/1.png")
+        try renamed.remove("lab/1.png")
+        #expect(try open(renamed).digest(of: "train") != first)
+    }
+
     @Test func labelsMayBeRenumbered() throws {
         let text = Self.description + "\nlabels: {7: house, 21: road, 3: 1, 0: ignore}\n"
         let mapping = try FolderDescription(text: text, path: "d").mapping

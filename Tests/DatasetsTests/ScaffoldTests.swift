@@ -42,6 +42,36 @@ import Testing
         return report
     }
 
+    /// Its first bytes, with the EXIF of a photograph that is shown turned by half.
+    private func turned(_ file: [UInt8]) -> [UInt8] {
+        let tiff: [UInt8] = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 3, 0, 0, 0, 0, 0, 0]
+        let body = Array("Exif\0\0".utf8) + tiff
+        return file[..<2] + [0xff, 0xe1, 0, UInt8(body.count + 2)] + body + file[2...]
+    }
+
+    @Test func photographsThatEXIFTurnsAreCounted() throws {
+        let folder = try TemporaryFolder("init")
+        for i in 0..<4 { try write("photo-\(i)", values: [0, 1], in: folder) }
+        for (name, width) in [("photo-1", 96), ("photo-2", 90)] {
+            try FileManager.default.removeItem(atPath: folder("images/\(name).png"))
+            let image = try Image(
+                width: width, height: 80, pixels: SharedBytes([UInt8](repeating: 7, count: width * 240)))
+            try ImageFile.write(turned(JPEG.encode(image)), to: folder("images/\(name).jpg"))
+        }
+        let scaffold = try scaffold(folder)
+        #expect(scaffold.warnings.contains { $0.hasPrefix("1 photographs are stored turned") })
+        #expect(scaffold.leftOut.count == 1 && scaffold.leftOut[0].contains("not as EXIF turns them"))
+        #expect(try check(scaffold, folder).splits.map(\.turned).reduce(0, +) == 1)
+    }
+
+    @Test func imagesAndLabelMapsInOneFolderAreRefused() throws {
+        let folder = try TemporaryFolder("init")
+        try write("photo", values: [0, 1], in: folder, labels: "images")
+        #expect(
+            message { _ = try FolderSurvey(images: folder("images"), labels: folder("images")) }
+                .hasSuffix("holds images and label maps together; move the label maps to a folder of their own"))
+    }
+
     @Test func oneFolderIsSplitAndItsValuesAreTheClasses() throws {
         let folder = try TemporaryFolder("init")
         for i in 0..<21 { try write("photo-\(i)", values: [0, 1, 2, 255], in: folder) }

@@ -95,7 +95,7 @@ import Testing
         #expect(message { _ = try Synthesizer.write(to: scratch.path) }.hasPrefix("\(scratch.path): is not empty"))
         #expect(
             message { _ = try Synthesizer.write(to: scratch.path + "/something/below") }.contains(
-                "cannot create the folder"))
+                "cannot make folder"))
         var options = small()
         options.width = 4
         #expect(message { _ = try Synthesizer.write(to: scratch.path + "/x", options: options) }.hasPrefix("size 4x72"))

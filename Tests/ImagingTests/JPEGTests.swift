@@ -33,6 +33,17 @@ import Testing
         #expect(try JPEG.decode(SharedBytes(padded), name: "j") == clean)
     }
 
+    /// Samsung's cameras write zeros where a sequential scan has its last coefficient's number.
+    @Test func scanParametersThatNobodyUsesAreNoFault() throws {
+        var bytes = try JPEG.encode(smooth, quality: 90)
+        let clean = try JPEG.decode(SharedBytes(bytes), name: "j")
+        let scan = try #require(bytes.indices.first { bytes[$0] == 0xff && bytes[$0 + 1] == 0xda })
+        let last = scan + 2 + Int(bytes[scan + 3]) - 2
+        #expect(bytes[last] == 63)
+        bytes[last] = 0
+        #expect(try JPEG.decode(SharedBytes(bytes), name: "j") == clean)
+    }
+
     @Test func everyTruncationIsAnError() throws {
         let bytes = try JPEG.encode(patternImage(64, 48), quality: 90)
         for tenth in 1...9 {

@@ -73,6 +73,31 @@ extension Pipeline {
             #expect(play.stages().isEmpty)
         }
 
+        /// Also where it goes back over such steps, though the file has been mended since.
+        @Test func imageThatCannotBeReadIsIgnoredWhereTheRecipeSaysSo() throws {
+            let play = try Playground(ownData: true)
+            let image = "\(play.data)/train/00005.jpg"
+            let sound = try ImageFile.readBytes(image).array() as [UInt8]
+            _ = try Fault.imageThatIsText.spoil(play.data)
+            let run = try play.launch(["--set", "dataset.unreadable=ignore"]).wait()
+            #expect(run.code == 0, "\(run)")
+            func skipped() throws -> [String] {
+                try String(contentsOfFile: play.run + "/journal.jsonl", encoding: .utf8).split(separator: "\n")
+                    .map(String.init).filter { $0.contains("sample-skipped") }
+            }
+            // Eight images, two a step.
+            #expect(try skipped().count == Playground.iterations * 2 / 8)
+            #expect(try skipped().allSatisfy { $0.contains("train\\/00005.jpg") || $0.contains(image) })
+            let weights = try play.weights()
+
+            try ImageFile.write(sound, to: image)
+            try FileManager.default.removeItem(atPath: play.run + "/checkpoints/step-000080")
+            let again = try play.start(["launch", "--resume", play.run]).wait()
+            #expect(again.code == 0, "\(again)")
+            #expect(try play.weights() == weights)
+            #expect(try skipped().count == Playground.iterations * 2 / 8, "nothing new is left out")
+        }
+
         @Test func soundDatasetPassesTheCheck() throws {
             let play = try Playground()
             let check = try play.command("data", "check", "recipe.yaml", "--json")

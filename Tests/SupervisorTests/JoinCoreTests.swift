@@ -34,6 +34,17 @@ import Wire
         return all
     }
 
+    /// Ctrl-Z, or a machine that was paused.
+    @Test mutating func whoStoodStillItselfDoesNotCountItsSupervisorAsSilent() {
+        handle(.tick)
+        handle(.answered(reply()))
+        pass(3)
+        clock.advance(.seconds(100))
+        #expect(handle(.tick) == [.ask(replicas: loaders)])
+        #expect(!pass(29, answering: false).contains(.signal(loaders[0], SIGTERM)))
+        #expect(pass(2, answering: false).contains(.signal(loaders[0], SIGTERM)))
+    }
+
     @Test mutating func itAsksAndStartsWhatItIsAllotted() {
         #expect(handle(.tick) == [.ask(replicas: [])])
         #expect(handle(.answered(reply())) == loaders.map { .spawn($0) })

@@ -47,8 +47,6 @@ import Wire
         #expect(try configuration(.loader(1)).rendezvous == nil)
         plan.epoch = Epoch(2)
         #expect(try configuration(.compute).rendezvous == "file:/tmp/none/ranks-2")
-        for index in plan.topology.stages.indices { plan.topology.stages[index].rendezvous = "tcp://a:1" }
-        #expect(try configuration(.compute).rendezvous == "tcp://a:1")
     }
 
     @Test func bothEndsOfALinkHaveOneAddress() throws {

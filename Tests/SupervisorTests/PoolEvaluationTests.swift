@@ -241,9 +241,15 @@ import Wire
             let text = message { _ = try PoolEvaluation(writingTo: rig.folder(folder)).evaluate(rig.session()) }
             #expect(text.contains("would overwrite") && text.hasSuffix("name another folder"), "\(text)")
         }
+        let text = message {
+            _ = try PoolEvaluation(split: "wild", writingTo: rig.folder("valannot")).evaluate(rig.session())
+        }
+        #expect(text.contains("would overwrite"), "a file of another split: \(text)")
         try rig.folder.write("", to: "file")
-        let text = message { _ = try PoolEvaluation(writingTo: rig.folder("file/x")).evaluate(rig.session()) }
-        #expect(text.hasPrefix("cannot make the folder"), "\(text)")
+        for file in ["file", "file/x"] {
+            let text = message { _ = try PoolEvaluation(writingTo: rig.folder(file)).evaluate(rig.session()) }
+            #expect(text.hasPrefix("cannot make folder"), "\(text)")
+        }
     }
 
     @Test func answersThatAreNoPredictionsNameTheirWorker() throws {

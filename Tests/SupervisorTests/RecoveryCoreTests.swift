@@ -239,6 +239,19 @@ import Wire
         #expect(run.actions.outcome == .stopped(step: 4, checkpoint: "/c4"))
     }
 
+    /// In warm-up compute needs none; a step that waits for them comes to no end.
+    @Test(arguments: [true, false])
+    func stopWithoutMinersAbandonsTheStepThatWaitsForThem(waits: Bool) throws {
+        var plan = try FakeRun.plan()
+        let miner = try #require(plan.topology.stages.firstIndex { $0.kind == .miner })
+        plan.topology.stages[miner].replicas = 0
+        let run = FakeRun(plan)
+        run.handle(.start)
+        run.handle(.interrupt)
+        if waits { run.say(.heartbeat(Heartbeat(state: .waiting, waitingOn: Heartbeat.gradients)), as: .compute) }
+        #expect(run.actions.commands(to: run.peer(.compute)).map(\.name) == (waits ? [.stop, .abandon] : [.stop]))
+    }
+
     @Test(arguments: [true, false])
     func stopWithoutABankAbandonsTheStepInHand(isDeadBefore: Bool) throws {
         let run = try started()

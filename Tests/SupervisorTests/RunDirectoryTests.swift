@@ -34,6 +34,14 @@ import Wire
         #expect(text.contains("is in use by process \(getpid())"))
     }
 
+    @Test func runOfAnotherMachineIsAskedThere() throws {
+        let run = try RunDirectory.create(folder("a"))
+        #expect(message { _ = try ControlClient(run: run.path) } == "\(run.path) is only just starting; try again")
+        try ProcessRecord(host: "far", supervisor: 1, control: "ipc:///none", processes: [])
+            .write(to: run.path + "/processes.json")
+        #expect(message { _ = try ControlClient(run: run.path) } == "\(run.path) is supervised on far: ask it there")
+    }
+
     @Test func lockEndsWithItsHolder() throws {
         var run: RunDirectory? = try RunDirectory.create(folder("a"))
         let path = try #require(run?.path)
@@ -126,12 +134,14 @@ import Wire
     @Test func entriesComeBackInOrder() throws {
         let entries = [
             start(1), .fingerprint(stage: "loader", Fingerprint(versions: ["a": "1"], hash: "h")),
-            .sampleSkipped("x.jpg", step: 3), .sampleSkipped("y.jpg", step: nil), .ended("stopped"), start(2),
+            .sampleSkipped("x.jpg", step: 3, position: 17), .sampleSkipped("y.jpg", step: nil), .ended("stopped"),
+            start(2),
             .evaluated(EvaluationScores(step: 500, split: "val", mIoU: 0.5, pixelAccuracy: nil, meanAccuracy: 0.25)),
             .evaluationFailed(step: 1000, "val/3.png: cut short"),
         ]
         let journal = try Journal(path: folder("j"))
         for entry in entries { try journal.append(entry) }
+        #expect(journal.skipped == [17])
         #expect(try Journal.read(path: folder("j")) == entries)
         let again = try Journal(path: folder("j"))
         #expect(again.entries == entries)

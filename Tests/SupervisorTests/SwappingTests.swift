@@ -115,6 +115,49 @@ import Wire
 
     // MARK: Programs
 
+    /// Ranks beyond the first speak of no steps.
+    @Test func minersOfAReplacedProgramLeaveBesideSeveralRanks() throws {
+        var plan = try FakeRun.plan()
+        let compute = try #require(plan.topology.stages.firstIndex { $0.kind == .compute })
+        plan.topology.stages[compute].replicas = 2
+        let run = FakeRun(plan)
+        run.handle(.start)
+        let asked = ask(run, exec: ["my-miner"])
+        let proposal = try #require(self.proposal(asked, run))
+        self.plan(run, proposal, step: 4)
+        run.say(
+            .event(StageEvent(.swapPlanned, "", step: 6, swap: Swap(proposal, step: 6))), as: Replica("compute", 2))
+        run.say(.heartbeat(Heartbeat(state: .running)), as: Replica("compute", 2))
+        #expect(done(run, 4).commands(to: run.peer(.miner)).isEmpty)
+        #expect(done(run, 5).commands(to: run.peer(.miner)).map(\.name) == [.drain])
+    }
+
+    /// Hosts that join bring the first program alone.
+    @Test func programIsStartedHereWhereAllMinersAreElsewhere() throws {
+        var plan = try FakeRun.plan()
+        let miner = try #require(plan.topology.stages.firstIndex { $0.kind == .miner })
+        plan.topology.stages[miner].replicas = 0
+        let run = FakeRun(plan)
+        #expect(run.handle(.start).spawned.allSatisfy { $0.stage != "miner" })
+        let asked = ask(run, exec: ["my-miner"])
+        #expect(asked.spawned == [.miner])
+        let proposal = try #require(self.proposal(asked, run))
+        self.plan(run, proposal, step: 6)
+        // So it is after a resume behind the swap.
+        plan.history = run.core.history
+        plan.resume = Checkpoint(step: 8, path: "/c8")
+        let again = FakeRun(plan)
+        #expect(again.handle(.start).spawned.filter { $0.stage == "miner" } == [.miner])
+    }
+
+    @Test func whatAKilledSupervisorWasAskedForEndsWithTheNextStart() {
+        let asked = SwapProposal(
+            generation: Generation(1), stage: "miner", mining: MiningSettings(Recipe()), exec: nil, change: "x")
+        #expect(SwapHistory([.swapAsked(asked)]).pending == asked)
+        let ended = SwapHistory([.swapAsked(asked), .ended("failed: its supervisor died")])
+        #expect(ended.pending == nil && ended.last == Generation(1))
+    }
+
     @Test func newProgramStartsBesideTheOldOneWhichLeavesOnceItsLastStepIsDone() throws {
         let run = try started()
         let asked = ask(run, exec: ["my-miner", "--fast"])

@@ -52,6 +52,10 @@ import Testing
         }
         #expect("\(error!)".contains(reason), "\(error!)")
         #expect(throws: UserError.self) { try SweepPlan(recipes: [path], over: [], seeds: 0, overrides: []) }
+        let twice = #expect(throws: UserError.self) {
+            try SweepPlan(recipes: [path], over: ["model.width=1,2", "model.width=3"], seeds: 1, overrides: [])
+        }
+        #expect(twice?.description.hasPrefix("--over model.width: stands there twice") == true)
         // Two folders of one name would be one run.
         try FileManager.default.createDirectory(atPath: folder("other"), withIntermediateDirectories: true)
         try FileManager.default.copyItem(atPath: path, toPath: folder("other/pico.yaml"))
@@ -66,6 +70,24 @@ import Testing
         // 1, 2, 4: mean 7/3, deviation sqrt((16 + 1 + 25) / 9 / 2).
         #expect(Spread([0.01, 0.02, 0.04]).text == "2.33 ± 1.53")
         #expect(Spread([0.01, 0.02, 0.04]).signed == "+2.33 ± 1.53")
+    }
+
+    @Test func classesOfSeveralDatasetsAreTakenByName() throws {
+        let recipes = [try recipe("one"), try recipe("other")]
+        let plan = try SweepPlan(recipes: recipes, over: [], seeds: 1, overrides: [])
+        let results = [[("road", 0.1), ("car", 0.2)], [("sky", 0.3), ("road", 0.4)]].enumerated().map { variant, iou in
+            SweepResult(
+                variant: variant, seed: 0, meanIoU: 0.5, pixelAccuracy: nil, meanAccuracy: nil,
+                iou: iou.map { ($0.0, $0.1) }, seconds: 1)
+        }
+        let table = SweepTable(plan, results)
+        #expect(
+            table.markdown.hasSuffix("| road | 10.00 | 40.00 |\n| car | 20.00 | – |\n| sky | – | 30.00 |"),
+            "\(table.markdown)")
+        #expect(
+            table.runsCSV.split(separator: "\n").map { String($0.suffix(12)) }.dropFirst() == [
+                "1.0,0.1,0.2,", "1.0,0.4,,0.3",
+            ])
     }
 
     @Test func tablesCompareSeedBySeed() throws {

@@ -108,6 +108,11 @@ def main():
     configuration = control.await_configuration()
     endpoints, classes = configuration["endpoints"], len(configuration["dataset"]["classes"])
     memory = Memory(endpoints["memory"][0]) if endpoints["memory"] else None
+    if memory:  # no step waits for who still copies
+        try:
+            memory.fetch_snapshot(2**63 - 1, lambda: not control.is_draining)
+        except Cancelled:
+            control.end("drained")
     workers = [Worker(control, e, credit=2) for e in endpoints["mining"]]
 
     def next_ticket():

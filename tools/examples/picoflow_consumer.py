@@ -23,7 +23,10 @@ class Consumer:
     deaths = 3  # that one ticket may cause before it counts as the culprit
 
     def __init__(self, endpoint, beat, silence):
-        self.epoch, self.beat, self.silence, self.next, self.issued = 0, beat, silence, 0, 0
+        self.epoch, self.beat, self.silence, self.next = 0, beat, silence, 0
+        # Above all that an earlier start of this stage gave out in this epoch: somebody may still answer those.
+        self.issued = time.time_ns() // 1000
+        self.given = {}  # by ticket: the workers that ever got it
         self.peers, self.bad, self.announced = {}, {}, set()
         self.waiting, self.bodies, self.blamed, self.results = set(), {}, {}, {}
         self.socket = context.socket(zmq.ROUTER)
@@ -40,7 +43,7 @@ class Consumer:
         return self.issued
 
     def forget(self, ticket):
-        for table in (self.bodies, self.blamed, self.results):
+        for table in (self.bodies, self.blamed, self.results, self.given):
             table.pop(ticket, None)
         self.waiting.discard(ticket)
 
@@ -63,6 +66,7 @@ class Consumer:
                 identity = min(free)[1]
                 self.peers[identity].holds.add(ticket)
                 self.waiting.discard(ticket)
+                self.given.setdefault(ticket, set()).add(identity)
                 self.send(identity, "ticket", self.bodies[ticket], ticket)
 
     def take_back(self, peer, blame=False):
@@ -133,7 +137,8 @@ class Consumer:
             self.peers[identity] = peer = Peer(
                 head["sender"], int(body["session"]), int(body["credit"]), head["sequence"], body["executing"])
         if peer is None:
-            if kind == "result" and head["epoch"] == self.epoch and ticket in self.waiting:
+            if (kind == "result" and head["epoch"] == self.epoch and ticket in self.waiting
+                    and identity in self.given.get(ticket, ())):
                 self.finish(ticket, (body, arrays))
             if kind != "bye":
                 self.send(identity, "again", dict(reason="this consumer does not know you"))
@@ -154,7 +159,8 @@ class Consumer:
         elif kind in ("result", "failed"):
             peer.holds.discard(ticket)
             peer.executing.discard(ticket)
-            if head["epoch"] == self.epoch and ticket in self.bodies:
+            if (head["epoch"] == self.epoch and ticket in self.bodies
+                    and identity in self.given.get(ticket, ())):
                 self.finish(ticket, (body, arrays) if kind == "result" else RuntimeError(body["error"]))
         elif kind == "drain":
             peer.credit = 0

@@ -19,6 +19,8 @@ import zmq
 parser = argparse.ArgumentParser(description="A third-party stage; picoflow launch starts it.", add_help=False)
 for key, convert in dict(control=str, run=str, stage=str, id=int, grace=int, heartbeat=int).items():
     parser.add_argument("--" + key, type=convert, required=True)
+parser.add_argument("--key")  # of a host that joined
+parser.add_argument("--dataset-root")
 options, own_arguments = parser.parse_known_args()
 name, incarnation = f"{options.stage}-{options.id}", secrets.token_hex(8)
 context, links = zmq.Context(), []
@@ -53,6 +55,13 @@ class Link:
         self.sent, self.epoch, self.beat, self.next, self.heard = 0, 0, beat, 0, time.monotonic()
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt_string(zmq.ROUTING_ID, name + separator + incarnation)
+        if endpoint.startswith("tcp://"):
+            endpoint = endpoint.replace("tcp://*:", options.control.rpartition(":")[0] + ":")
+            if options.key:
+                with open(options.key) as file:
+                    key = json.load(file)
+                self.socket.curve_serverkey, self.socket.curve_publickey, self.socket.curve_secretkey = (
+                    key[part].encode() for part in ("server", "public", "secret"))
         self.socket.connect(endpoint)
         links.append(self)
 
@@ -112,7 +121,7 @@ class Control(Link):
         # Compute may need us for its last step when the supervisor is gone. It says BYE to its pools when it ends.
         serves = any(isinstance(link, Worker) and link.is_joined for link in links)
         if time.monotonic() - self.heard > options.grace / 1000 + (60 if serves else 0):
-            self.end("supervisorLost")
+            self.end("supervisorLost", None if self.configuration else f"no answer from {options.control}")
         if self.configuration is None:
             return "hello", self.hello
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -202,7 +211,7 @@ class Worker(Link):
         try:
             answer, result, type = *function(body, arrays), "result"
         except Exception as error:
-            answer, result, type = dict(error=" ".join(f"{error!r}".split())), {}, "failed"
+            answer, result, type = dict(error=" ".join((str(error) if type(error) is RuntimeError else f"{error!r}").split())), {}, "failed"
         if ticket in self.executing:  # not cancelled meanwhile
             self.executing.remove(ticket)
             self.send(type, answer, result, ticket)

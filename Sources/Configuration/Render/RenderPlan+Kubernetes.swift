@@ -109,7 +109,9 @@ extension RenderPlan {
             container.append(("ports", list(ports)))
         }
         container.append(("volumeMounts", self.mounts(mounts)))
-        let pod = self.pod("head", map(container), volumes: mounts.map(\.0), restart: "OnFailure")
+        // A replaced pod is the same host to the run, whose processes went with the pod before.
+        let pod = self.pod(
+            "head", map(container), volumes: mounts.map(\.0), restart: "OnFailure", hostname: objectName("head"))
         return object(
             "batch/v1", "Job", "head",
             // Machines fail; a run that fails of itself three times will not do better the fourth time.
@@ -192,17 +194,20 @@ extension RenderPlan {
         ]
     }
 
-    private func pod(_ component: String, _ container: Node, volumes: [String], restart: String) -> Node {
+    private func pod(
+        _ component: String, _ container: Node, volumes: [String], restart: String, hostname: String? = nil
+    ) -> Node {
         map([
             ("metadata", map([("labels", labels(component))])),
             (
                 "spec",
-                map([
-                    ("restartPolicy", text(restart)),
-                    // Time for a last checkpoint.
-                    ("terminationGracePeriodSeconds", number(120)),
-                    ("containers", list([container])), ("volumes", list(volumes.map(volume))),
-                ])
+                map(
+                    (hostname.map { [("hostname", text($0))] } ?? []) + [
+                        ("restartPolicy", text(restart)),
+                        // Time for a last checkpoint.
+                        ("terminationGracePeriodSeconds", number(120)),
+                        ("containers", list([container])), ("volumes", list(volumes.map(volume))),
+                    ])
             ),
         ])
     }

@@ -33,6 +33,8 @@ extension RenderPlan {
             trap 'picoflow stop --run "$run"' TERM
             # The head: \(headStages).
             if [ -e "$run/recipe.yaml" ]; then
+                # Slurm has ended a requeued job's processes, whichever node they were on.
+                [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] || rm -f "$run/processes.json"
                 launch=(\(head.resume.joined(separator: " ")))
             else
                 launch=(\(head.new.joined(separator: " ")))
@@ -40,10 +42,11 @@ extension RenderPlan {
             srun \(groups.isEmpty ? "" : "--het-group=0 ")--ntasks=1 --cpus-per-task=\(headCores) "${launch[@]}" &
             head=$!
             \(groups.enumerated().map { join($1, component: $0 + 1) }.joined(separator: "\n"))
-            # A signal ends 'wait'; the run still has its checkpoint to write.
+            # A signal ends 'wait'; the run still has its checkpoint to write. How it ended is asked once it is gone.
+            wait "$head" || true
+            while kill -0 "$head" 2>/dev/null; do wait "$head" || true; done
             code=0
             wait "$head" || code=$?
-            while kill -0 "$head" 2>/dev/null; do code=0; wait "$head" || code=$?; done
             [ ${#steps[@]} -eq 0 ] || kill "${steps[@]}" 2>/dev/null || true
             exit "$code"
 

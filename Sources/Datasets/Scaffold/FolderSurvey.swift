@@ -23,6 +23,8 @@ public struct FolderSurvey: Sendable, Equatable {
     /// Width and height of each image that can be read.
     public var widths: [Int]
     public var heights: [Int]
+    /// Photographs among them that EXIF says to turn.
+    public var turned = 0
 
     /// The splits that folders are named after, ours first.
     private static let splitNames = [["train", "training"], ["val", "valid", "validation", "test", "testing"]]
@@ -43,7 +45,8 @@ public struct FolderSurvey: Sendable, Equatable {
 
         let tree = DatasetTree()
         let listings = try splits.map { split in
-            try Folders.pair(split: split.name ?? "all", images: split.images, labels: split.labels, in: tree)
+            try Folders.checkApart(images: split.images, labels: split.labels)
+            return try Folders.pair(split: split.name ?? "all", images: split.images, labels: split.labels, in: tree)
         }
         for listing in listings where listing.samples.isEmpty { throw Self.nothingPairs(listing) }
         let total = listings.reduce(0) { $0 + $1.samples.count }
@@ -70,6 +73,7 @@ public struct FolderSurvey: Sendable, Equatable {
             splits[split].names.append(sample.name)
             widths.append(look.width)
             heights.append(look.height)
+            if look.isTurned { turned += 1 }
             for (value, count) in look.pixels.enumerated() where count > 0 { pixels[value, default: 0] += count }
         }
     }
@@ -104,6 +108,7 @@ public struct FolderSurvey: Sendable, Equatable {
     private struct Look: Sendable {
         var width: Int
         var height: Int
+        var isTurned: Bool
         /// Per value of the label file.
         var pixels: [Int]
     }
@@ -121,16 +126,23 @@ public struct FolderSurvey: Sendable, Equatable {
     }
 
     private static func look(at sample: SampleFiles) throws -> Look {
-        let image = try ImageFile.readImage(sample.imagePath)
+        let bytes = try ImageFile.readBytes(sample.imagePath)
+        let image = try ImageFile.decode(bytes, name: sample.imagePath)
+        let orientation = Orientation(ofJPEG: bytes)
         guard let path = sample.labelPath else { throw UserError("\(sample.imagePath): has no label map") }
         let label = try ImageFile.readLabels(path)
-        try ImageFile.checkSizes(
-            label: (label.width, label.height), path, image: (image.width, image.height), sample.imagePath)
+        do {
+            try ImageFile.checkSizes(
+                label: (label.width, label.height), path, image: (image.width, image.height), sample.imagePath)
+        } catch  where orientation != .upright {
+            throw UserError("\(error); \(Orientation.advice)")
+        }
         var pixels = [Int](repeating: 0, count: 256)
         label.values.withUnsafeBytes { values in
             for i in 0..<values.count { pixels[Int(values[i])] += 1 }
         }
-        return Look(width: image.width, height: image.height, pixels: pixels)
+        return Look(
+            width: image.width, height: image.height, isTurned: orientation != .upright, pixels: pixels)
     }
 
     /// One slot per sample, filled by whoever looks at it; `@unchecked Sendable` because the lock guards all access.

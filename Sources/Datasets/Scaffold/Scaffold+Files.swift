@@ -21,7 +21,7 @@ extension Scaffold {
         for (name, _) in files where FileManager.default.fileExists(atPath: Folders.join(folder, name)) {
             throw UserError("\(Folders.join(folder, name)): is there already; name another folder, or remove it")
         }
-        try Folders.create(folder)
+        try DurableFile.makeFolder(folder)
         for (name, text) in files { try ImageFile.write(Array(text.utf8), to: Folders.join(folder, name)) }
         return (Folders.join(folder, "recipe.yaml"), Folders.join(folder, "topology.yaml"))
     }

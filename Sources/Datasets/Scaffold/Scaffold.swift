@@ -66,6 +66,9 @@ public struct Scaffold: Sendable, Equatable {
                 "so many values with gaps between them often mean that label maps were scaled or saved with colours blended"
             )
         }
+        if survey.turned > 0 {
+            warnings.append("\(survey.turned) photographs are stored turned or mirrored; \(Orientation.advice)")
+        }
         if train < 20 { warnings.append("\(train) images are few to train on: expect it to learn them by heart") }
     }
 

@@ -63,8 +63,8 @@ public enum Synthesizer {
         progress(done, total)
         for (split, count, first) in [("train", options.train, 0), ("val", options.val, 1 << 32)] {
             let images = Folders.join(root, split)
-            try Folders.create(images)
-            try Folders.create(images + "annot")
+            try DurableFile.makeFolder(images)
+            try DurableFile.makeFolder(images + "annot")
             for index in 0..<count {
                 let sample = render(options: options, index: UInt64(first + index))
                 let name = String(repeating: "0", count: max(0, 5 - "\(index)".count)) + "\(index)"

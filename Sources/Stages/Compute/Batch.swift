@@ -19,8 +19,8 @@ struct Batch {
 
     /// Puts samples together.
     ///
-    /// - Throws: `UserError` where a loader's result has not the size that the recipe asks for.
-    init(_ samples: [(image: Int, result: TicketResult)], height: Int, width: Int) throws {
+    /// - Throws: `UserError` where a loader's result has not the size that the recipe asks for, or a label that is none.
+    init(_ samples: [(image: Int, result: TicketResult)], height: Int, width: Int, classes: Int = 255) throws {
         let area = height * width
         var labels = [UInt8](repeating: 0, count: samples.count * area)
         pixels = try SharedBytes(count: samples.count * area * 3) { target in
@@ -31,6 +31,11 @@ struct Batch {
                         .copyMemory(from: $0)
                 }
                 let label = try sample.result.tensor("label", .uint8, [height, width])
+                if let bad = label.withUnsafeBytes({ $0.first { $0 != 255 && Int($0) >= classes } }) {
+                    throw UserError(
+                        "\(sample.result.worker) answered ticket \(sample.result.id) with the label \(bad); allowed are 0 to \(classes - 1), and 255"
+                    )
+                }
                 label.withUnsafeBytes { source in
                     labels.withUnsafeMutableBytes {
                         UnsafeMutableRawBufferPointer(rebasing: $0[row * area..<(row + 1) * area])

@@ -55,7 +55,7 @@ struct CheckpointFiles {
         let files = FileManager.default
         try? files.removeItem(atPath: aside)
         do {
-            try makeFolder(aside)
+            try DurableFile.makeFolder(aside)
             try Safetensors.write(trainer.modelState(), to: aside + "/model.safetensors")
             try Safetensors.write(trainer.optimizerState(), to: aside + "/optimizer.safetensors")
             var names = ["model.safetensors", "optimizer.safetensors"]
@@ -127,16 +127,6 @@ struct CheckpointFiles {
         Checkpoint.prune(in: folder, keep: keep, isPinned: isPinned)
         for name in (try? files.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(".partial") {
             try? files.removeItem(atPath: folder + "/" + name)
-        }
-    }
-
-    private static func makeFolder(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            // Foundation's words hide the reason; the system says it.
-            guard mkdir(path, 0o777) != 0, errno != EEXIST else { return }
-            throw DurableFile.systemError("cannot make folder", path)
         }
     }
 

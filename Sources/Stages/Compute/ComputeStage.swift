@@ -19,9 +19,16 @@ public enum ComputeStage {
             runtime.logger.warning("\(warning)")
             runtime.send(StageEvent(.note, warning))
         }
+        let recipe = configuration.recipe
+        if recipe.contrast.enabled, recipe.schedule.warmup >= recipe.schedule.iterations {
+            let note =
+                "contrast never sets in: schedule.warmup \(recipe.schedule.warmup) covers all \(recipe.schedule.iterations) iterations"
+            runtime.logger.warning("\(note)")
+            runtime.send(StageEvent(.note, note))
+        }
         let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(
-            recipe: configuration.recipe, classes: configuration.dataset.classes.count, device: device,
+            recipe: recipe, classes: configuration.dataset.classes.count, device: device,
             group: ranks.group, resumes: configuration.resume != nil)
         if let report = trainer.pretrained { runtime.logger.info("pretrained weights: \(report.line)") }
         var done: UInt64 = 0

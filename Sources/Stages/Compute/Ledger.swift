@@ -87,7 +87,7 @@ final class Ledger {
     init(path: String, continuingAfter step: UInt64, arithmetic: String, isEnforced: Bool) throws {
         self.path = path
         let bytes = FileManager.default.contents(atPath: path) ?? Data()
-        var kept = Ledger.wholeLines(bytes)
+        var kept = bytes.wholeLines.lines
         // A run that was begun without a ledger has one from some later step on.
         let first = try kept.first.map { try Ledger.read($0, "\(path):1").step } ?? step + 1
         guard first <= step + 1 else {
@@ -149,16 +149,5 @@ final class Ledger {
             throw UserError("\(place): this is no line of a ledger; the file was changed or is damaged")
         }
         return decoded
-    }
-
-    /// The file's lines; a torn last one, which a kill can leave, is passed over.
-    private static func wholeLines(_ bytes: Data) -> [Data] {
-        var lines: [Data] = []
-        var start = bytes.startIndex
-        while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-            lines.append(bytes[start..<end])
-            start = end + 1
-        }
-        return lines
     }
 }

@@ -125,13 +125,21 @@ struct MiningClient {
             let result = answer!
             let report: MiningReport = try result.report()
             let gradient = try result.tensor("gradient", .float32, [group.pixels.count, dimension])
+                .array(of: Float.self)
+            let possible = 0...group.pixels.count
+            guard report.loss.isFinite, possible.contains(report.contributing), possible.contains(report.skipped),
+                gradient.allSatisfy(\.isFinite)
+            else {
+                throw UserError(
+                    "\(result.worker) answered ticket \(result.id) with a loss, count or gradient that no anchors have")
+            }
             outcome.loss += report.loss
             outcome.contributing += report.contributing
             outcome.skipped += report.skipped
             if let positive = report.positiveSimilarity, let negative = report.negativeSimilarity {
                 outcome.similarities.add((report.contributing, positive, negative), toClass: group.classID.index)
             }
-            outcome.gradient += gradient.array(of: Float.self)
+            outcome.gradient += gradient
             outcome.pixels += group.pixels.map { $0 - firstPixel }
         }
         return outcome

@@ -39,7 +39,10 @@ struct Ranks {
         self.init(
             try ProcessGroup(
                 at: .init(parsing: rendezvous), prefix: "epoch-\(configuration.epoch)", backend: backend,
-                rank: runtime.replica.id - 1, of: count, device: device))
+                rank: runtime.replica.id - 1, of: count, device: device,
+                // Who dies closes its connections, and who falls silent is killed by the supervisor. Samples and gradients
+                // may take any time.
+                timeout: .seconds(30 * 86_400)))
     }
 
     /// Whether this rank writes the run's files and speaks for all.

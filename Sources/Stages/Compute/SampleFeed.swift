@@ -12,6 +12,7 @@ struct SampleFeed {
     private let pool: PoolConsumer
     private let recipe: Recipe
     private let dataset: DatasetSettings
+    private let classes: Int
     private let padding: [UInt8]
     private var order: SampleOrder
     /// This rank's images within a mini-batch.
@@ -20,49 +21,99 @@ struct SampleFeed {
     private var asked: UInt64
     private var handedOut: UInt64
     private let end: UInt64
+    /// Positions whose samples nobody could make, or could not when these steps were first trained.
+    private var skipped: Set<UInt64>
+    private let onSkip: (_ position: UInt64, _ step: UInt64, _ message: String) -> Void
+    private var lostInARow = 0
+
+    /// So many lost samples in a row are no single files' fault.
+    private static let mostLostInARow = 16
 
     /// Batches asked for ahead: one being decoded while one waits. More would only grow memory.
     static let batchesAhead: UInt64 = 3
 
     /// - Parameters:
     ///   - share: which images of each mini-batch; all of them for one rank.
-    ///   - images: how many images the split has.
+    ///   - summary: how many images the split has, and which labels.
     ///   - padding: red, green and blue beyond an image's edge.
     ///   - steps: the steps done already; the first batch is the one after them.
+    ///   - skipped: positions in the order that were trained without their sample before, and are to be again.
+    ///   - onSkip: hears of further ones.
     init(
-        pool: PoolConsumer, recipe: Recipe, share: Range<Int>, images: Int, padding: [UInt8], after steps: UInt64
+        pool: PoolConsumer, recipe: Recipe, share: Range<Int>, dataset summary: DatasetSummary, padding: [UInt8],
+        after steps: UInt64, skipped: [UInt64] = [],
+        onSkip: @escaping (_ position: UInt64, _ step: UInt64, _ message: String) -> Void = { _, _, _ in }
     ) throws {
         self.pool = pool
         self.recipe = recipe
         self.share = share
+        classes = summary.classes.count
         self.padding = padding
         // Loaders may run in another working directory.
         dataset = recipe.dataset.absolutePaths()
-        order = SampleOrder(seed: recipe.seed, images: images)
+        order = SampleOrder(seed: recipe.seed, images: summary.images)
         asked = steps
         handedOut = steps
         end = UInt64(recipe.schedule.iterations)
+        self.skipped = Set(skipped)
+        self.onSkip = onSkip
         try ask()
     }
 
     /// The next batch; waits for its samples.
     ///
     /// - Parameter check: called while waiting, to give up on a stop.
-    /// - Throws: `PoolFailure` where a sample cannot be had, which names it.
+    /// - Throws: `UserError` where a sample cannot be had, which names it.
     mutating func next(check: () throws -> Void) throws -> Batch {
         var samples: [(image: Int, result: TicketResult)] = []
         for position in positions(of: handedOut) {
             var result: TicketResult?
             while result == nil {
                 try check()
-                result = try pool.next(timeout: .milliseconds(500))
+                do {
+                    result = try pool.next(timeout: .milliseconds(500))
+                } catch let failure as PoolFailure {
+                    throw UserError(
+                        "\(name(of: position)): \(failure.message) (\(failure.workers.joined(separator: ", ")))")
+                }
             }
-            samples.append((order.image(at: position), result!))
+            samples.append((order.image(at: position), try checked(result!, at: position)))
         }
         handedOut += 1
         try ask()
         let crop = recipe.augmentation.crop
-        return try Batch(samples, height: crop[0], width: crop[1])
+        return try Batch(samples, height: crop[0], width: crop[1], classes: classes)
+    }
+
+    /// A sample, or what stands in its place: padding that is ignored.
+    private mutating func checked(_ result: TicketResult, at position: UInt64) throws -> TicketResult {
+        guard result.skipped != nil || skipped.contains(position) else {
+            lostInARow = 0
+            return result
+        }
+        if let reason = result.skipped, skipped.insert(position).inserted {
+            lostInARow += 1
+            guard lostInARow < Self.mostLostInARow else {
+                throw UserError(
+                    "\(lostInARow) samples in a row could not be made, the last: \(name(of: position)): \(reason)")
+            }
+            onSkip(position, handedOut + 1, "\(name(of: position)) is ignored: \(reason)")
+        }
+        let (height, width) = (recipe.augmentation.crop[0], recipe.augmentation.crop[1])
+        let pixels = try SharedBytes(count: height * width * 3) { target in
+            for at in target.indices { target[at] = padding[at % 3] }
+        }
+        return TicketResult(
+            id: result.id, body: result.body,
+            tensors: try SampleTicket.tensors(
+                image: pixels, label: SharedBytes([UInt8](repeating: 255, count: height * width)), height: height,
+                width: width), worker: result.worker)
+    }
+
+    /// An image as messages call it: by its place among the split's names, as compute reads no dataset.
+    private func name(of position: UInt64) -> String {
+        var order = order
+        return "image \(order.image(at: position)) of split '\(dataset.split)' in the order of names, from 0"
     }
 
     /// The positions that this rank shows in the step after so many.

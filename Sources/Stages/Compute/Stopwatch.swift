@@ -1,8 +1,8 @@
-/// Where a step's time goes: wall time by phase, in milliseconds.
+/// Where a step's time goes: wall time by phase, in milliseconds. A machine that sleeps does not train.
 struct Stopwatch {
-    private let clock = ContinuousClock()
-    private let begin: ContinuousClock.Instant
-    private var last: ContinuousClock.Instant
+    private let clock = SuspendingClock()
+    private let begin: SuspendingClock.Instant
+    private var last: SuspendingClock.Instant
     private(set) var phases: [String: Double] = [:]
 
     init() {

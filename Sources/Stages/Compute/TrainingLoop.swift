@@ -67,7 +67,9 @@ final class TrainingLoop {
             ranks.isFirst
             ? try Ledger(
                 path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done, arithmetic: arithmetic,
-                isEnforced: recipe.determinism == .strict && trainer.device == .cpu) : nil
+                // Behind a checkpoint that a stop made, a longer lag finds other memory than the pass before did.
+                isEnforced: recipe.determinism == .strict && trainer.device == .cpu
+                    && (recipe.contrast.lag == 1 || done % UInt64(recipe.checkpoints.every) == 0)) : nil
         let gate = SwapGate(
             SwapPlanner(
                 schedule: SwapSchedule(recipe, swaps: configuration.swaps ?? []), after: done,
@@ -80,11 +82,12 @@ final class TrainingLoop {
             if case .joined(_, _, let generation) = event { gate.handle(.joined(generation)) }
         }
         func pool(_ link: LinkName) throws -> PoolConsumer {
-            try PoolConsumer(
+            var settings = configuration.poolSettings
+            settings.skipFailed = link == .samples && recipe.dataset.unreadable == .ignore
+            return try PoolConsumer(
                 endpoint: configuration.endpoint(link), alsoAt: configuration.otherEndpoints(link),
                 as: runtime.sender, epoch: configuration.epoch, context: runtime.context,
-                settings: configuration.poolSettings,
-                strictFingerprint: recipe.determinism == .strict, onEvent: events)
+                settings: settings, strictFingerprint: recipe.determinism == .strict, onEvent: events)
         }
         let samples = try pool(.samples)
         var pools = [samples]
@@ -126,8 +129,11 @@ final class TrainingLoop {
                 folder: configuration.runDirectory + "/events/\(runtime.replica)", continuingAfter: done,
                 onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") }) : nil
         feed = try SampleFeed(
-            pool: samples, recipe: recipe, share: share, images: configuration.dataset.images,
-            padding: trainer.padding, after: done)
+            pool: samples, recipe: recipe, share: share, dataset: configuration.dataset, padding: trainer.padding,
+            after: done, skipped: configuration.skipped ?? []
+        ) { [runtime] position, step, message in
+            runtime.send(StageEvent(.sampleSkipped, message, step: step, position: position))
+        }
     }
 
     /// Trains until the recipe's last step or a stop; either ends with a checkpoint.
@@ -147,10 +153,12 @@ final class TrainingLoop {
             let due =
                 step % UInt64(recipe.checkpoints.every) == 0 || recipe.isEvaluated(after: step) || checkpointAsked
             if due && step < last {
+                try checkNumbers()
                 try checkpointIfPossible()
                 oldestMemory = step
             }
         }
+        if saved?.step != step { try checkNumbers() }
         let folder = try checkpoint()
         // The first rank's checkpoint needs the others' parts of the last record.
         if !ranks.isFirst, step < last { try log?.waitUntilAcknowledged() }
@@ -265,7 +273,7 @@ final class TrainingLoop {
 
         var outcome: MiningClient.Outcome?
         if mines, let grid {
-            runtime.report(.waiting, waitingOn: "gradients")
+            runtime.report(.waiting, waitingOn: Heartbeat.gradients)
             var answer = try miners!.collect(
                 anchors, dimension: grid.dimension, firstPixel: firstPixel, check: giveUpIfAbandoned)
             runtime.report(.running)
@@ -333,6 +341,14 @@ final class TrainingLoop {
         UserError("\(what); lower schedule.lr or raise schedule.lrWarmup")
     }
 
+    /// A checkpoint that every resume would fail at is none.
+    private func checkNumbers() throws {
+        guard ranks.isFirst else { return }
+        for (name, tensor) in trainer.modelState() where tensor.dtype.isFloatingPoint {
+            guard try tensor.isFinite().all() else { throw diverged("'\(name)' is no longer a number at step \(step)") }
+        }
+    }
+
     /// A checkpoint in the middle of training. One that cannot be written, most often on a full disk, costs only what a
     /// resume would have to repeat: the run says so, and the next one that is due is tried again.
     private func checkpointIfPossible() throws {
@@ -355,7 +371,7 @@ final class TrainingLoop {
         if let saved, saved.step == step { return saved.folder }
         runtime.report(.checkpointing)
         try ledger?.sync()
-        try metrics?.flush()
+        try metrics?.sync()
         let finished = step == UInt64(recipe.schedule.iterations)
         let folder = try CheckpointFiles.write(
             step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,

@@ -131,6 +131,7 @@ extension PredictJob.Options {
             arguments,
             options: [
                 "--run", "--checkpoint", "--out", "--labels", "--side-by-side", "--legend", "--threads", "--device",
+                "--set",
             ])
         try self.init(
             run: words.required("--run"), checkpoint: words["--checkpoint"], images: words.rest,
@@ -138,6 +139,7 @@ extension PredictJob.Options {
         labels = words["--labels"]
         sideBySide = words["--side-by-side"] == "yes"
         legend = words["--legend"] == "yes"
+        overrides = words.all("--set")
         if let text = words["--threads"] {
             guard let count = Int(text), count > 0 else { throw UserError("--threads \(text) is no positive number") }
             threads = count

@@ -24,6 +24,8 @@ public enum PredictJob {
         public var sideBySide = false
         /// Also writes which colour is which class.
         public var legend = false
+        /// `KEY=VALUE` over the run's recipe.
+        public var overrides: [String] = []
         /// All processors where nil.
         public var threads: Int?
         public var device: Tensors.Device = .cpu
@@ -63,7 +65,7 @@ public enum PredictJob {
         if let threads = options.threads { try Torch.setThreads(threads) }
         try Torch.checkDevice(options.device)
 
-        let recipe = try Recipe.resolve(path: options.run + "/recipe.yaml")
+        let recipe = try Recipe.resolve(path: options.run + "/recipe.yaml", overrides: options.overrides)
         let classes = try classes(ofRun: options.run, recipe)
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
@@ -72,7 +74,7 @@ public enum PredictJob {
                 network: network, settings: recipe.evaluate, window: recipe.evaluationWindow,
                 precision: recipe.model.precision, device: options.device), palette: classes.map(\.color))
 
-        for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try makeFolder(folder) }
+        for folder in [options.out] + (options.labels.map { [$0] } ?? []) { try DurableFile.makeFolder(folder) }
         report("classes: " + classes.map { "\($0.name) \($0.color.hex)" }.joined(separator: ", "))
         var predictions = Predictions(classes: classes.map { .init(name: $0.name, color: $0.color.hex) })
         if options.legend {
@@ -113,7 +115,7 @@ public enum PredictJob {
         video files: PredictionFiles, _ painter: Painter, note: (String) -> Void
     ) throws -> (ClassShares, frames: Int?) {
         let reader = try VideoReader(files.source)
-        if let folder = files.labels { try makeFolder(folder) }
+        if let folder = files.labels { try DurableFile.makeFolder(folder) }
         var overlay: VideoWriter?
         var besides: VideoWriter?
         var shares = ClassShares()
@@ -155,14 +157,6 @@ public enum PredictJob {
         else { throw UserError("\(path): is no description of a dataset as a run writes it") }
         return zip(summary.classes, summary.palette).map { name, color in
             ClassInfo(name: name, color: RGB8(color[0], color[1], color[2]))
-        }
-    }
-
-    private static func makeFolder(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw UserError("cannot make the folder \(path): \(systemWords(error))")
         }
     }
 }

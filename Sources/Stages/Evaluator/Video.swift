@@ -149,9 +149,10 @@ final class VideoReader {
         guard let rate = text.split(whereSeparator: \.isWhitespace).first else {
             throw UserError("\(path): holds no video")
         }
-        // A stream of unknown rate says 0/0.
+        // A stream of unknown rate says 0/0, a browser's recording that of its clock: 1000/1.
         let parts = rate.split(separator: "/").compactMap { Double($0) }
-        return parts.count == 2 && parts[0] > 0 && parts[1] > 0 ? String(rate) : "25"
+        guard parts.count == 2, parts[0] > 0, parts[1] > 0, parts[0] / parts[1] < 1000 else { return "25" }
+        return String(rate)
     }
 }
 

@@ -82,8 +82,10 @@ public enum StageState: String, Codable, Sendable, CaseIterable {
 /// A stage's sign of life, one every `supervisor.heartbeat`.
 public struct Heartbeat: Codable, Sendable, Equatable {
     public var state: StageState
-    /// What the stage waits for in a reader's words: `samples`, `gradients from miner`.
+    /// What the stage waits for in a reader's words: `samples`, `gradients`.
     public var waitingOn: String?
+    /// What compute waits for while miners work.
+    public static let gradients = "gradients"
     /// The stage's own numbers by name; finite ones only.
     public var metrics: [String: Double]
     /// Compute: the newest step.
@@ -126,10 +128,12 @@ public struct StageEvent: Codable, Sendable, Equatable {
     public var path: String?
     public var swap: Swap?
     public var remedy: Remedy?
+    /// Of the sample that was skipped, in the run's sample order.
+    public var position: UInt64?
 
     public init(
         _ kind: Kind, _ message: String, step: UInt64? = nil, path: String? = nil, swap: Swap? = nil,
-        remedy: Remedy? = nil
+        remedy: Remedy? = nil, position: UInt64? = nil
     ) {
         self.kind = kind
         self.message = message
@@ -137,6 +141,7 @@ public struct StageEvent: Codable, Sendable, Equatable {
         self.path = path
         self.swap = swap
         self.remedy = remedy
+        self.position = position
     }
 
     /// Whether a supervisor that takes the run over must be told again: the one it was told to may have died with it.

@@ -5,7 +5,7 @@ import Wire
 /// `metrics.jsonl` of a run: one JSON object per step, appended by compute, and one per evaluation, by the supervisor.
 ///
 /// Not thread-safe: the training loop owns it. A line is one `write`, so a reader sees whole lines; the file is not
-/// synced per step, because what a crash may lose is recomputed by the steps after the checkpoint anyway.
+/// synced per step: what a crash may lose since the last checkpoint is trained again.
 public final class MetricsFile {
     private let descriptor: Int32
     private let path: String
@@ -48,10 +48,17 @@ public final class MetricsFile {
     public static func append(_ scores: EvaluationScores, to path: String) throws {
         let lock = try lock(path)
         defer { withExtendedLifetime(lock) {} }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        let descriptor = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
         defer { close(descriptor) }
-        try append(scores.wireJSON() + [UInt8(ascii: "\n")], to: descriptor, path)
+        var line = Data(try scores.wireJSON() + [UInt8(ascii: "\n")])
+        // A line that a power cut has torn must not take this one with it.
+        var last: UInt8 = 0
+        let end = lseek(descriptor, 0, SEEK_END)
+        if end > 0, pread(descriptor, &last, 1, end - 1) == 1, last != UInt8(ascii: "\n") {
+            line.insert(UInt8(ascii: "\n"), at: line.startIndex)
+        }
+        try append(line, to: descriptor, path)
     }
 
     private static func append(_ bytes: Data, to descriptor: Int32, _ path: String) throws {
@@ -86,6 +93,12 @@ public final class MetricsFile {
     public func flush() throws {
         try MetricsFile.append(pending, to: descriptor, path)
         pending = Data()
+    }
+
+    /// Writes what waits, and makes all lines so far survive a power cut.
+    public func sync() throws {
+        try flush()
+        guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", path) }
     }
 
     /// The steps of a metrics file, in its order; a torn last line is passed over.

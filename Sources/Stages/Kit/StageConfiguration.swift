@@ -38,9 +38,11 @@ public struct StageConfiguration: Codable, Sendable, Equatable {
     public var generation: Generation?
     /// Compute: the run's swaps so far, ahead or past, from its journal. No key is none.
     public var swaps: [Swap]?
+    /// Compute: positions in the sample order that the run's journal has as skipped. No key is none.
+    public var skipped: [UInt64]?
     /// The folder of the run's keys; set where the stage binds TCP.
     public var keys: String?
-    /// Compute with several replicas: where they meet, `file:PATH` or `tcp://HOST:PORT`, in this epoch.
+    /// Compute with several replicas: where they meet in this epoch, `file:PATH`.
     public var rendezvous: String?
 
     public init(

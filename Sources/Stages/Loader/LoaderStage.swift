@@ -22,7 +22,7 @@ public enum LoaderStage {
         }
         runtime.setMetrics { worker.statistics.heartbeat }
         runtime.report(.running)
-        let datasets = DatasetCache(root: runtime.datasetRoot)
+        let datasets = DatasetCache(root: runtime.datasetRoot, digest: configuration.dataset.digest)
         let batch = UInt64(configuration.recipe.schedule.batch)
         try worker.run(threads: configuration.threads) { ticket, _ in
             let wanted = try JSONDecoder().decode(SampleTicket.self, from: ticket.body)
@@ -49,11 +49,19 @@ public enum LoaderStage {
                 image: image.pixels, label: label.values, height: image.height, width: image.width))
     }
 
-    /// Versions, and the hash of a fixed decode and resize: loaders that disagree on it would change the run's bits.
+    /// The hash of fixed decodes, whole and in part, and of a resize: loaders that disagree on it would change the run's bits.
     public static func fingerprint() throws -> Fingerprint {
         let pattern = SharedBytes((0..<64 * 48 * 3).map { UInt8(truncatingIfNeeded: ($0 * 7919) >> 3) })
         let image = try Image(width: 64, height: 48, pixels: pattern)
         let decoded = try JPEG.decode(SharedBytes(try JPEG.encode(image, quality: 90)), name: "fingerprint")
+        // Versions of libjpeg-turbo differ in how they spread colours that pixels share.
+        let parts = try JPEG.ChromaSubsampling.allCases.flatMap { subsampling in
+            let file = SharedBytes(try JPEG.encode(image, quality: 90, subsampling: subsampling))
+            return try [1, 2, 4, 8].map { shrink in
+                let region = PixelRegion(left: 2, top: 1, width: 50 / shrink, height: 40 / shrink)
+                return try JPEG.decode(file, region: region, shrink: shrink, name: "fingerprint")
+            }
+        }
         let label = try LabelMap(width: 64, height: 48, values: SharedBytes([UInt8](repeating: 0, count: 64 * 48)))
         var settings = AugmentationSettings()
         settings.crop = [40, 56]
@@ -61,6 +69,7 @@ public enum LoaderStage {
             decoded, label, settings: settings, seed: 1, padding: RGB8(0, 0, 0))
         return Fingerprint.compute(versions: [:]) { hash in
             hash.update(decoded.pixels)
+            for part in parts { hash.update(part.pixels) }
             hash.update(sample.image.pixels)
         }
     }
@@ -72,10 +81,16 @@ public enum LoaderStage {
 final class DatasetCache: @unchecked Sendable {
     private let lock = NSLock()
     private let root: String?
+    private let digest: String?
     private var opened: [(settings: DatasetSettings, files: [SampleFiles], mapping: LabelMapping)] = []
 
-    /// - Parameter root: where this host has the dataset; nil where it is where tickets say.
-    init(root: String? = nil) { self.root = root }
+    /// - Parameters:
+    ///   - root: where this host has the dataset; nil where it is where tickets say.
+    ///   - digest: of the split that the run was started with.
+    init(root: String? = nil, digest: String? = nil) {
+        self.root = root
+        self.digest = digest
+    }
 
     /// The files of one image of the settings' split.
     ///
@@ -88,6 +103,12 @@ final class DatasetCache: @unchecked Sendable {
             known = found
         } else {
             let index = try Dataset.open(root.map(settings.moved) ?? settings)
+            // A file that came or went since shifts the numbers of those behind it.
+            if let digest, try index.digest(of: settings.split) != digest {
+                throw UserError(
+                    "\(index.root): split '\(settings.split)' has other files, or labels of another meaning, than when the "
+                        + "run was started; a loader that begins now would read other images")
+            }
             known = (settings, try index.samples(of: settings.split), index.labelMapping)
             opened.append(known)
         }

@@ -21,7 +21,7 @@ public struct Sweep {
     /// What became of a run.
     public enum Ending {
         case finished(SweepResult)
-        /// By signal: the sweep ends with it.
+        /// By signal, whatever else the run had come to by then: the sweep ends with it.
         case stopped
         case failed(String)
     }
@@ -36,7 +36,7 @@ public struct Sweep {
         self.plan = plan
         self.topology = topology
         self.replicas = replicas
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try DurableFile.makeFolder(folder)
         self.folder = try RunDirectory.absolute(folder)
         var datasets: [DatasetSettings] = []
         for cell in plan.cells {
@@ -69,16 +69,16 @@ public struct Sweep {
                 environment: environment, display: display)
             switch outcome {
             case .stopped: return .stopped
-            case .failed(let reason): return .failed(reason)
+            case .failed(let reason): return SignalWatch.hasHeard ? .stopped : .failed(reason)
             case .finished(_, _, let evaluation):
                 try evaluation?.save(inRun: launch.directory.path)
                 guard let result = try SweepResult(of: cell, inRun: path(of: cell)) else {
                     return .failed("the run ended without an evaluation")
                 }
-                return .finished(result)
+                return SignalWatch.hasHeard ? .stopped : .finished(result)
             }
         } catch {
-            return .failed(errorLine(error))
+            return SignalWatch.hasHeard ? .stopped : .failed(errorLine(error))
         }
     }
 

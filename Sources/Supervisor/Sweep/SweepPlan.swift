@@ -36,6 +36,9 @@ public struct SweepPlan: Sendable {
     public init(recipes: [String], over: [String], seeds: Int, overrides: [String]) throws {
         guard seeds > 0 else { throw UserError("--seeds \(seeds): at least one is needed") }
         let axes = try over.map(SweepAxis.init(parsing:))
+        for (place, axis) in axes.enumerated() where axes[..<place].contains(where: { $0.key == axis.key }) {
+            throw UserError("--over \(axis.key): stands there twice; give all its values in one")
+        }
         var variants: [Variant] = []
         for recipe in recipes {
             let base = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension

@@ -32,32 +32,25 @@ public struct SweepTable: Sendable {
                 if plan.variants.count > 1 { row.insert(variant == 0 ? "" : gain(of: variant).signed, at: 3) }
                 return row
             })
-        guard let classes = results.first?.iou.map(\.name) else { return lines.joined(separator: "\n") }
+        guard !classes.isEmpty else { return lines.joined(separator: "\n") }
         lines += [""]
         lines += Self.table(
             ["IoU"] + plan.variants.map(\.name),
-            classes.indices.map { index in
-                [classes[index]]
-                    + plan.variants.indices.map { variant in
-                        Spread(runs(of: variant).map { $0.iou.indices.contains(index) ? $0.iou[index].value : nil })
-                            .text
-                    }
+            classes.map { name in
+                [name] + plan.variants.indices.map { Spread(runs(of: $0).map { Self.iou(of: name, $0) }).text }
             })
         return lines.joined(separator: "\n")
     }
 
     /// For programs: one line per variant, fractions.
     public var csv: String {
-        let classes = results.first?.iou.map(\.name) ?? []
         let head =
             ["variant", "runs", "mIoU", "mIoU deviation", "pixelAccuracy", "meanAccuracy", "seconds"]
             + classes.map { "IoU \($0)" }
         let rows = plan.variants.indices.map { variant in
             let runs = self.runs(of: variant)
             let iou = Spread(runs.map(\.meanIoU))
-            let byClass = classes.indices.map { index in
-                Spread(runs.map { $0.iou.indices.contains(index) ? $0.iou[index].value : nil }).mean
-            }
+            let byClass = classes.map { name in Spread(runs.map { Self.iou(of: name, $0) }).mean }
             return [plan.variants[variant].name, "\(runs.count)"]
                 + ([
                     iou.mean, iou.deviation, Spread(runs.map(\.pixelAccuracy)).mean,
@@ -69,16 +62,25 @@ public struct SweepTable: Sendable {
 
     /// One line per run.
     public var runsCSV: String {
-        let classes = results.first?.iou.map(\.name) ?? []
         let head =
             ["variant", "seed", "mIoU", "pixelAccuracy", "meanAccuracy", "seconds"]
             + classes.map { "IoU \($0)" }
         let rows = results.map { run in
             [plan.variants[run.variant].name, "\(run.seed)"]
-                + ([run.meanIoU, run.pixelAccuracy, run.meanAccuracy, run.seconds] + run.iou.map(\.value))
+                + ([run.meanIoU, run.pixelAccuracy, run.meanAccuracy, run.seconds]
+                + classes.map { Self.iou(of: $0, run) })
                 .map { $0.map { "\($0)" } ?? "" }
         }
         return ([head] + rows).map { $0.map(Self.quoted).joined(separator: ",") + "\n" }.joined()
+    }
+
+    /// Of all runs, in the order in which they come: variants may be of several datasets.
+    private var classes: [String] {
+        results.flatMap(\.iou).reduce(into: []) { if !$0.contains($1.name) { $0.append($1.name) } }
+    }
+
+    private static func iou(of name: String, _ run: SweepResult) -> Double? {
+        run.iou.first { $0.name == name }?.value
     }
 
     private func runs(of variant: Int) -> [SweepResult] { results.filter { $0.variant == variant } }

@@ -15,6 +15,7 @@ public enum Top {
     /// - Throws: `UserError` where the run cannot be asked, or where its supervisor dies.
     public static func print(run path: String, once: Bool, json: Bool, interval: Duration) throws {
         var isFirst = true
+        var trouble: String?
         while true {
             do {
                 let report = try StatusReport.now(ofRun: path)
@@ -33,6 +34,8 @@ public enum Top {
             } catch let error as UserError {
                 // A run that just ended, or begins, is no run that answers; the next look knows more.
                 guard !once, RunDirectory.isLive(path) else { throw error }
+                if trouble != error.description { writeToStandardError("picoflow: \(error)\n") }
+                trouble = error.description
             }
             usleep(UInt32(interval / .microseconds(1)))
         }

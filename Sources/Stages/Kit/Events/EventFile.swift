@@ -40,7 +40,7 @@ public final class EventFile {
         let earlier = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap(Self.number)
         path = folder + "/" + Self.name((earlier.max() ?? 0) + 1)
         do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try DurableFile.makeFolder(folder)
             descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
             guard descriptor >= 0 else { throw DurableFile.systemError("cannot make", path) }
         } catch {

@@ -23,12 +23,6 @@ public struct HyperParameters: Sendable, Equatable {
         a.results == b.results && a.values.elementsEqual(b.values) { $0 == $1 }
     }
 
-    /// How a session ended.
-    public enum End: UInt64, Sendable {
-        case success = 1
-        case failure = 2
-    }
-
     static let plugin = "hparams"
 
     /// Which columns there are: an `Experiment`.
@@ -64,10 +58,10 @@ public struct HyperParameters: Sendable, Equatable {
         }
     }
 
-    /// A `SessionEndInfo`.
-    static func end(_ end: End, at time: Double) -> [UInt8] {
+    /// A `SessionEndInfo` of success.
+    static func success(at time: Double) -> [UInt8] {
         HyperParameters([], results: []).message(4) { info in
-            info.integer(1, end.rawValue)
+            info.integer(1, 1)
             info.double(2, time)
         }
     }
@@ -109,9 +103,9 @@ extension EventFile {
             HyperParameters.plugin, tag: "_hparams_/session_start_info", content: parameters.start(at: time))
     }
 
-    /// Ends it.
-    public func end(_ end: HyperParameters.End) {
+    /// Ends it: nothing follows.
+    public func succeed() {
         plugin(
-            HyperParameters.plugin, tag: "_hparams_/session_end_info", content: HyperParameters.end(end, at: now))
+            HyperParameters.plugin, tag: "_hparams_/session_end_info", content: HyperParameters.success(at: now))
     }
 }
