@@ -100,7 +100,7 @@ struct SampleFeed {
             onSkip(position, handedOut + 1, "\(name(of: position)) is ignored: \(reason)")
         }
         let (height, width) = (recipe.augmentation.crop[0], recipe.augmentation.crop[1])
-        let pixels = try SharedBytes(count: height * width * 3) { target in
+        let pixels = SharedBytes(count: height * width * 3) { target in
             for at in target.indices { target[at] = padding[at % 3] }
         }
         return TicketResult(
