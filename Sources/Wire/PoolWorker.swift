@@ -280,8 +280,8 @@ private final class WorkerRunner: @unchecked Sendable {
         if case .finished(let id, _) = event { contexts[id] = nil }
         for action in core.handle(event, now: .now()) {
             switch action {
-            // What cannot be sent, because nobody is connected, shows as a gap and is asked for again.
-            case .send(let consumer, let frames): try sockets[consumer].send(frames)
+            case .send(let consumer, let frames):
+                if try sockets[consumer].send(frames) != .sent { try handle(.unsent(consumer: consumer)) }
             case .execute(let id, let ticket, let consumer, let epoch):
                 let context = TicketContext(consumer: consumer, epoch: epoch)
                 contexts[id] = context

@@ -23,6 +23,8 @@ public struct PoolWorkerCore: Sendable {
         case received(consumer: Int, frames: [SharedBytes])
         /// Time has passed; wanted at `nextDeadline`.
         case tick
+        /// What was to be sent was not, as no connection is there.
+        case unsent(consumer: Int)
         case finished(ExecutionID, Finish)
         /// Leave all consumers after what is being executed; the rest goes back to them.
         case drain
@@ -115,6 +117,7 @@ public struct PoolWorkerCore: Sendable {
         switch event {
         case .received(let consumer, let frames): receive(frames, from: consumer, now: now)
         case .tick: for index in links.indices { tick(index, now) }
+        case .unsent(let index): tryAgainSoon(index, now)
         case .finished(let id, let finish): finished(id, finish)
         case .drain: for index in links.indices { links[index].draining = true }
         case .stop:
@@ -231,6 +234,13 @@ public struct PoolWorkerCore: Sendable {
             credit: credit, executing: executing(for: index), fingerprint: fingerprint,
             generation: generation == .first ? nil : generation, session: links[index].session)
         send(.ready, to: index, body: PoolConsumerCore.json(ready))
+    }
+
+    /// A connection takes a few milliseconds to be made, so the first `ready` mostly finds none: until one is there it
+    /// is tried more often than it would be repeated. What else is lost shows as a gap and is asked for again.
+    private mutating func tryAgainSoon(_ index: Int, _ now: Instant) {
+        guard links[index].state == .joining else { return }
+        links[index].nextHeartbeat = min(links[index].nextHeartbeat, now + .milliseconds(50))
     }
 
     /// Starts a new session: what waits here is the consumer's again; what is being executed goes on, as its result

@@ -61,6 +61,21 @@ import Testing
         try worker.join()
     }
 
+    /// The first `ready` finds no connection; the next would be due only after longer than `expectNext` waits.
+    @Test func joiningDoesNotWaitForTheBeat() throws {
+        var slow = PoolSettings.quick
+        slow.heartbeat = .seconds(60)
+        slow.silence = .seconds(120)
+        let worker = try RunningWorker(
+            "loader-0", [folder.endpoint()], context: context, settings: slow, execute: Self.double)
+        Thread.sleep(forTimeInterval: 0.2)
+        let pool = try PoolConsumer.quick(folder.endpoint(), context: context, settings: slow)
+        try pool.issue(ticket(1))
+        check(try pool.expectNext(), 1)
+        worker.worker.stop()
+        try worker.join()
+    }
+
     @Test func aWorkerKilledWhileItExecutesLosesNothing() throws {
         let events = Recorder<PoolEvent>()
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context) { events.note($0) }

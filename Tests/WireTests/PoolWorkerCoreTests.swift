@@ -111,6 +111,26 @@ private struct WorkerHarness {
         #expect(worker.trace == ["ready", "ready", "heartbeat"])
     }
 
+    @Test func readyThatFoundNoConnectionIsTriedAgainSoon() {
+        var worker = WorkerHarness()
+        worker.handle(.tick)
+        worker.handle(.unsent(consumer: 0))
+        worker.now += .milliseconds(49)
+        worker.handle(.tick)
+        #expect(worker.trace == ["ready"])
+        worker.now += .milliseconds(1)
+        worker.handle(.tick)
+        #expect(worker.trace == ["ready", "ready"])
+        // This one was sent: it is repeated at the pace of heartbeats.
+        worker.now += .milliseconds(999)
+        worker.handle(.tick)
+        #expect(worker.trace == ["ready", "ready"])
+        worker.welcome()
+        let due = worker.core.nextDeadline
+        worker.handle(.unsent(consumer: 0))
+        #expect(worker.core.nextDeadline == due)
+    }
+
     @Test func startIsSaidBeforeExecutingAndTicketsGoOldestFirst() {
         var worker = joined()
         worker.say("ticket", ticket: 5)
