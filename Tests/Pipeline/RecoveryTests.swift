@@ -145,7 +145,7 @@ extension Pipeline {
             let run = try play.launch()
             try play.await(step: Playground.warmup + 1, of: run)
             kill(try play.pid(of: "miner-1"), SIGKILL)
-            let ending = try run.wait(.seconds(60))
+            let ending = try run.wait(.seconds(90))
             #expect(ending.code == 0, "\(ending)")
             #expect(try play.weights() == Reference.weights())
         }
