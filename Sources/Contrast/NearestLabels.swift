@@ -1,22 +1,25 @@
-/// Brings labels to the resolution of the embeddings by nearest neighbour, as torch's `interpolate(mode="nearest")`
-/// does it: `source = min(floor(target * (in / out)), in - 1)` in Float32.
+/// Brings labels to the resolution of the embeddings: each takes the label of the pixel that its place in the image is
+/// nearest to, where cross-entropy's bilinear upsampling puts the score of the same place.
 ///
-/// Labels sampled at another stride than the features have would pair embeddings with their neighbours' classes.
+/// Any other pixel would have the two losses ask different classes of one feature. Torch's `interpolate(mode: "nearest")`
+/// takes the upper left corner of what a feature covers; at stride 16 on CamVid one label in ten is another one there, of
+/// pedestrians and signs every second. Without aligned corners this is its mode `nearest-exact`.
 ///
 /// - Parameters:
 ///   - labels: at the resolution of the image crop.
 ///   - extent: height and width of what the features are of, where a network pads crops at the bottom and right; what the
 ///     padding shows has the label 255.
+///   - alignCorners: whether scores are upsampled so that the corners' are the corners' of the image.
 /// - Throws: `ContrastError.shape` if the grid is empty in one of the directions and the result is not.
 public func nearestLabelGrid(
-    _ labels: LabelGrid, height: Int, width: Int, extent: (height: Int, width: Int)? = nil
+    _ labels: LabelGrid, height: Int, width: Int, extent: (height: Int, width: Int)? = nil, alignCorners: Bool
 ) throws -> LabelGrid {
     let extent = extent ?? (labels.height, labels.width)
     guard height >= 0, width >= 0, (labels.height > 0 && labels.width > 0) || height * width == 0 else {
         throw ContrastError.shape("cannot resize labels of \(labels.height)x\(labels.width) to \(height)x\(width)")
     }
-    let rows = nearestSources(from: extent.height, to: height)
-    let columns = nearestSources(from: extent.width, to: width)
+    let rows = nearestSources(from: extent.height, to: height, alignCorners: alignCorners)
+    let columns = nearestSources(from: extent.width, to: width, alignCorners: alignCorners)
     var values: [UInt8] = []
     values.reserveCapacity(labels.images * height * width)
     for image in 0..<labels.images {
@@ -31,9 +34,12 @@ public func nearestLabelGrid(
     return try LabelGrid(images: labels.images, height: height, width: width, values: values)
 }
 
-/// The source index of each target index along one axis.
-func nearestSources(from input: Int, to output: Int) -> [Int] {
-    guard output > 0 else { return [] }
-    let scale = Float(input) / Float(output)
-    return (0..<output).map { min(Int((Float($0) * scale).rounded(.down)), input - 1) }
+/// The source index of each target index along one axis; places are rounded to the nearest, halves up.
+func nearestSources(from input: Int, to output: Int, alignCorners: Bool) -> [Int] {
+    (0..<output).map { index in
+        // In integers, so that no size is too large to be exact.
+        alignCorners
+            ? (2 * index * (input - 1) + output - 1) / max(2 * (output - 1), 1)
+            : (2 * index + 1) * input / (2 * output)
+    }
 }

@@ -5,50 +5,70 @@ import Testing
 @testable import Contrast
 
 @Suite struct LabelAndKeyTests {
-    /// From `torch.nn.functional.interpolate(mode="nearest")`, torch 2.13; the sums are of `source * target index`.
+    /// From `torch.nn.functional.interpolate(mode="nearest-exact")`, torch 2.13; the sums are of `source * target index`.
     @Test func labelsReachTheGridAsTorchSamplesThem() {
-        #expect(nearestSources(from: 7, to: 3) == [0, 2, 4])
-        #expect(nearestSources(from: 3, to: 7) == [0, 0, 0, 1, 1, 2, 2])
+        func sources(_ from: Int, _ to: Int) -> [Int] { nearestSources(from: from, to: to, alignCorners: false) }
+        #expect(sources(7, 3) == [1, 3, 5])
+        #expect(sources(3, 7) == [0, 0, 1, 1, 1, 2, 2])
         #expect(
-            nearestSources(from: 360, to: 23) == [
-                0, 15, 31, 46, 62, 78, 93, 109, 125, 140, 156, 172, 187, 203, 219, 234, 250, 266, 281, 297, 313, 328,
-                344,
+            sources(360, 23) == [
+                7, 23, 39, 54, 70, 86, 101, 117, 133, 148, 164, 180, 195, 211, 226, 242, 258, 273, 289, 305, 320, 336,
+                352,
             ])
-        #expect(nearestSources(from: 1000, to: 7) == [0, 142, 285, 428, 571, 714, 857])
-        func sum(_ from: Int, _ to: Int) -> Int {
-            nearestSources(from: from, to: to).enumerated().reduce(0) { $0 + $1.0 * $1.1 }
+        #expect(sources(1000, 7) == [71, 214, 357, 500, 642, 785, 928])
+        #expect(sources(41, 58).enumerated().reduce(0) { $0 + $1.0 * $1.1 } == 44514)
+        #expect(sources(59, 41).enumerated().reduce(0) { $0 + $1.0 * $1.1 } == 32038)
+        #expect(sources(5, 0).isEmpty)
+    }
+
+    /// Cross-entropy at a feature's pixel must be mostly about that feature, or the two losses ask different classes of it.
+    @Test(arguments: [true, false])
+    func labelsAreOfThePixelsThatFeaturesSpeakFor(alignCorners: Bool) {
+        for (input, output) in [(360, 23), (480, 30), (240, 60), (97, 13), (64, 64), (17, 2), (5, 1), (3, 7)] {
+            // Where torch's bilinear upsampling reads for a pixel, in units of features.
+            func place(_ pixel: Int) -> Double {
+                guard output > 1 else { return 0 }
+                return alignCorners
+                    ? Double(pixel) * Double(output - 1) / Double(max(input - 1, 1))
+                    : (Double(pixel) + 0.5) * Double(output) / Double(input) - 0.5
+            }
+            for (feature, pixel) in nearestSources(from: input, to: output, alignCorners: alignCorners).enumerated() {
+                let distance = abs(place(pixel) - Double(feature))
+                let best = (0..<input).map { abs(place($0) - Double(feature)) }.min()!
+                #expect(distance <= best + 1e-9, "\(input) -> \(output), feature \(feature): pixel \(pixel)")
+            }
         }
-        #expect(sum(41, 58) == 43966)
-        #expect(sum(59, 41) == 31454)
     }
 
     /// A stride that was rounded (16 for 360 -> 23 rows) drifts from the features by up to half a cell.
     @Test func labelsFollowTheFeaturesOwnSizeNotARoundedStride() throws {
         let values = (0..<360).flatMap { row in [UInt8(row / 2), UInt8(row / 2)] }
-        let grid = try nearestLabelGrid(
-            LabelGrid(images: 1, height: 360, width: 2, values: values), height: 23, width: 1)
-        #expect(grid.values[22] == 172)
-        #expect(grid.values[22] != UInt8(22 * 16 / 2))
+        let labels = try LabelGrid(images: 1, height: 360, width: 2, values: values)
+        #expect(try nearestLabelGrid(labels, height: 23, width: 1, alignCorners: false).values[22] == 176)
+        #expect(try nearestLabelGrid(labels, height: 23, width: 1, alignCorners: true).values[22] == 179)
     }
 
-    /// A network that pads 40 columns to 48 has 3 patches of 16, and the third one begins at column 32, not at 26.
+    /// A network that pads 40 columns to 48 has 3 patches of 16, and the third one begins at column 32, not at 26; its
+    /// middle is padding.
     @Test func labelsFollowThePaddingOfTheFeatures() throws {
         let labels = try LabelGrid(images: 1, height: 16, width: 40, values: (0..<16 * 40).map { UInt8($0 % 40) })
-        #expect(try nearestLabelGrid(labels, height: 1, width: 3, extent: (16, 48)).values == [0, 16, 32])
         #expect(
-            try nearestLabelGrid(labels, height: 2, width: 4, extent: (32, 64)).values == [0, 16, 32, 255] + [
-                255, 255, 255, 255,
-            ])
+            try nearestLabelGrid(labels, height: 1, width: 3, extent: (16, 48), alignCorners: false).values
+                == [8, 24, 255])
+        #expect(
+            try nearestLabelGrid(labels, height: 2, width: 6, extent: (32, 48), alignCorners: false).values
+                == [4, 12, 20, 28, 36, 255] + [255, 255, 255, 255, 255, 255])
     }
 
     @Test func everyImageIsResizedByItself() throws {
         let grid = try nearestLabelGrid(
             LabelGrid(
                 images: 2, height: 2, width: 4, values: [1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 18]),
-            height: 1, width: 2)
-        #expect(grid.values == [1, 3, 11, 13])
+            height: 1, width: 2, alignCorners: false)
+        #expect(grid.values == [6, 8, 16, 18])
         #expect(throws: ContrastError.self) {
-            try nearestLabelGrid(LabelGrid(images: 1, height: 0, width: 4, values: []), height: 1, width: 1)
+            try nearestLabelGrid(
+                LabelGrid(images: 1, height: 0, width: 4, values: []), height: 1, width: 1, alignCorners: false)
         }
     }
 

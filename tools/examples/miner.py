@@ -10,7 +10,7 @@ import struct
 
 import numpy as np
 
-from picoflow_stage import Control, Follower, Worker, work
+from picoflow_stage import Cancelled, Control, Follower, Worker, work
 
 
 class Memory(Follower):

@@ -5,7 +5,7 @@ import Tensors
 
 /// What pixel contrast needs of one forward pass: every feature pixel's embedding, label and prediction.
 struct EmbeddingGrid {
-    /// Labels at the embedding's resolution, `[B, h, w]`, by nearest neighbour.
+    /// Labels at the embedding's resolution, `[B, h, w]`, each of the pixel nearest to its place.
     let labels: LabelGrid
     /// The class that the network says, `[B·h·w]`, from the training-mode forward before the update.
     let predictions: [UInt8]
@@ -24,7 +24,8 @@ struct EmbeddingGrid {
         let width = embedding.size(3)
         dimension = embedding.size(1)
         labels = try nearestLabelGrid(
-            full, height: height, width: width, extent: extent.map { ($0.height, $0.width) })
+            full, height: height, width: width, extent: extent.map { ($0.height, $0.width) },
+            alignCorners: alignCorners)
         (predictions, rows) = try withoutGradient {
             var scores = try scores.detach()
             if scores.size(2) != height || scores.size(3) != width {
