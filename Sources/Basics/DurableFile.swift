@@ -75,6 +75,19 @@ public enum DurableFile {
         }
     }
 
+    /// Writes at the end of an open file all of the bytes or, where an error is thrown, none: half a line would make the next
+    /// one unreadable.
+    public static func append(_ bytes: Data, to descriptor: Int32, path: String) throws {
+        // What others appended is before this.
+        let end = lseek(descriptor, 0, SEEK_END)
+        do {
+            try bytes.withUnsafeBytes { try writeAll($0, to: descriptor, path: path) }
+        } catch {
+            ftruncate(descriptor, end)
+            throw error
+        }
+    }
+
     /// Makes a folder, and those that it is in, where they are not there.
     ///
     /// - Throws: `UserError` that names it.

@@ -71,7 +71,9 @@ extension ModelSettings: Configurable {
             "atrousRates", \.atrousRates, .each(.within(1...1024)),
             summary: "deeplabv3: dilations of the atrous branches"),
         Field("embedding", \.embedding, .within(1...65536), summary: "width of an embedding, D"),
-        Field("dropout", optional: \.dropout, .within(0..<1), summary: "dropout in the head; null: the published one"),
+        Field(
+            "dropout", optional: \.dropout, .within(0..<1),
+            summary: "dropout in the head (hrnet's has none); null: the published one"),
         Field(
             "dropPath", optional: \.dropPath, .within(0..<1),
             summary: "transformers: stochastic depth of the last block; null: the published one"),

@@ -60,7 +60,7 @@ public struct DatasetSettings: Codable, Sendable, Equatable {
     public enum Unreadable: String, Codable, Sendable, CaseIterable {
         /// It ends the run.
         case fail
-        /// Nothing is learned in its place, and the journal says so.
+        /// Nothing is learned in its place (of MaskFormer's queries: that nothing is there), and the journal says so.
         case ignore
     }
 

@@ -79,6 +79,14 @@ extension Topology {
                 "\(place): '\(name).silence' must be at least two heartbeats (\(flowText(heartbeat.node)) each), not \(flowText(silence.node))"
             )
         }
+        let supervisor = topology.supervisor
+        guard supervisor.grace >= supervisor.heartbeat * 2 else {
+            // The supervisor answers heartbeats; between two of them nothing need be heard of it.
+            let place = reader.place(of: ["supervisor.grace", "supervisor.heartbeat"]) ?? .file(path, line: nil)
+            throw UserError(
+                "\(place): 'supervisor.grace' must be at least two heartbeats (\(flowText(supervisor.heartbeat.node)) each), not \(flowText(supervisor.grace.node))"
+            )
+        }
         try Wiring(topology: topology, path: path, reader: reader).check(for: recipe)
         try topology.checkAutoscale(path: path, reader)
         if let programs { try topology.find(programs, path: path, reader: reader) }

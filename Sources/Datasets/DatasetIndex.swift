@@ -58,6 +58,14 @@ public struct DatasetIndex: Sendable {
     public var classNames: [String] { classes.map(\.name) }
     public var palette: [RGB8] { classes.map(\.color) }
 
+    /// All images and label maps of all splits, those that lack their counterpart included.
+    public var files: [String] {
+        splits.flatMap { split in
+            split.samples.flatMap { [$0.imagePath] + ($0.labelPath.map { [$0] } ?? []) } + split.imagesWithoutLabels
+                + split.labelsWithoutImages
+        }
+    }
+
     /// A split as it was found, incomplete pairs included; of several, `train+val`, all of them.
     ///
     /// - Throws: `UserError` that lists the splits there are.

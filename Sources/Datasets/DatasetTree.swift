@@ -73,19 +73,15 @@ final class DatasetTree {
             .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 
-    /// The lines of a list of names, without blanks around them and without empty ones.
+    /// The lines of a list of names, without those of blanks alone.
     ///
-    /// - Throws: `UserError` where it cannot be read or has a name twice.
+    /// - Throws: `UserError` where it cannot be read.
     func lines(of path: String) throws -> [String] {
         look(at: path)
         guard let data = FileManager.default.contents(atPath: path) else {
             throw DurableFile.systemError("cannot read", path)
         }
         guard let text = String(data: data, encoding: .utf8) else { throw UserError("\(path): is not a list of names") }
-        let lines = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-            .filter { !$0.isEmpty }
-        var seen = Set<String>()
-        for line in lines where !seen.insert(line).inserted { throw UserError("\(path): names '\(line)' twice") }
-        return lines
+        return text.split(whereSeparator: \.isNewline).map(String.init).filter { !$0.allSatisfy(\.isWhitespace) }
     }
 }

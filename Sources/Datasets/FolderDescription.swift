@@ -94,11 +94,17 @@ struct FolderDescription {
         for (key, value) in try reader.entries(labels, "labels") {
             let raw = Int(try reader.byte(key, "labels: a file value"))
             let meaning = try reader.text(value, "labels: a class or 'ignore'")
+            let named = classes.firstIndex { $0.name == meaning }
+            let placed = Int(meaning).flatMap { classes.indices.contains($0) ? $0 : nil }
+            if let named, let placed, named != placed {
+                throw reader.error(
+                    value,
+                    "labels: '\(meaning)' is the name of the class at place \(named) and the place of class "
+                        + "'\(classes[placed].name)'; give the classes names that are no numbers")
+            }
             if meaning == "ignore" {
                 values[raw] = .some(nil)
-            } else if let index = classes.firstIndex(where: { $0.name == meaning }) {
-                values[raw] = .some(UInt8(index))
-            } else if let index = Int(meaning), classes.indices.contains(index) {
+            } else if let index = named ?? placed {
                 values[raw] = .some(UInt8(index))
             } else {
                 let near = suggestion(for: meaning, among: classes.map(\.name))

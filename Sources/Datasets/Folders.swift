@@ -67,16 +67,20 @@ enum Folders {
 
     /// Pairs the images and label maps that a list names; others in their folders belong to other splits.
     ///
-    /// - Throws: `UserError` where the list names what has neither.
+    /// - Parameter names: the list's lines.
+    /// - Throws: `UserError` where the list names what has neither, or something twice.
     static func pair(
         split: String, list: String, names: [String], imageFolder: String, labelFolder: String, images: [Named],
         labels: [Named]
     ) throws -> SplitListing {
-        let named = Set(names)
+        let known = Set(images.map(\.stem)).union(labels.map(\.stem))
+        // Lists written by hand have blanks around names, and some files' names end in one.
+        let names = names.map { known.contains($0) ? $0 : $0.trimmingCharacters(in: .whitespaces) }
+        var named = Set<String>()
+        for name in names where !named.insert(name).inserted { throw UserError("\(list): names '\(name)' twice") }
         let images = images.filter { named.contains($0.stem) }
         let labels = labels.filter { named.contains($0.stem) }
-        let found = Set(images.map(\.stem)).union(labels.map(\.stem))
-        if let lost = names.first(where: { !found.contains($0) }) {
+        if let lost = names.first(where: { !known.contains($0) }) {
             throw UserError(
                 "\(list): names '\(lost)', which has neither image in \(imageFolder) nor label map in \(labelFolder)")
         }

@@ -38,12 +38,18 @@ public struct NetworkSummary: Encodable, Sendable {
         parameters = network.parameterCount
         backboneParameters = backbone?.parameterCount ?? 0
         multiplyAdds = count
-        // Rounded up, as maps of sizes that are no multiple are.
-        outputStride = (size.width + decoded.scores.main.size(3) - 1) / decoded.scores.main.size(3)
-        embeddingStride = (size.width + decoded.pixels.size(3) - 1) / decoded.pixels.size(3)
+        outputStride = Self.stride(of: decoded.scores.main.size(3), from: size.width)
+        embeddingStride = Self.stride(of: decoded.pixels.size(3), from: size.width)
         embeddingChannels = network.pixelChannels
         backboneNames = settings.backbone.weightNames(under: settings.head)
         networkNames = settings.head.weightNames
+    }
+
+    /// The power of two that makes a map of this width, rounded up where the image's is no multiple.
+    static func stride(of map: Int, from width: Int) -> Int {
+        var stride = 1
+        while (width + stride - 1) / stride > map { stride *= 2 }
+        return stride
     }
 }
 

@@ -174,9 +174,12 @@ public final class JoinHost {
         do {
             here = try DatasetSummary(opening: settings)
         } catch {
+            let place =
+                reply.dataset.root.isEmpty
+                ? ((reply.dataset.description ?? "") as NSString).deletingLastPathComponent : reply.dataset.root
             throw UserError(
-                "\(StageMain.oneLine(error)); --dataset-root DIR says where this host has the dataset that the run has in \(reply.dataset.root)"
-            )
+                "\(StageMain.oneLine(error)); --dataset-root DIR says where this host has the dataset that the run has in "
+                    + place)
         }
         try here.checkUnchanged(since: reply.summary, root: settings.root)
     }

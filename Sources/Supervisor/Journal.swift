@@ -29,6 +29,14 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     case evaluationFailed(step: UInt64, String)
     case ended(String)
 
+    /// Whether a run goes on where there is no room for it: at worst a supervisor that takes over starts fewer replicas.
+    var isForReadersOnly: Bool {
+        switch self {
+        case .scaled, .evaluated, .evaluationFailed: true
+        case .epoch, .fingerprint, .sampleSkipped, .swapAsked, .swapCancelled, .swap, .programFingerprint, .ended: false
+        }
+    }
+
     public struct EpochStart: Codable, Equatable, Sendable {
         public var epoch: Epoch
         /// UTC; for readers only.
@@ -169,7 +177,7 @@ public final class Journal {
     public func append(_ entry: JournalEntry) throws {
         var line = try entry.wireJSON()
         line.append(UInt8(ascii: "\n"))
-        try line.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+        try DurableFile.append(line, to: descriptor, path: path)
         guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", path) }
         entries.append(entry)
     }

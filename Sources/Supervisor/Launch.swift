@@ -92,7 +92,7 @@ public struct Launch {
         let record = ProcessRecord.read(from: directory.processesPath)
         try ProcessTable.killAll(
             ProcessTable.unlisted(dialling: control.address, among: record?.processes ?? []))
-        if let record {
+        if let record, !record.isOfAnotherRun(than: control) {
             if !launch.isTrained, let last = journal.epochs.last,
                 record.canBeTakenOver(
                     recipe: try launch.recipeHash, topology: topology, control: control,

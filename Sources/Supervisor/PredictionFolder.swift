@@ -21,11 +21,7 @@ struct PredictionFolder {
         let files = samples.map { path + "/" + submission.fileName(of: $0) }
         self.files = files
         var sources: [String: String] = [:]
-        for sample in index.splits.flatMap(\.samples) {
-            for file in [sample.imagePath] + (sample.labelPath.map { [$0] } ?? []) {
-                sources[DurableFile.real(file)] = file
-            }
-        }
+        for file in index.files { sources[DurableFile.real(file)] = file }
         var taken: [String: String] = [:]
         for (file, sample) in zip(files, samples) {
             if let source = sources[DurableFile.real(file)] {

@@ -174,6 +174,8 @@ extension ProcessTable {
 struct ProcessRecord: Codable, Equatable {
     var host: String
     var supervisor: Int32
+    /// When it started, as `startTime` has it, as ids are used again.
+    var supervisorStarted: UInt64?
     /// Where the supervisor listens.
     var control: String
     var processes: [ProcessTable.Entry]
@@ -186,6 +188,17 @@ struct ProcessRecord: Codable, Equatable {
 
     static func read(from path: String) -> ProcessRecord? {
         FileManager.default.contents(atPath: path).flatMap { try? JSONDecoder().decode(ProcessRecord.self, from: $0) }
+    }
+
+    /// Whether it came with a copy of a live run's directory, whose processes are not ours: this folder's lock would have kept
+    /// a living supervisor of this run out.
+    ///
+    /// - Parameter control: where this folder's run listens.
+    func isOfAnotherRun(than control: Endpoint) -> Bool {
+        guard host == ProcessInfo.processInfo.hostName, self.control != control.address, let supervisorStarted else {
+            return false
+        }
+        return ProcessTable.startTime(of: supervisor) == supervisorStarted
     }
 
     /// Kills what a dead supervisor's run left on this machine and waits until it is gone.

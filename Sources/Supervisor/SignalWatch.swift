@@ -23,7 +23,9 @@ final class SignalWatch {
         SignalWatch.descriptor.store(wakeup.descriptor, ordering: .sequentiallyConsistent)
         for number in SignalWatch.watched {
             var action = sigaction()
-            action.__sigaction_handler.sa_handler = { _ in
+            action.__sigaction_handler.sa_handler = { number in
+                // A terminal that is closed says so through its shell and once more by itself: no second Ctrl-C.
+                guard number != SIGHUP || SignalWatch.count.load(ordering: .sequentiallyConsistent) == 0 else { return }
                 let saved = errno
                 SignalWatch.count.add(1, ordering: .sequentiallyConsistent)
                 var one: UInt64 = 1

@@ -61,10 +61,7 @@ extension SupervisorCore {
                 $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
             }
             let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
-            guard others.isEmpty else {
-                return actions.append(
-                    .log(.error, "\(message); going on with \(others.count) other\(others.count == 1 ? "" : "s")"))
-            }
+            guard others.isEmpty else { return goOnWithout(message, others.count, &actions) }
             if hasCancelledSwap(of: member, message, now, &actions)
                 || hasGivenUpEvaluation(of: member, message, &actions)
             {
@@ -75,6 +72,10 @@ extension SupervisorCore {
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
         actions.append(.log(.warning, "\(replica): \(why); starting it again"))
         actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
+    }
+
+    func goOnWithout(_ message: String, _ others: Int, _ actions: inout [SupervisorAction]) {
+        actions.append(.log(.error, "\(message); going on with \(others) other\(others == 1 ? "" : "s")"))
     }
 
     /// How long after so many failures in a row another start waits.

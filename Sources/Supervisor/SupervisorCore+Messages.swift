@@ -131,7 +131,12 @@ extension SupervisorCore {
             warnOfBacklog(&actions)
         case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
-            if let position = event.position, members[index].kind == .compute { plan.skipped.append(position) }
+            if let position = event.position, members[index].kind == .compute {
+                guard !plan.skipped.contains(position) else { return }
+                plan.skipped.append(position)
+            }
+            // What loaders died of is out of the way.
+            for other in members.indices where members[other].kind == .loader { members[other].failures = 0 }
             actions.append(.journal(.sampleSkipped(event.message, step: event.step, position: event.position)))
             actions.append(.log(.warning, "\(replica): \(event.message)"))
             actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))

@@ -218,7 +218,10 @@ extension SupervisorCore {
         if member.generation > .first { configuration.generation = member.generation }
         if member.kind == .compute {
             configuration.swaps = history.listed
-            configuration.skipped = plan.skipped.isEmpty ? nil : plan.skipped
+            // What lies behind its checkpoint it will not ask for again.
+            let first = (plan.resume?.step ?? 0) * UInt64(plan.recipe.schedule.batch)
+            let ahead = plan.skipped.filter { $0 >= first }
+            configuration.skipped = ahead.isEmpty ? nil : ahead
         }
         return configuration
     }

@@ -171,6 +171,10 @@ public struct SupervisorCore: Sendable {
         if hasCancelledSwap(of: member, message, now, &actions) || hasGivenUpEvaluation(of: member, message, &actions) {
             return
         }
+        let others = members.filter {
+            $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
+        }
+        guard !member.kind.isWorker || others.isEmpty else { return goOnWithout(message, others.count, &actions) }
         fail(message, now, &actions)
     }
 

@@ -189,7 +189,13 @@ public final class SupervisorRunner {
             server.epoch = core.plan.epoch
             try server.send(outbound, to: peer)
         case .signal(let replica, let number): processes.signal(replica, number)
-        case .journal(let entry): try files.journal?.append(entry)
+        case .journal(let entry):
+            do {
+                try files.journal?.append(entry)
+            } catch  where entry.isForReadersOnly {
+                // A full disk is no reason to end what runs.
+                display.log(.warning, "\(error)")
+            }
         case .beginEpoch: return try beginEpoch()
         case .log(let level, let text): display.log(level, text)
         case .runEvent(let tag, let text, let step): events?.text(tag, text, step: step)
@@ -253,7 +259,8 @@ public final class SupervisorRunner {
         guard let path = files.processes else { return }
         do {
             try ProcessRecord(
-                host: ProcessInfo.processInfo.hostName, supervisor: getpid(), control: control.address,
+                host: ProcessInfo.processInfo.hostName, supervisor: getpid(),
+                supervisorStarted: ProcessTable.startTime(of: getpid()), control: control.address,
                 processes: processes.entries, recipe: files.recipeHash
             ).write(to: path)
         } catch {

@@ -14,8 +14,8 @@ struct KeysCommand: ParsableCommand {
             picoflow keys new gpu2 --run runs/pico-1        # makes gpu2.key; copy it to that machine
             picoflow keys revoke gpu2 --run runs/pico-1     # cut off now, refused from then on
 
-            Works before the run is started, and while it lives. Where the topology says 'supervisor.keys: DIR', the \
-            folder is named by --keys DIR.
+            Works before the run is started, and while it lives. Once it was started, --run finds the folder of \
+            'supervisor.keys: DIR' too; --keys DIR names that before, and tells no run at work.
             """,
         subcommands: [New.self, Allow.self, Revoke.self, List.self])
 
@@ -46,6 +46,9 @@ struct KeysCommand: ParsableCommand {
             try folder.prepare()
             return folder
         }
+
+        /// For results: a run at work goes by the list that it knows.
+        var remark: String { run == nil ? "; a run at work is not told, as by --run" : "" }
 
         /// Tells a run at work that its list has changed.
         func announce() throws {
@@ -104,7 +107,7 @@ struct KeysCommand: ParsableCommand {
             try output.show(
                 Client(
                     name: name, file: path, key: "\(keys.publicKey)", server: "\(folder.serverKeys().publicKey)"),
-                "\(path) lets its holder join; move it to that machine, nobody else may read it")
+                "\(path) lets its holder join; move it to that machine, nobody else may read it\(self.folder.remark)")
         }
     }
 
@@ -129,7 +132,7 @@ struct KeysCommand: ParsableCommand {
             let server = try folder.serverKeys().publicKey
             try output.show(
                 Client(name: name, key: "\(key)", server: "\(server)"),
-                "\(name) may join; the run's public key is \(server)")
+                "\(name) may join; the run's public key is \(server)\(self.folder.remark)")
         }
     }
 
@@ -146,7 +149,7 @@ struct KeysCommand: ParsableCommand {
         func run() throws {
             try folder.open().revoke(name)
             try folder.announce()
-            try output.show(Client(name: name, isAllowed: false), "\(name) may not join any more")
+            try output.show(Client(name: name, isAllowed: false), "\(name) may not join any more\(folder.remark)")
         }
     }
 

@@ -158,6 +158,9 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
             message { try resolve(local + "\npool: {heartbeat: 5 s, silence: 6 s}\n") }
                 == "t.yaml:7: 'pool.silence' must be at least two heartbeats (5 s each), not 6 s")
         #expect(
+            message { try resolve(local + "\nsupervisor: {heartbeat: 1 min, silence: 2 min}\n") }
+                == "t.yaml:7: 'supervisor.grace' must be at least two heartbeats (1 min each), not 30 s")
+        #expect(
             message { try resolve(local + "\npool: {heartbeat: 0 s}\n") }
                 == "t.yaml:7: 'pool.heartbeat' must be at least 10 ms, not '0 s'")
         #expect(

@@ -72,6 +72,22 @@ import Testing
         #expect(mapping.allowed == "3, 7, 21 (classes), 0, 9, 255 (ignored)")
     }
 
+    /// Classes that are named by the files' values beside meanings by place, as `picoflow init` writes them.
+    @Test func labelsWithTwoMeaningsAreRefused() throws {
+        func mapping(_ labels: String) throws -> LabelMapping {
+            try FolderDescription(
+                text: "classes: ['1', '2', c]\nsplits: {t: {images: i}}\nlabels: {\(labels)}", path: "d.yaml"
+            ).mapping
+        }
+        #expect(
+            throws: UserError(
+                "d.yaml:3: labels: '1' is the name of the class at place 0 and the place of class '2'; give the classes "
+                    + "names that are no numbers")
+        ) { try mapping("1: 0, 2: 1, 3: 2") }
+        let clear = try mapping("5: 0, 6: c")
+        #expect(clear[5] == 0 && clear[6] == 2)
+    }
+
     @Test(arguments: [
         (
             "clases: [a]\nsplits: {t: {images: i}}",

@@ -167,4 +167,15 @@ import Testing
             #expect("\(error)".contains("names 'p7'"), "\(error)")
         }
     }
+
+    @Test func namesMayEndInABlank() throws {
+        let folder = try TemporaryFolder("init")
+        for name in ["a ", " b", "c", "d"] { try write(name, values: [0, 1], in: folder) }
+        #expect(try check(scaffold(folder), folder).splits.map(\.images).reduce(0, +) == 4)
+        try folder.write(
+            "classes: [a, b]\nsplits:\n  few: {images: images, labels: labels, list: few.txt}\n", to: "d.yaml")
+        try folder.write(" c\t\r\na \n \n", to: "few.txt")
+        let index = try FolderDataset.open(description: folder("d.yaml"), root: "", in: DatasetTree())
+        #expect(index.splits[0].samples.map(\.name) == ["a ", "c"])
+    }
 }

@@ -56,7 +56,7 @@ import Testing
             labels: try Tensor(labels, shape: size), labelled: labels.count { $0 != 255 })
     }
 
-    @Test(arguments: subjects, [(64, 96), (65, 97), (90, 130)])
+    @Test(arguments: subjects, [(64, 96), (65, 97), (90, 130), (8, 20)])
     func sizesAreTheInputDividedByTheStrideRoundedUp(_ subject: Subject, _ size: (Int, Int)) throws {
         let network = try subject.make().eval()
         let images = try images([1, 3, size.0, size.1])

@@ -157,44 +157,14 @@ extension Pipeline {
             let path = disk.path + "/metrics.jsonl"
             let metrics = try MetricsFile(path: path, continuingAfter: 0)
             try metrics.append(StepMetrics(step: 1, lr: 1, ce: 1))
-            let filler = open(disk.path + "/filler", O_WRONLY | O_CREAT, 0o600)
-            defer { close(filler) }
-            let page = [UInt8](repeating: 1, count: 4096)
-            while write(filler, page, page.count) > 0 {}
-            #expect(errno == ENOSPC)
+            try disk.fill()
             // More than what is left of the file's own page.
             for step in 2...100 as ClosedRange<UInt64> { try metrics.append(StepMetrics(step: step, lr: 1, ce: 1)) }
             #expect(throws: UserError.self) { try metrics.flush() }
             #expect(try MetricsFile.read(path: path).count < 100)
-            ftruncate(filler, 0)
+            try disk.grow(mebibytes: 2)
             try metrics.append(StepMetrics(step: 101, lr: 1, ce: 1))
             #expect(try MetricsFile.read(path: path).map(\.step) == Array(1...101))
         }
     }
-}
-
-/// A file system in memory of a size that can be filled.
-final class SmallDisk {
-    let path: String
-
-    static let isPossible: Bool = {
-        guard let folder = try? TemporaryFolder("disk") else { return false }
-        return (try? SmallDisk(at: folder("probe"), mebibytes: 1)) != nil
-    }()
-
-    init(at path: String, mebibytes: Int) throws {
-        self.path = path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        guard mount("tmpfs", path, "tmpfs", 0, "size=\(mebibytes)m") == 0 else {
-            throw Trouble("cannot mount: \(String(cString: strerror(errno)))")
-        }
-    }
-
-    func grow(mebibytes: Int) throws {
-        guard mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT), "size=\(mebibytes)m") == 0 else {
-            throw Trouble("cannot remount: \(String(cString: strerror(errno)))")
-        }
-    }
-
-    deinit { umount2(path, Int32(MNT_DETACH)) }
 }

@@ -76,6 +76,20 @@ extension Pipeline {
             #expect(ending.code == 0 && ending.output.contains("stopped"), "\(ending)")
         }
 
+        /// A terminal that is closed says so twice, the second time while compute writes its checkpoint.
+        @Test func closedTerminalLeavesACheckpoint() throws {
+            let play = try Playground()
+            let run = try play.launch()
+            try play.await(step: 10, of: run)
+            for _ in 0..<3 {
+                run.signal(SIGHUP)
+                usleep(20_000)
+            }
+            let ending = try run.wait()
+            #expect(ending.code == 0 && ending.output.contains("stopped, checkpoint of step"), "\(ending)")
+            #expect(!ending.errors.contains("stopping at once"), "\(ending)")
+        }
+
         @Test func hangUpIsIgnoredWhereItWasBefore() throws {
             let play = try Playground()
             let picoflow = try PicoFlowProcess.executables() + "/picoflow"

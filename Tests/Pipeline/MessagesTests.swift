@@ -57,6 +57,12 @@ extension Pipeline {
                 #expect(access(play.folder(try #require(path as? String)), R_OK) == 0)
             }
 
+            let refused = try play.command(
+                "predict", "--run", play.run, play.data + "/val/" + image, "--out", "o", "--labels",
+                play.data + "/valannot")
+            #expect(refused.code == 1 && refused.message.contains("/valannot/"), "\(refused)")
+            #expect(refused.message.contains("is one of the run's dataset and would be overwritten"), "\(refused)")
+
             let exported = try json(play.command("export", "--run", play.run, "--to", "n.safetensors", "--json"))
             #expect(exported["format"] as? String == "safetensors" && exported["file"] as? String == "n.safetensors")
             let imported = try json(

@@ -1,4 +1,5 @@
 import Foundation
+import Imaging
 import TestSupport
 import Testing
 
@@ -8,23 +9,23 @@ enum PythonStages {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path + "/tools/examples"
 
-    /// Whether there is a Python with what they need.
-    static let isThere: Bool = {
+    /// A Python with what they need: the PATH's, or Debian's, whose modules `tools/setup` installs. Nil where there is none.
+    static let python: String? = ["python3", "/usr/bin/python3"].first { python in
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", "-c", "import zmq, numpy"]
+        process.arguments = [python, "-c", "import zmq, numpy"]
         process.standardError = FileHandle.nullDevice
         guard (try? process.run()) != nil else { return false }
         process.waitUntilExit()
         return process.terminationStatus == 0
-    }()
+    }
 
     static let remark: Comment = "python3 with pyzmq and numpy is needed (Debian: python3-zmq, python3-numpy)"
 
     static let withCutout = """
         stages:
           loader:
-          cutout: {kind: loader, samples: loader, exec: [python3, \(folder)/cutout.py]}
+          cutout: {kind: loader, samples: loader, exec: [\(python ?? "python3"), \(folder)/cutout.py]}
           compute: {samples: cutout, mining: miner, memory: bank, threads: 1}
           bank:
           miner: {memory: bank}
@@ -37,14 +38,14 @@ enum PythonStages {
           loader:
           compute: {samples: loader, mining: miner, memory: bank, threads: 1}
           bank:
-          miner: {memory: bank, exec: [python3, \(folder)/miner.py]}
+          miner: {memory: bank, exec: [\(python ?? "python3"), \(folder)/miner.py]}
           evaluator: {threads: 1}
 
         """
 }
 
 extension Pipeline {
-    @Suite(.enabled(if: PythonStages.isThere, PythonStages.remark)) struct ThirdPartyTests {
+    @Suite(.enabled(if: PythonStages.python != nil, PythonStages.remark)) struct ThirdPartyTests {
         /// The weights of the undisturbed run with CutOut; trained once.
         private static let cutout: Result<String, any Error> = Result {
             let play = try playground(PythonStages.withCutout)
@@ -54,8 +55,8 @@ extension Pipeline {
             return try play.weights()
         }
 
-        private static func playground(_ topology: String) throws -> Playground {
-            let play = try Playground()
+        private static func playground(_ topology: String, ownData: Bool = false) throws -> Playground {
+            let play = try Playground(ownData: ownData)
             try play.folder.write(topology, to: "topology.yaml")
             return play
         }
@@ -85,6 +86,16 @@ extension Pipeline {
             #expect(ending.errors.contains("loader-1: it was killed"), "\(ending)")
             #expect(play.stages().isEmpty)
             #expect(try play.weights() == Self.cutout.get())
+        }
+
+        /// What its supplier could not do is no failure of its own.
+        @Test func imageThatCannotBeReadIsNamedThroughTheStageInBetween() throws {
+            let play = try Self.playground(PythonStages.withCutout, ownData: true)
+            let image = "\(play.data)/train/00003.jpg"
+            try ImageFile.write(Array("no picture".utf8), to: image)
+            let ending = try play.launch().wait()
+            #expect(ending.code == 1 && ending.message.contains(image), "\(ending)")
+            #expect(!ending.errors.contains("starting it again"), "\(ending)")
         }
 
         @Test func thirdPartyMinerTrainsToTheSameBitsTwiceAndWhenKilled() throws {

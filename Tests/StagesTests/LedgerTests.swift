@@ -56,6 +56,21 @@ import Testing
         #expect(again.newest == 6)
     }
 
+    @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))
+    func linesThatFindNoRoomAreWrittenLater() throws {
+        let disk = try SmallDisk(at: folder.path, mebibytes: 1)
+        let ledger = try open(after: 0)
+        try ledger.enter(line(1))
+        try disk.fill()
+        // More than what is left of the file's own page.
+        for step in UInt64(2)...40 { try ledger.enter(line(step)) }
+        #expect(throws: UserError.self) { try ledger.sync() }
+        #expect(steps.count < 40 && ledger.newest == 40)
+        try disk.grow(mebibytes: 2)
+        try ledger.sync()
+        #expect(steps == Array(1...40))
+    }
+
     @Test func stepThatComesOutOtherwiseIsNamedWithItsFirstDifference() throws {
         try write(1...5)
         let again = try open(after: 2)

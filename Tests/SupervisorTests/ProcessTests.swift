@@ -171,6 +171,17 @@ import Wire
         #expect(try !canBe(record), "nobody lives")
     }
 
+    @Test func processesOfALiveRunWhoseFolderWasCopiedAreNotOurs() throws {
+        let (here, there) = (try Endpoint("ipc:///tmp/x"), try Endpoint("ipc:///tmp/y"))
+        var record = ProcessRecord(
+            host: ProcessInfo.processInfo.hostName, supervisor: getpid(),
+            supervisorStarted: ProcessTable.startTime(of: getpid()), control: here.address, processes: [])
+        #expect(record.isOfAnotherRun(than: there))
+        #expect(!record.isOfAnotherRun(than: here), "this run's own")
+        record.supervisorStarted = 1
+        #expect(!record.isOfAnotherRun(than: there), "it died, and its number was given again")
+    }
+
     @Test func leftoversOfAnotherHostAreAnError() {
         let record = ProcessRecord(host: "elsewhere", supervisor: 1, control: "", processes: [])
         #expect { _ = try record.killLeftovers() } throws: { "\($0)".contains("elsewhere") }

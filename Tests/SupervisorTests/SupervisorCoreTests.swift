@@ -230,6 +230,17 @@ import Wire
         #expect(actions.failure == "bank-1 could not be started: cannot start /x: no such file")
     }
 
+    /// As by a limit on processes, which the others are within.
+    @Test func workerThatCannotBeStartedIsDoneWithout() throws {
+        let run = try FakeRun()
+        var actions = run.core.handle(.start, now: .zero)
+        let why = "loader-2 could not be started: cannot start /x: no room"
+        actions += run.core.handle(.spawnFailed(.loader(2), "cannot start /x: no room"), now: .zero)
+        #expect(actions.logged.contains("\(why); going on with 1 other") && run.core.phase == .starting)
+        actions += run.core.handle(.spawnFailed(.loader(1), "cannot start /x: no room"), now: .zero)
+        #expect(run.core.phase == .stopping)
+    }
+
     // MARK: Silence
 
     @Test func silentWorkerIsKilledThenReplacedAndItsTicketIsNotBlamed() throws {
@@ -434,5 +445,11 @@ import Wire
         run.handle(.start)
         let actions = run.say(.event(StageEvent(.sampleSkipped, "a.jpg: truncated", step: 3)), as: .compute)
         #expect(actions.contains(.journal(.sampleSkipped("a.jpg: truncated", step: 3))))
+        // Compute says it again to a supervisor that takes the run over.
+        let event = StageEvent(.sampleSkipped, "b.jpg: truncated", step: 4, position: 9)
+        #expect(
+            run.say(.event(event), as: .compute).contains(.journal(.sampleSkipped(event.message, step: 4, position: 9)))
+        )
+        #expect(run.say(.event(event), as: .compute).isEmpty)
     }
 }

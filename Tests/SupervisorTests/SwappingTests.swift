@@ -132,6 +132,37 @@ import Wire
         #expect(done(run, 5).commands(to: run.peer(.miner)).map(\.name) == [.drain])
     }
 
+    /// Both programs' miners are there until the step; each is counted by itself.
+    @Test func autoscalingKeepsItsBoundsWhileASwapLiesAhead() throws {
+        var topology = try FakeRun.plan()
+        let miner = try #require(topology.topology.stages.firstIndex { $0.kind == .miner })
+        topology.topology.stages[miner].replicas = 2
+        var settings = AutoscaleSettings()
+        (settings.stage, settings.min, settings.max) = ("miner", 1, 4)
+        topology.topology.autoscale = [settings]
+        let run = FakeRun(topology)
+        run.handle(.start)
+        let proposal = try #require(self.proposal(ask(run, exec: ["my-miner"]), run))
+        plan(run, proposal, step: 3000)
+        #expect(run.core.members.filter { $0.kind == .miner && $0.isWanted }.count == 4)
+        var counts: [Int] = []
+        for second in 1...120 {
+            run.clock.advance(.seconds(1))
+            for member in run.core.members where member.isWorking && member.kind != .compute {
+                run.say(
+                    .heartbeat(Heartbeat(state: .running, metrics: [WorkerMetric.busy: 0])), as: member.replica)
+            }
+            let metrics = [
+                ComputeMetric.steps: Double(second), ComputeMetric.waitedForSamples: 0,
+                ComputeMetric.waitedForGradients: 0,
+            ]
+            run.say(.heartbeat(Heartbeat(state: .running, metrics: metrics)), as: .compute)
+            for case .journal(.scaled(_, _, let count, _)) in run.handle(.tick) { counts.append(count) }
+        }
+        #expect(counts == [1])
+        #expect(run.core.members.filter { $0.kind == .miner && $0.isWanted }.count == 2)
+    }
+
     /// Hosts that join bring the first program alone.
     @Test func programIsStartedHereWhereAllMinersAreElsewhere() throws {
         var plan = try FakeRun.plan()

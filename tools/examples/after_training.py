@@ -23,7 +23,7 @@ import sys
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 
 # %% [markdown]
@@ -68,7 +68,7 @@ def picoflow(*words):
 # images of one size; here that of our image.
 
 # %%
-picture = Image.open(options.image).convert("RGB")
+picture = ImageOps.exif_transpose(Image.open(options.image)).convert("RGB")
 width, height = picture.size
 weights_file, script_file = options.out / "network.safetensors", options.out / "network.pt"
 picoflow("export", "--run", options.run, "--to", weights_file)

@@ -16,7 +16,9 @@ import time
 import numpy as np
 import zmq
 
-parser = argparse.ArgumentParser(description="A third-party stage; picoflow launch starts it.", add_help=False)
+# Without abbreviations: a stage's own --k would be taken for --key.
+parser = argparse.ArgumentParser(
+    description="A third-party stage; picoflow launch starts it.", add_help=False, allow_abbrev=False)
 for key, convert in dict(control=str, run=str, stage=str, id=int, grace=int, heartbeat=int).items():
     parser.add_argument("--" + key, type=convert, required=True)
 parser.add_argument("--key")  # of a host that joined
@@ -209,12 +211,13 @@ class Worker(Link):
         self.executing.add(ticket)
         self.send("start", ticket=ticket)
         try:
-            answer, result, type = *function(body, arrays), "result"
+            answer, result, kind = *function(body, arrays), "result"
         except Exception as error:
-            answer, result, type = dict(error=" ".join((str(error) if type(error) is RuntimeError else f"{error!r}").split())), {}, "failed"
+            text = str(error) if type(error) is RuntimeError else repr(error)
+            answer, result, kind = dict(error=" ".join(text.split())), {}, "failed"
         if ticket in self.executing:  # not cancelled meanwhile
             self.executing.remove(ticket)
-            self.send(type, answer, result, ticket)
+            self.send(kind, answer, result, ticket)
 
 
 class Cancelled(Exception):

@@ -139,10 +139,12 @@ final class ReducedAttention: Module, Layer {
     @Child("self.layer_norm") var reductionNorm: LayerNorm?
     @Child("output.dense") var output: Linear
     private let heads: Int
+    private let ratio: Int
 
     init(_ width: Int, heads: Int, reduction ratio: Int) throws {
         try checkHeads(heads, width, "MixTransformer")
         self.heads = heads
+        self.ratio = ratio
         super.init()
         query = try Linear(width, width)
         key = try Linear(width, width)
@@ -157,8 +159,12 @@ final class ReducedAttention: Module, Layer {
     func callAsFunction(_ x: Tensor) throws -> Tensor {
         var context = x
         if let reduction, let reductionNorm {
-            // Rows and columns beyond the last whole square are left out, as by the published convolution.
-            context = try reductionNorm(reduction(x.permute([0, 3, 1, 2])).permute([0, 2, 3, 1]))
+            // Rows and columns beyond the last whole square are left out, as by the published convolution; a map that holds no
+            // square, where that one fails, is filled up to one.
+            let (bottom, right) = (max(0, ratio - x.size(1)), max(0, ratio - x.size(2)))
+            var map = try x.permute([0, 3, 1, 2])
+            if bottom + right > 0 { map = try map.pad2d(left: 0, right: right, top: 0, bottom: bottom) }
+            context = try reductionNorm(reduction(map).permute([0, 2, 3, 1]))
         }
         context = try context.flatten(from: 1, to: 2)  // [B, M, C]
         let mixed = try query(x.flatten(from: 1, to: 2)).attending(

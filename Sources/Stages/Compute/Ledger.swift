@@ -65,8 +65,8 @@ extension LedgerLine.Mining {
 /// error: the run's promise of equal bits is broken and going on would hide it. Steps that the same file knows from
 /// another arithmetic (a resume that was allowed other threads) are no promise; their lines are dropped.
 ///
-/// Not thread-safe: the training loop owns it. A line is one `write`; the file is not synced per step, as what a power
-/// cut may lose is written again by the steps after the checkpoint, before whose manifest it is.
+/// Not thread-safe: the training loop owns it. The file is not synced per step, as what a power cut may lose is written
+/// again by the steps after the checkpoint, before whose manifest it is; nor must a step's line have room on a full disk.
 final class Ledger {
     private let path: String
     private let descriptor: Int32
@@ -76,6 +76,8 @@ final class Ledger {
     private var expected: [LedgerLine] = []
     /// The newest step with a line.
     private(set) var newest: UInt64
+    /// Whole lines that a full disk had no room for.
+    private var pending = Data()
 
     /// Opens or makes the file.
     ///
@@ -133,14 +135,24 @@ final class Ledger {
                     + "\(found.here), \(path):\(line.step - first + 1) says \(found.there); 'determinism: relaxed' in the recipe goes on regardless"
             )
         }
-        var bytes = try line.wireJSON()
-        bytes.append(UInt8(ascii: "\n"))
-        try bytes.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
+        pending.append(try line.wireJSON())
+        pending.append(UInt8(ascii: "\n"))
         newest = line.step
+        do {
+            try flush()
+        } catch {
+            guard pending.count <= MetricsFile.maxPending else { throw error }
+        }
+    }
+
+    private func flush() throws {
+        try DurableFile.append(pending, to: descriptor, path: path)
+        pending = Data()
     }
 
     /// Makes all lines so far survive a power cut.
     func sync() throws {
+        try flush()
         guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", path) }
     }
 

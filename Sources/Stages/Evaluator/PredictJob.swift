@@ -66,6 +66,7 @@ public enum PredictJob {
         try Torch.checkDevice(options.device)
 
         let recipe = try Recipe.resolve(path: options.run + "/recipe.yaml", overrides: options.overrides)
+        try checkSpared(recipe.dataset, by: files)
         let classes = try classes(ofRun: options.run, recipe)
         let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
         let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
@@ -99,6 +100,18 @@ public enum PredictJob {
             progress(index + 1, files.count)
         }
         return predictions
+    }
+
+    /// - Throws: `UserError` where one of the dataset's own files would be overwritten: `--labels` of `picoflow init` is the
+    ///   folder of label maps drawn by hand.
+    private static func checkSpared(_ settings: DatasetSettings, by files: [PredictionFiles]) throws {
+        let there = files.flatMap(\.results).filter { FileManager.default.fileExists(atPath: $0) }
+        // A dataset that has gone has nothing to lose.
+        guard !there.isEmpty, let index = try? Dataset.open(settings) else { return }
+        let own = Set(index.files.map { DurableFile.real($0) })
+        if let path = there.first(where: { own.contains(DurableFile.real($0)) }) {
+            throw UserError("\(path) is one of the run's dataset and would be overwritten; name another folder")
+        }
     }
 
     private static func predict(image files: PredictionFiles, _ painter: Painter) throws -> ClassShares {

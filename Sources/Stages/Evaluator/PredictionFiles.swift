@@ -15,6 +15,9 @@ struct PredictionFiles {
     let labels: String?
     let besides: String?
 
+    /// All that is written but a video's label maps.
+    var results: [String] { [overlay, labels, besides].compactMap { $0 } }
+
     private static let imageEndings = ["jpg", "jpeg", "png"]
     private static let videoEndings = ["avi", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "webm"]
 
@@ -35,7 +38,7 @@ struct PredictionFiles {
                 source: source, kind: kind, overlay: "\(options.out)/\(name)-overlay.\(ending)",
                 labels: options.labels.map { "\($0)/\(name)" + (kind == .video ? "" : ".png") },
                 besides: options.sideBySide ? "\(options.out)/\(name)-side-by-side.\(ending)" : nil)
-            for path in [files.overlay, files.labels, files.besides].compactMap({ $0 }) {
+            for path in files.results {
                 let real = DurableFile.real(path)
                 if let other = taken.updateValue(source, forKey: real) {
                     throw UserError("\(other) and \(source) would both be written to \(path); predict them apart")

@@ -77,8 +77,8 @@ final class VideoReader {
             FFmpeg.program(for: path),
             [
                 "-v", "error", "-nostdin", "-i", "file:" + path, "-map", "0:v:0", "-r", rate, "-f", "image2pipe",
-                "-c:v", "ppm",
-                "-",
+                // A video of ten bits would come as a PPM of sixteen.
+                "-pix_fmt", "rgb24", "-c:v", "ppm", "-",
             ],
             input: FileHandle.nullDevice, output: pipe, for: path)
     }
@@ -177,7 +177,7 @@ final class VideoWriter {
                 "-r",
                 rate, "-i", "-",
                 // Players want chroma of half the size, hence even sides.
-                "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", path,
+                "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p", "file:" + path,
             ], input: pipe, output: FileHandle.nullDevice, for: path)
     }
 

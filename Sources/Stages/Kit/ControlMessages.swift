@@ -147,8 +147,8 @@ public struct StageEvent: Codable, Sendable, Equatable {
     /// Whether a supervisor that takes the run over must be told again: the one it was told to may have died with it.
     var isEssential: Bool {
         switch kind {
-        case .failed, .finished, .checkpoint: true
-        case .checkpointFailed, .sampleSkipped, .note, .swapPlanned, .swapRefused: false
+        case .failed, .finished, .checkpoint, .sampleSkipped: true
+        case .checkpointFailed, .note, .swapPlanned, .swapRefused: false
         }
     }
 }

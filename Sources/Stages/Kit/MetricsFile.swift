@@ -13,7 +13,7 @@ public final class MetricsFile {
     private var pending = Data()
 
     /// Bytes of lines that may wait for room: some thousand steps.
-    static let maxPending = 1 << 20
+    public static let maxPending = 1 << 20
 
     /// Opens the file for appending.
     ///
@@ -58,19 +58,7 @@ public final class MetricsFile {
         if end > 0, pread(descriptor, &last, 1, end - 1) == 1, last != UInt8(ascii: "\n") {
             line.insert(UInt8(ascii: "\n"), at: line.startIndex)
         }
-        try append(line, to: descriptor, path)
-    }
-
-    private static func append(_ bytes: Data, to descriptor: Int32, _ path: String) throws {
-        // What others appended is before this.
-        let end = lseek(descriptor, 0, SEEK_END)
-        do {
-            try bytes.withUnsafeBytes { try DurableFile.writeAll($0, to: descriptor, path: path) }
-        } catch {
-            // Half a line would make the next one unreadable.
-            ftruncate(descriptor, end)
-            throw error
-        }
+        try DurableFile.append(line, to: descriptor, path: path)
     }
 
     deinit { close(descriptor) }
@@ -91,7 +79,7 @@ public final class MetricsFile {
 
     /// Writes what waits.
     public func flush() throws {
-        try MetricsFile.append(pending, to: descriptor, path)
+        try DurableFile.append(pending, to: descriptor, path: path)
         pending = Data()
     }
 

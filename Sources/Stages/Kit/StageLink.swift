@@ -101,7 +101,8 @@ final class StageLink: @unchecked Sendable {
         shared.withLock { shared in
             shared.outbox.append((type, data))
             if let event = body as? StageEvent, event.isEssential {
-                shared.essentials.removeAll { $0.kind == event.kind }
+                // Of the others the newest is enough.
+                if event.kind != .sampleSkipped { shared.essentials.removeAll { $0.kind == event.kind } }
                 shared.essentials.append((event.kind, data))
             }
         }

@@ -12,6 +12,9 @@ public enum LoaderStage {
     /// Serves until the supervisor says stop, or until every consumer drains it.
     public static func run(_ runtime: StageRuntime) throws {
         let configuration = runtime.configuration
+        let datasets = DatasetCache(root: runtime.datasetRoot, digest: configuration.dataset.digest)
+        // Before a ticket can come: another list of files is this loader's fault and no image's.
+        _ = try datasets.files(0, of: configuration.recipe.dataset.absolutePaths())
         let worker = try PoolWorker(
             consumers: configuration.endpoints(.samples), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
             // A ticket in hand beside each one in work: the next decode starts without a round trip.
@@ -22,7 +25,6 @@ public enum LoaderStage {
         }
         runtime.setMetrics { worker.statistics.heartbeat }
         runtime.report(.running)
-        let datasets = DatasetCache(root: runtime.datasetRoot, digest: configuration.dataset.digest)
         let batch = UInt64(configuration.recipe.schedule.batch)
         try worker.run(threads: configuration.threads) { ticket, _ in
             let wanted = try JSONDecoder().decode(SampleTicket.self, from: ticket.body)

@@ -64,13 +64,13 @@ public struct MemoryReducer: LogReducer, Sendable {
 
     public func writeSnapshot(_ emit: (LogPayload) throws -> Void) throws {
         let ledger = ledger.encoded()
-        for start in stride(from: 0, to: ledger.count, by: MemorySnapshotPart.maxBytes) {
-            let end = min(start + MemorySnapshotPart.maxBytes, ledger.count)
+        for start in stride(from: 0, to: ledger.count, by: MemorySnapshotPart.bytes) {
+            let end = min(start + MemorySnapshotPart.bytes, ledger.count)
             try emit(MemorySnapshotPart(.ledger, SharedBytes(Array(ledger[start..<end]))).encode())
         }
         let vectors = MemorySnapshot(memory)
-        for start in stride(from: 0, to: vectors.byteCount, by: MemorySnapshotPart.maxBytes) {
-            let end = min(start + MemorySnapshotPart.maxBytes, vectors.byteCount)
+        for start in stride(from: 0, to: vectors.byteCount, by: MemorySnapshotPart.bytes) {
+            let end = min(start + MemorySnapshotPart.bytes, vectors.byteCount)
             try emit(MemorySnapshotPart(.memory, SharedBytes(vectors.bytes(in: start..<end))).encode())
         }
     }

@@ -110,7 +110,7 @@ struct Clone {
             case "$*" in
             *--show-bin-path) echo '\(play.folder("stand-ins/bin"))' ;;
             build*) ;;
-            --version) echo 'Swift version 6.0' ;;
+            --version) echo 'Swift version 6.2' ;;
             *) echo "no stand-in for swift $*" >&2; exit 1 ;;
             esac
 
