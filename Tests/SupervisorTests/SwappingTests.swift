@@ -156,8 +156,8 @@ import Wire
                 ComputeMetric.steps: Double(second), ComputeMetric.waitedForSamples: 0,
                 ComputeMetric.waitedForGradients: 0,
             ]
-            run.say(.heartbeat(Heartbeat(state: .running, metrics: metrics)), as: .compute)
-            for case .journal(.scaled(_, _, let count, _)) in run.handle(.tick) { counts.append(count) }
+            let actions = run.say(.heartbeat(Heartbeat(state: .running, metrics: metrics)), as: .compute)
+            for case .journal(.scaled(_, _, let count, _)) in actions { counts.append(count) }
         }
         #expect(counts == [1])
         #expect(run.core.members.filter { $0.kind == .miner && $0.isWanted }.count == 2)
