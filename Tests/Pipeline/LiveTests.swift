@@ -70,9 +70,9 @@ extension Pipeline {
             try play.await(step: 1, of: run)
             let loader = try play.pid(of: "loader-1")
             let isHelped = waitUntil(.seconds(60)) {
-                // However fast it reads, it stands most of the time.
+                // However fast it reads, and however slow compute is with what it has in hand, it stands most of the time.
                 kill(loader, SIGSTOP)
-                usleep(200_000)
+                usleep(1_500_000)
                 kill(loader, SIGCONT)
                 return run.errors.contains(reason) || !run.isRunning
             }
