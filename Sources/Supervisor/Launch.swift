@@ -92,7 +92,10 @@ public struct Launch {
         let record = ProcessRecord.read(from: directory.processesPath)
         try ProcessTable.killAll(
             ProcessTable.unlisted(dialling: control.address, among: record?.processes ?? []))
-        if let record, !record.isOfAnotherRun(than: control) {
+        if let record, record.isOfAnotherRun(than: control) {
+            // Nor shall `picoflow stop` find the other run by it.
+            unlink(directory.processesPath)
+        } else if let record {
             if !launch.isTrained, let last = journal.epochs.last,
                 record.canBeTakenOver(
                     recipe: try launch.recipeHash, topology: topology, control: control,

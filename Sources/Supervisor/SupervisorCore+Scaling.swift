@@ -101,7 +101,11 @@ extension SupervisorCore {
     }
 
     private mutating func add(_ stage: StageSettings, _ generation: Generation, _ actions: inout [SupervisorAction]) {
-        let taken = Set(members.filter { $0.replica.stage == stage.name && !$0.hasLeft }.map(\.replica.id))
+        // Who was given up needs its number no longer.
+        let taken = Set(
+            members.filter {
+                $0.replica.stage == stage.name && !$0.hasLeft && !($0.isOver && $0.isQuiet && $0.key == nil)
+            }.map(\.replica.id))
         let id = (1...).first { !taken.contains($0) }!
         var member = Member(replica: Replica(stage.name, id), kind: stage.kind, generation: generation)
         // Evaluators wait for their phase.

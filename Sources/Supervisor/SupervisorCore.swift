@@ -174,8 +174,15 @@ public struct SupervisorCore: Sendable {
         let others = members.filter {
             $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
         }
-        guard !member.kind.isWorker || others.isEmpty else { return goOnWithout(message, others.count, &actions) }
-        fail(message, now, &actions)
+        guard member.kind.isWorker, !others.isEmpty else { return fail(message, now, &actions) }
+        // There may be room again in a moment.
+        members[index].failures = member.failures + 1
+        guard ending == nil, !member.isLeaving, members[index].failures < timing.failures else {
+            return goOnWithout(message, others.count, &actions)
+        }
+        members[index].isOver = false
+        members[index].life = .waiting(until: now + backoff(after: members[index].failures))
+        actions.append(.log(.warning, "\(message); trying again"))
     }
 
     /// Whose tickets a replica executes.

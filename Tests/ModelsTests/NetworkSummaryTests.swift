@@ -17,8 +17,6 @@ import Testing
         return try NetworkSummary(settings, classes: classes, size: size)
     }
 
-    /// Of torchvision's documentation of `deeplabv3_mobilenet_v3_large`: 11,029,328 parameters with the auxiliary head,
-    /// whose 10,541 are not of ours, and 10.45 GMACs at 520x520 with it.
     @Test func strideIsThatOfTheNetworkAtWidthsThatAreNoMultiple() {
         for stride in [4, 8, 16, 32] {
             for width in stride...300 {
@@ -28,6 +26,8 @@ import Testing
         #expect(NetworkSummary.stride(of: 7, from: 100) == 16 && NetworkSummary.stride(of: 65, from: 513) == 8)
     }
 
+    /// Of torchvision's documentation of `deeplabv3_mobilenet_v3_large`: 11,029,328 parameters with the auxiliary head,
+    /// whose 10,541 are not of ours, and 10.45 GMACs at 520x520 with it.
     @Test func torchvisionsDeepLabV3() throws {
         let found = try summary(.deeplabv3, .mobilenetv3, stride: 16, classes: 21, size: 520)
         // aux_classifier: 40 -> 10 by 3x3, norm, 10 -> 21.

@@ -98,7 +98,7 @@ import Wire
             run.exit(.loader(2), .signal(11))
             run.pass(10)
         }
-        #expect(scale(run, ["loader": 2]).spawned == [.loader(3)])
+        #expect(scale(run, ["loader": 2]).spawned == [.loader(2)])
     }
 
     @Test func minersAndSeveralStagesAtOnce() throws {

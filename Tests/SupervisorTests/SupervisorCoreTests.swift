@@ -235,7 +235,11 @@ import Wire
         let run = try FakeRun()
         var actions = run.core.handle(.start, now: .zero)
         let why = "loader-2 could not be started: cannot start /x: no room"
-        actions += run.core.handle(.spawnFailed(.loader(2), "cannot start /x: no room"), now: .zero)
+        for _ in 1...5 {
+            #expect(!actions.logged.contains("going on with"))
+            actions += run.core.handle(.spawnFailed(.loader(2), "cannot start /x: no room"), now: .zero)
+            #expect(actions.logged.contains("\(why); trying again"))
+        }
         #expect(actions.logged.contains("\(why); going on with 1 other") && run.core.phase == .starting)
         actions += run.core.handle(.spawnFailed(.loader(1), "cannot start /x: no room"), now: .zero)
         #expect(run.core.phase == .stopping)
