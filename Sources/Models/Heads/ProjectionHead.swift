@@ -22,6 +22,14 @@ public final class ProjectionHead: Module, Layer {
 
     /// `[B, C, h, w] -> [B, D, h, w]`, unit vectors along the channels; float32 at least, as memory and miners want them.
     public func callAsFunction(_ features: Tensor) throws -> Tensor {
-        try output(norm.relu(hidden(features))).widened().normalized(dim: 1)
+        try embeddings(of: activations(of: features))
+    }
+
+    /// The same in two parts, of which only the first is about a whole map: `[B, C, h, w] -> [B, C, h, w]`.
+    public func activations(of features: Tensor) throws -> Tensor { try norm.relu(hidden(features)) }
+
+    /// `[B, C, h, w] -> [B, D, h, w]`, each pixel by itself.
+    public func embeddings(of activations: Tensor) throws -> Tensor {
+        try output(activations).widened().normalized(dim: 1)
     }
 }

@@ -32,14 +32,16 @@ final class Trainer {
         let features: [Tensor]
         let leaves: [Tensor]
         let decoded: Decoded
-        /// `[B, D, h, w]`, unit length along D.
+        /// `[B, D, h, w]`, unit length along D, without history.
         let embedding: Tensor?
+        /// What the embedding's last layer reads, `[B, C, h, w]`; nil where the projection head learns nothing in this step.
+        let activations: Tensor?
 
         var scores: Scores { decoded.scores }
 
         /// Whether the embedding was made inside the head, so that its gradients go back through what the scores' went.
         var sharesHead: Bool {
-            embedding?.requiresGrad == true && !leaves.contains { $0.isSame(as: decoded.pixels) }
+            activations != nil && !leaves.contains { $0.isSame(as: decoded.pixels) }
         }
     }
 
@@ -96,12 +98,15 @@ final class Trainer {
             let leaves = try features.map { try $0.detach().requiresGrad(true) }
             let decoded = try network.decode(leaves).widened()
             var embedding: Tensor?
-            if network.projection != nil {
-                embedding =
-                    learnsEmbedding
-                    ? try network.embedding(of: decoded) : try withoutGradient { try network.embedding(of: decoded) }
+            var activations: Tensor?
+            if let projection = network.projection {
+                if learnsEmbedding { activations = try projection.activations(of: decoded.pixels) }
+                embedding = try withoutGradient {
+                    try projection.embeddings(of: activations ?? projection.activations(of: decoded.pixels))
+                }
             }
-            return Pass(features: features, leaves: leaves, decoded: decoded, embedding: embedding)
+            return Pass(
+                features: features, leaves: leaves, decoded: decoded, embedding: embedding, activations: activations)
         }
     }
 
@@ -127,12 +132,18 @@ final class Trainer {
     ///     anchors: the projection head's batch normalisation is a joint operation.
     ///   - gradient: dL_NCE / d(anchors), `[anchors, D]`.
     func backwardFromAnchors(_ pass: Pass, at pixels: [Int], _ gradient: [Float]) throws {
-        let embedding = pass.embedding!
-        let dimension = embedding.size(1)
-        let rows = try embedding.permute([0, 2, 3, 1]).reshape([-1, dimension])  // [B·h·w, D]
-        let anchors = try rows.indexSelect(dim: 0, Tensor(pixels.map(Int64.init), device: device))
-        let weighted = try Tensor(gradient, shape: [pixels.count, dimension], device: device)
-            .mul_(Double(recipe.contrast.lambda)).to(dtype)
+        let (activations, dimension) = (pass.activations!, pass.embedding!.size(1))
+        // A convolution of no pixel is none: one that learns nothing stands for it.
+        let (pixels, gradient) =
+            pixels.isEmpty ? ([0], [Float](repeating: 0, count: dimension)) : (pixels, gradient)
+        // Normalisation and last layer are of each pixel by itself, so they are gone back through at the anchors alone.
+        let channels = activations.size(1)
+        let rows = try activations.permute([0, 2, 3, 1]).reshape([-1, channels])  // [B·h·w, C]
+        let picked = try rows.indexSelect(dim: 0, Tensor(pixels.map(Int64.init), device: device))
+        let map = try picked.reshape([1, pixels.count, 1, channels]).permute([0, 3, 1, 2])
+        let anchors = try recipe.model.precision.compute(on: device) { try network.projection!.embeddings(of: map) }
+        let weighted = try Tensor(gradient, shape: [1, pixels.count, 1, dimension], device: device)
+            .mul_(Double(recipe.contrast.lambda)).to(dtype).permute([0, 3, 1, 2])
         try anchors.backward(gradient: weighted)
     }
 
