@@ -57,11 +57,9 @@ extension SupervisorCore {
         members[index].failures = wasHealthy ? 1 : member.failures + 1
         guard members[index].failures < timing.failures else {
             members[index].isOver = true
-            let others = members.filter {
-                $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
-            }
+            let others = others(with: member)
             let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
-            guard others.isEmpty else { return goOnWithout(message, others.count, &actions) }
+            guard others == 0 else { return goOnWithout(message, others, &actions) }
             if hasCancelledSwap(of: member, message, now, &actions)
                 || hasGivenUpEvaluation(of: member, message, &actions)
             {
@@ -72,6 +70,13 @@ extension SupervisorCore {
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
         actions.append(.log(.warning, "\(replica): \(why); starting it again"))
         actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
+    }
+
+    /// How many do the same work as a member that is over.
+    func others(with member: Member) -> Int {
+        members.count {
+            $0.replica.stage == member.replica.stage && $0.generation == member.generation && $0.isWanted
+        }
     }
 
     func goOnWithout(_ message: String, _ others: Int, _ actions: inout [SupervisorAction]) {

@@ -171,14 +171,12 @@ public struct SupervisorCore: Sendable {
         if hasCancelledSwap(of: member, message, now, &actions) || hasGivenUpEvaluation(of: member, message, &actions) {
             return
         }
-        let others = members.filter {
-            $0.replica.stage == replica.stage && $0.generation == member.generation && $0.isWanted
-        }
-        guard member.kind.isWorker, !others.isEmpty else { return fail(message, now, &actions) }
+        let others = others(with: member)
+        guard member.kind.isWorker, others > 0 else { return fail(message, now, &actions) }
         // There may be room again in a moment.
         members[index].failures = member.failures + 1
         guard ending == nil, !member.isLeaving, members[index].failures < timing.failures else {
-            return goOnWithout(message, others.count, &actions)
+            return goOnWithout(message, others, &actions)
         }
         members[index].isOver = false
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))

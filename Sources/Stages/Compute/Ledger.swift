@@ -69,15 +69,13 @@ extension LedgerLine.Mining {
 /// again by the steps after the checkpoint, before whose manifest it is; nor must a step's line have room on a full disk.
 final class Ledger {
     private let path: String
-    private let descriptor: Int32
+    private let file: LineFile
     /// The step of the file's first line.
     private let first: UInt64
     /// Lines of steps that are done again, the next one last.
     private var expected: [LedgerLine] = []
     /// The newest step with a line.
     private(set) var newest: UInt64
-    /// Whole lines that a full disk had no room for.
-    private var pending = Data()
 
     /// Opens or makes the file.
     ///
@@ -115,14 +113,11 @@ final class Ledger {
         newest = step + UInt64(expected.count)
 
         let length = kept.last.map { $0.endIndex + 1 } ?? 0
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
-        if length < bytes.count, ftruncate(descriptor, length) != 0 {
+        if length < bytes.count, truncate(path, length) != 0 {
             throw DurableFile.systemError("cannot shorten", path)
         }
+        file = try LineFile(path: path)
     }
-
-    deinit { close(descriptor) }
 
     /// Enters a step that is done, before its update counts: appends its line, or holds it to the line that is there.
     ///
@@ -135,26 +130,12 @@ final class Ledger {
                     + "\(found.here), \(path):\(line.step - first + 1) says \(found.there); 'determinism: relaxed' in the recipe goes on regardless"
             )
         }
-        pending.append(try line.wireJSON())
-        pending.append(UInt8(ascii: "\n"))
+        try file.append(line.wireJSON())
         newest = line.step
-        do {
-            try flush()
-        } catch {
-            guard pending.count <= MetricsFile.maxPending else { throw error }
-        }
-    }
-
-    private func flush() throws {
-        try DurableFile.append(pending, to: descriptor, path: path)
-        pending = Data()
     }
 
     /// Makes all lines so far survive a power cut.
-    func sync() throws {
-        try flush()
-        guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", path) }
-    }
+    func sync() throws { try file.sync() }
 
     private static func read(_ line: Data, _ place: String) throws -> LedgerLine {
         guard let decoded = try? JSONDecoder().decode(LedgerLine.self, from: line) else {

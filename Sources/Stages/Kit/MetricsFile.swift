@@ -7,20 +7,13 @@ import Wire
 /// Not thread-safe: the training loop owns it. A line is one `write`, so a reader sees whole lines; the file is not
 /// synced per step: what a crash may lose since the last checkpoint is trained again.
 public final class MetricsFile {
-    private let descriptor: Int32
-    private let path: String
-    /// Lines that a full disk had no room for.
-    private var pending = Data()
-
-    /// Bytes of lines that may wait for room: some thousand steps.
-    public static let maxPending = 1 << 20
+    private let file: LineFile
 
     /// Opens the file for appending.
     ///
     /// - Parameter step: lines of later steps, and a torn last line, are dropped: training goes on after this step and
     ///   will write them again. 0 starts anew. Evaluations stay: they are not done again.
     public init(path: String, continuingAfter step: UInt64) throws {
-        self.path = path
         let lock = try MetricsFile.lock(path)
         defer { withExtendedLifetime(lock) {} }
         if let old = FileManager.default.contents(atPath: path) {
@@ -34,8 +27,7 @@ public final class MetricsFile {
                 try bytes.withUnsafeBytes { try DurableFile.write($0, to: path) }
             }
         }
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw DurableFile.systemError("cannot open", path) }
+        file = try LineFile(path: path)
     }
 
     /// Keeps out whoever would append while the file is replaced.
@@ -61,33 +53,16 @@ public final class MetricsFile {
         try DurableFile.append(line, to: descriptor, path: path)
     }
 
-    deinit { close(descriptor) }
-
-    /// Appends a line. One that a full disk has no room for waits and is written before the next: a step that was taken
-    /// is not given up for the want of its line.
+    /// Appends a step's line; on a full disk it waits.
     ///
     /// - Throws: where more lines wait than should.
-    public func append(_ metrics: StepMetrics) throws {
-        pending.append(try metrics.wireJSON())
-        pending.append(UInt8(ascii: "\n"))
-        do {
-            try flush()
-        } catch {
-            guard pending.count <= MetricsFile.maxPending else { throw error }
-        }
-    }
+    public func append(_ metrics: StepMetrics) throws { try file.append(metrics.wireJSON()) }
 
     /// Writes what waits.
-    public func flush() throws {
-        try DurableFile.append(pending, to: descriptor, path: path)
-        pending = Data()
-    }
+    public func flush() throws { try file.flush() }
 
     /// Writes what waits, and makes all lines so far survive a power cut.
-    public func sync() throws {
-        try flush()
-        guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", path) }
-    }
+    public func sync() throws { try file.sync() }
 
     /// The steps of a metrics file, in its order; a torn last line is passed over.
     public static func read(path: String) throws -> [StepMetrics] {
