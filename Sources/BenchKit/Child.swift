@@ -90,11 +90,17 @@ public final class Child {
     private static func answer<Measurement: Decodable>(
         in output: Pipe, of process: Process, _ command: String
     ) throws -> Measurement {
+        let child = process.processIdentifier
+        let cleanup = SignalCleanup.add { kill(child, SIGTERM) }
         let text = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
+        SignalCleanup.remove(cleanup)
         let line = text.split(separator: UInt8(ascii: "\n")).last ?? Data()
         guard process.terminationStatus == 0, let result = try? JSONDecoder().decode(Measurement.self, from: line)
-        else { throw UserError("the measurement '\(command)' failed") }
+        else {
+            SignalCleanup.endIfSignalled()
+            throw UserError("the measurement '\(command)' failed")
+        }
         return result
     }
 

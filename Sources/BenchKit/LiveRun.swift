@@ -14,6 +14,7 @@ public final class LiveRun {
 
     public let folder: String
     private let process = Process()
+    private var cleanup = 0
 
     /// - Parameters:
     ///   - arguments: of `picoflow launch`, without `--run`.
@@ -30,14 +31,19 @@ public final class LiveRun {
         } catch {
             throw UserError("cannot start \(process.executableURL?.path ?? "picoflow"): \(systemWords(error))")
         }
-    }
-
-    deinit {
-        if process.isRunning {
-            kill(process.processIdentifier, SIGINT)
-            process.waitUntilExit()
+        let supervisor = process.processIdentifier
+        cleanup = SignalCleanup.add {
+            // Twice: at once, as a stage may be held, and nobody needs a checkpoint.
+            for _ in 0..<2 {
+                kill(supervisor, SIGINT)
+                Thread.sleep(forTimeInterval: 0.2)
+            }
+            // Foundation reaps it.
+            while kill(supervisor, 0) == 0 { Thread.sleep(forTimeInterval: 0.05) }
         }
     }
+
+    deinit { stop() }
 
     /// The steps that have ended, oldest first.
     public var steps: [Step] {
@@ -54,7 +60,12 @@ public final class LiveRun {
             let found = steps
             if found.count >= count { return found }
             guard process.isRunning else {
-                throw UserError("the run in \(folder) ended after \(found.count) of \(count) steps; its logs say why")
+                SignalCleanup.endIfSignalled()
+                let hasLogs = FileManager.default.fileExists(atPath: folder + "/logs")
+                if hasLogs { ScratchFolder.keep() }
+                throw UserError(
+                    "the run ended after \(found.count) of \(count) steps"
+                        + (hasLogs ? "; the logs in \(folder)/logs say why" : ""))
             }
             Thread.sleep(forTimeInterval: interval)
         }
@@ -62,8 +73,11 @@ public final class LiveRun {
 
     /// Stops it as Ctrl-C does and waits for its end.
     public func stop() {
-        kill(process.processIdentifier, SIGINT)
-        process.waitUntilExit()
+        if process.isRunning {
+            kill(process.processIdentifier, SIGINT)
+            process.waitUntilExit()
+        }
+        SignalCleanup.remove(cleanup)
     }
 
     /// Process ids of its stages, by `STAGE-ID`.

@@ -51,6 +51,9 @@ struct JoinCore {
     }
 
     private static let never = Duration.seconds(1 << 40)
+    /// How long the first answer may take: an engine starts a run and the hosts that join it at once, and the run first lists
+    /// its dataset.
+    private static let firstAnswer = Duration.seconds(600)
     private let timing: SupervisionTiming
     private var heartbeat: Duration
     private var grace: Duration
@@ -60,6 +63,7 @@ struct JoinCore {
     private var lastTick = Duration.zero
     private var nextAsk = Duration.zero
     private var interrupts = 0
+    private var hasWarned = false
     /// No process is started any more; those that have not ended by then are terminated, then killed.
     private var ending: (outcome: Outcome, terminateAt: Duration, killAt: Duration)?
     private var isOver = false
@@ -165,8 +169,10 @@ struct JoinCore {
         let terminateAt = now + (patience ?? timing.stop)
         ending = (outcome, terminateAt, terminateAt + timing.kill)
         for index in stages.indices where !stages[index].isAlive { stages[index].life = .over }
-        // Nobody else tells them.
-        if case .failed = outcome { ending?.terminateAt = now }
+        guard case .failed = outcome else { return }
+        // Nobody else tells the stages, and the run shall not count on them.
+        ending?.terminateAt = now
+        actions.append(.leave)
     }
 
     private mutating func tick(_ now: Duration, _ actions: inout [Action]) {
@@ -180,9 +186,18 @@ struct JoinCore {
         // A gap means that this process itself stood still, and asked nothing meanwhile.
         if now - lastTick > max(heartbeat, .seconds(1)) * 5 { lastHeard = now }
         lastTick = now
-        if now - lastHeard >= grace {
+        let patience = reply == nil ? max(grace, Self.firstAnswer) : grace
+        if reply == nil, ending == nil, !hasWarned, now - lastHeard >= grace {
+            hasWarned = true
+            actions.append(
+                .log(
+                    .warning,
+                    "nothing was heard of the run's supervisor for \(grace.text); trying for \(patience.text) in all, as it may be "
+                        + "starting: where it runs, look at the address and the key"))
+        }
+        if now - lastHeard >= patience {
             if ending == nil {
-                beginEnding(.failed("nothing was heard of the run's supervisor for \(grace.text)"), now, &actions)
+                beginEnding(.failed("nothing was heard of the run's supervisor for \(patience.text)"), now, &actions)
             } else if let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
                 self.ending?.terminateAt = now
             }

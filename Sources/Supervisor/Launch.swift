@@ -205,6 +205,9 @@ public struct Launch {
             timing: options.timing)
         let outcome = try runner.run(takingOver: survivors)
         try journal.append(.ended(outcome.summary))
+        // The next start takes a new epoch, in which the bank begins with a checkpoint's snapshot: what it logged since is
+        // gigabytes of a long run that nobody reads again. A failed run may be looked into.
+        if case .failed = outcome {} else { try? FileManager.default.removeItem(atPath: directory.path + "/bank") }
         return outcome
     }
 }

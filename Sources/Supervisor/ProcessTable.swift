@@ -87,16 +87,22 @@ public final class ProcessTable: @unchecked Sendable {
         return pid
     }
 
-    /// Signals a replica's process; nothing happens where it has ended.
+    /// Signals a replica's process group, as a third party's command may have started the stage through a shell; nothing
+    /// happens where it has ended.
     public func signal(_ replica: Replica, _ number: Int32) {
         let isAdopted = adopted.withLock { adopted in
             // Under the lock the descriptor is not closed.
-            adopted[replica].map { _ = picoflow_pidfd_send_signal($0, number) } != nil
+            adopted[replica].map { descriptor in
+                guard picoflow_pidfd_send_signal(descriptor, number) == 0, number == SIGKILL else { return }
+                alive.withLock { alive in
+                    if let entry = alive[replica] { _ = kill(-entry.pid, number) }
+                }
+            } != nil
         }
         if isAdopted { return }
         // Under the lock the process is not reaped, so its id is not another's yet.
         alive.withLock { alive in
-            if let entry = alive[replica] { _ = kill(entry.pid, number) }
+            if let entry = alive[replica] { _ = kill(-entry.pid, number) }
         }
     }
 
@@ -109,6 +115,8 @@ public final class ProcessTable: @unchecked Sendable {
             while waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) != 0 && errno == EINTR {}
             var status: Int32 = 0
             alive.withLock { alive in
+                // Whatever it had started: nobody else would end it. Until it is reaped, the group's id is nobody else's.
+                kill(-pid, SIGKILL)
                 while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
                 if alive[replica]?.pid == pid { alive[replica] = nil }
             }
@@ -144,7 +152,9 @@ extension ProcessTable {
             }
             guard value("--control") == control, let stage = value("--stage"),
                 let id = value("--id").flatMap({ Int($0) }),
-                let started = startTime(of: pid), !listed.contains(where: { $0.pid == pid && $0.started == started })
+                let started = startTime(of: pid), !listed.contains(where: { $0.pid == pid && $0.started == started }),
+                // A third party's command may have started it through a shell, which is listed.
+                !listed.contains(where: { $0.pid == getpgid(pid) && startTime(of: $0.pid) == $0.started })
             else { return nil }
             return Entry(stage: stage, id: id, pid: pid, started: started)
         }
@@ -154,7 +164,7 @@ extension ProcessTable {
     ///
     /// - Throws: `UserError` where one stays.
     static func killAll(_ entries: [Entry]) throws {
-        for process in entries { kill(process.pid, SIGKILL) }
+        for process in entries { kill(getpgid(process.pid) == process.pid ? -process.pid : process.pid, SIGKILL) }
         // A killed process with much memory takes a moment to go.
         let deadline = ContinuousClock.now + .seconds(10)
         for process in entries {

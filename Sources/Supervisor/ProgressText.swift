@@ -34,7 +34,10 @@ enum ProgressText {
             lines.append("  evaluating the network of step \(step)\(images)")
         }
         if let scores = report.evaluation { lines.append("  \(scores.text) at step \(scores.step)") }
-        if let swap = report.swaps?.last {
+        // The one in force, and those ahead.
+        let swaps = report.swaps ?? []
+        let inForce = swaps.lastIndex { $0.step <= report.step + 1 }
+        for swap in swaps[(inForce ?? 0)...] {
             let tense = report.step + 1 >= swap.step ? "since" : "from"
             lines.append("  \(swap.stage) \(tense) step \(swap.step): swap \(swap.generation), \(swap.change)")
         }
@@ -60,7 +63,8 @@ enum ProgressText {
 
     static func losses(_ metrics: StepMetrics) -> String {
         let contrast = metrics.nce.map { "  contrast \(number($0, 3))" } ?? ""
-        return "ce \(number(metrics.ce, 3))\(contrast)  lr \(number(metrics.lr, 5))"
+        let lr = metrics.lr > 0 && metrics.lr < 0.001 ? String(format: "%.2e", metrics.lr) : number(metrics.lr, 5)
+        return "ce \(number(metrics.ce, 3))\(contrast)  lr \(lr)"
     }
 
     static func speed(_ report: StatusReport) -> String {
@@ -100,6 +104,8 @@ extension StatusReport {
         let table = rows.map { row in
             "  " + zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
         }
-        return (ProgressText.block(self, evaluated: nil).dropLast() + table).joined(separator: "\n")
+        let progress = ProgressText.block(self, evaluated: evaluated.map { ($0.done, $0.total) }).dropLast()
+        let end = outcome ?? "its supervisor is gone; go on with: picoflow launch --resume \(runDirectory)"
+        return (progress + (phase == .ended ? ["  \(end)"] : []) + table).joined(separator: "\n")
     }
 }

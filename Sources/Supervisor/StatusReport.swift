@@ -84,7 +84,7 @@ public struct StatusReport: Codable, Sendable, Equatable {
         for case .epoch(let start) in entries { epoch = start.epoch.rawValue }
         var outcome: String?
         if case .ended(let how)? = entries.last { outcome = how }
-        let last = (try? MetricsFile.read(path: directory + "/metrics.jsonl"))?.last
+        let last = MetricsFile.last(path: directory + "/metrics.jsonl")
         return StatusReport(
             run: (directory as NSString).lastPathComponent, runDirectory: directory, epoch: epoch, phase: .ended,
             stages: [],

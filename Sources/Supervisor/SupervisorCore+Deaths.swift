@@ -72,10 +72,11 @@ extension SupervisorCore {
         actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
     }
 
-    /// How many do the same work as a member that is over.
-    func others(with member: Member) -> Int {
+    /// How many others do the same work as a member, or will; of other hosts' those that are here.
+    func others(with member: Member, where holds: (Member) -> Bool = { $0.key == nil || $0.isWorking }) -> Int {
         members.count {
-            $0.replica.stage == member.replica.stage && $0.generation == member.generation && $0.isWanted
+            $0.replica.stage == member.replica.stage && $0.generation == member.generation
+                && $0.replica != member.replica && $0.isWanted && holds($0)
         }
     }
 

@@ -56,8 +56,15 @@ extension SupervisorCore {
         }
         var patience = timing.stop
         if case .asked = ending { patience = timing.computeStop }
-        for index in members.indices where members[index].kind == .compute && members[index].isAlive {
-            stop(index, within: patience, now, &actions)
+        let ranks = members.indices.filter { members[$0].kind == .compute && members[$0].isAlive }
+        // Who works waits for one that now never comes: it hears of no stop, and has nothing to save.
+        let isMeeting = ranks.contains { !members[$0].isWorking }
+        for index in ranks {
+            if isMeeting, members[index].isWorking {
+                discard(index, now, &actions)
+            } else {
+                stop(index, within: patience, now, &actions)
+            }
         }
     }
 

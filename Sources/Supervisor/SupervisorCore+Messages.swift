@@ -87,8 +87,17 @@ extension SupervisorCore {
                 guard plan.recipe.determinism == .relaxed else {
                     actions.append(.send(.refused(message), to: peer))
                     let why = "\(message); 'determinism: relaxed' in the recipe lets it in"
-                    if hasGivenUpEvaluation(of: members[index], why, &actions) { return }
-                    return fail(why, now, &actions)
+                    if hasCancelledSwap(of: members[index], why, now, &actions)
+                        || hasGivenUpEvaluation(of: members[index], why, &actions)
+                    {
+                        return
+                    }
+                    // A host that joined a run of joined workers alone came first.
+                    let others = others(with: members[index]) { $0.isWorking }
+                    guard hello.kind.isWorker, others > 0 else { return fail(why, now, &actions) }
+                    members[index].isOver = true
+                    stop(index, within: .zero, now, &actions)
+                    return goOnWithout(why, others, &actions)
                 }
                 if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
             }
@@ -144,7 +153,7 @@ extension SupervisorCore {
             if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index, now, &actions) }
         case .swapRefused:
             if event.swap?.generation == pendingSwap?.proposal.generation { cancelSwap(event.message, now, &actions) }
-        case .note: actions.append(.log(.info, "\(replica): \(event.message)"))
+        case .note: actions.append(.log(.warning, "\(replica): \(event.message)"))
         }
     }
 

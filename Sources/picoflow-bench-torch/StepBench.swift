@@ -86,6 +86,7 @@ struct StepBench: ParsableCommand {
                 rows.append(row)
             }
         }
+        Child.tell("")
         let report = StepReport(
             crop: crop, classes: classes, threads: threads, rounds: rounds, steps: steps, rows: rows)
         print(json ? try report.prettyJSON() : report.table())

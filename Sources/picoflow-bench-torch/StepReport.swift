@@ -47,6 +47,7 @@ struct StepReport: Encodable {
         return table
             + "\n\ncrop \(crop[0])x\(crop[1]), \(classes) classes, \(threads) threads; medians of \(rounds) processes of "
             + "\(steps) steps each, in turns"
+            + rows.compactMap { row in row.trouble.map { "\n\(row.network) \(row.precision), peer: \($0)" } }.joined()
     }
 
     private func times(_ figures: [StepFigures]) -> String {

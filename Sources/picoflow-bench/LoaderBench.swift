@@ -19,8 +19,8 @@ struct LoaderBench: ParsableCommand {
             --batches N --repeats 1, and prints a JSON object with cpu_ms_per_image.
             """)
 
-    @Option(help: "A folder with train and trainannot, 480x360.") var camvid: String?
-    @Option(help: "A folder with train and trainannot, 2048x1024; its images are measured as JPEG and as PNG.")
+    @Option(help: "A folder with train and trainannot, JPEGs of 480x360.") var camvid: String?
+    @Option(help: "A folder with train and trainannot, JPEGs of 2048x1024, which are also measured as PNGs.")
     var cityscapes: String?
     @Option(help: "Another program to measure in turns with ours.") var peer: String?
     @Option(help: "What the peer reads images with, separated by commas.") var backends = "pil,cv,dali"
@@ -82,6 +82,12 @@ struct LoaderBench: ParsableCommand {
     private func folders(in scratch: String) throws -> [(String, String, [Int])] {
         let small = try camvid ?? synthesized(scratch + "/camvid", width: 480, height: 360, count: 40)
         let large = try cityscapes ?? synthesized(scratch + "/cityscapes", width: 2048, height: 1024, count: 16)
+        for root in [small, large] {
+            for name in try FileManager.default.contentsOfDirectory(atPath: root + "/train").sorted()
+            where ![".jpg", ".jpeg"].contains(where: name.lowercased().hasSuffix) {
+                throw UserError("\(root)/train/\(name): is no JPEG, and what is measured here is how JPEGs are read")
+            }
+        }
         let lossless = scratch + "/cityscapes-png"
         try copy(large, asPNGTo: lossless)
         return [

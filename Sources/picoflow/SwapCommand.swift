@@ -35,7 +35,10 @@ struct SwapCommand: ParsableCommand {
             "Program and arguments of the miner from then on; 'builtin' is PicoFlow's own.", valueName: "command"))
     var exec: String?
 
-    @Option(help: ArgumentHelp("The first step of the new; the next possible one where missing.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "The first step of the new; the next possible one where missing. Not before a swap that lies ahead; none is taken back.",
+            valueName: "n"))
     var atStep: UInt64?
 
     @OptionGroup var directory: LiveRunOptions

@@ -104,6 +104,26 @@ import Wire
         #expect(handle(.exited(loaders[1], .signal(9), lastLine: nil)) == [.end(.left)])
     }
 
+    /// An engine starts hosts and run at once, and the run lists its dataset first.
+    @Test mutating func aRunThatIsStartingIsAwaitedWithAWord() {
+        func warnings(_ actions: [JoinCore.Action]) -> Int {
+            actions.count {
+                if case .log(.warning, let text) = $0 { text.contains("nothing was heard") } else { false }
+            }
+        }
+        handle(.tick)
+        #expect(warnings(pass(29, answering: false)) == 0)
+        #expect(warnings(pass(500, answering: false)) == 1)
+        #expect(handle(.answered(reply())) == loaders.map { .spawn($0) })
+    }
+
+    @Test mutating func aRunThatNeverAnswersIsGivenUp() {
+        handle(.tick)
+        let all = pass(600, answering: false)
+        guard case .end(.failed(let why))? = all.last else { return #expect(Bool(false), "\(all.suffix(3))") }
+        #expect(why.contains("nothing was heard"))
+    }
+
     @Test mutating func aSilentSupervisorIsGivenUpAfterItsGrace() {
         handle(.answered(reply()))
         #expect(!pass(29, answering: false).contains { if case .signal = $0 { true } else { false } })

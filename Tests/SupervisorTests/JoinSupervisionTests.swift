@@ -144,6 +144,56 @@ import Wire
         #expect(run.core.phase == .training && run.actions.outcome == nil)
     }
 
+    /// A host may be there before the run: it must not decide what the run's own loaders have to compute.
+    @Test func theRunsOwnStagesSayFirstWhatAllMustCompute() throws {
+        run.core = SupervisorCore(plan: run.core.plan, hasEvaluation: false)
+        run.handle(.start, answering: false)
+        join(["loader": 1])
+        func isIn(_ answer: [SupervisorAction]) -> Bool {
+            answer.contains { if case .send(.configuration, _) = $0 { true } else { false } }
+        }
+        let early = hello(first, hash: "other")
+        #expect(!isIn(early) && early.journalled.isEmpty)
+        #expect(isIn(run.hello(.loader(1))))
+        #expect(hello(first, hash: "other").contains { if case .send(.refused, _) = $0 { true } else { false } })
+        #expect(run.core.phase != .stopping)
+    }
+
+    /// All loaders are another machine's, of another kind; ours, added later, would end their work.
+    @Test func ownStagesThatDifferFromThoseAtWorkAreLeftOut() throws {
+        var plan = run.core.plan
+        plan.counts["loader"] = 0
+        run.core = SupervisorCore(plan: plan, hasEvaluation: false)
+        run.handle(.start)
+        join(["loader": 1])
+        hello(first, hash: "other")
+        #expect(state(first) == .preparing)
+        let scaled = run.handle(
+            .message(
+                .scaleRequest(ScaleRequest(stages: ["loader": 1])), from: ControlPeer(Data("client".utf8)),
+                incarnation: Incarnation(rawValue: "client")))
+        #expect(scaled.spawned == [.loader(1)])
+        #expect(run.actions.logged.contains("going on with 1 other"))
+        #expect(run.actions.signals == ["loader-1 15"])
+        run.exit(.loader(1), .code(1))
+        #expect(run.pass(40).spawned.isEmpty && run.core.phase == .training)
+    }
+
+    @Test func lostHostsAreNoReasonToGoOnWithoutALoader() throws {
+        join(["loader": 3])
+        for number in 1001...1003 { hello(Replica("loader", number)) }
+        for _ in 0..<70 { run.pass(1) }
+        #expect(state(first) == .lost)
+        for replica in [Replica.loader(1), .loader(2)] {
+            for _ in 0..<5 {
+                #expect(run.actions.outcome == nil)
+                run.exit(replica, .signal(9))
+                run.pass(30)
+            }
+        }
+        #expect(run.core.phase == .stopping && run.actions.logged.contains("loader-2 failed 5 times in a row"))
+    }
+
     @Test func aSilentHostIsLostWithoutBlameAndMayComeBack() {
         join(["loader": 1])
         hello(first)

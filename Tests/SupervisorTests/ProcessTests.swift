@@ -49,6 +49,29 @@ import Wire
         table.signal(.loader(1), SIGKILL)
     }
 
+    /// The process id that a script has written.
+    private func child() throws -> Int32 {
+        #expect(waitUntil { folder.read("log")?.hasSuffix("\n") == true })
+        return try #require(folder.read("log").flatMap { Int32($0.dropLast()) })
+    }
+
+    /// As `exec: [sh, run.sh]` has it: the stage is the shell's child.
+    @Test(arguments: [SIGKILL, SIGTERM]) func signalsReachWhatAWrapperHasStarted(number: Int32) throws {
+        let exits = Exits()
+        let (table, _) = try spawn("sleep 100 & echo $!; wait", exits)
+        let child = try child()
+        table.signal(.loader(1), number)
+        #expect(waitUntil { !exits.ends.isEmpty && ProcessTable.startTime(of: child) == nil })
+    }
+
+    @Test func nothingOfAWrapperThatDiedLivesOn() throws {
+        let exits = Exits()
+        let (_, pid) = try spawn("sleep 100 & echo $!; wait", exits)
+        let child = try child()
+        kill(pid, SIGKILL)
+        #expect(waitUntil { !exits.ends.isEmpty && ProcessTable.startTime(of: child) == nil })
+    }
+
     @Test func processLeadsItsOwnGroupSoThatCtrlCDoesNotReachIt() throws {
         let exits = Exits()
         let (table, pid) = try spawn("sleep 100", exits)

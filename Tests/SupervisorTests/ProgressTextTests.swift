@@ -51,6 +51,35 @@ import Wire
                 "  miner from step 122: swap 2, sampler.strategy=hardest"))
     }
 
+    @Test func swapsAheadDoNotHideTheOneInForce() {
+        var report = report(metrics: metrics)
+        func swap(_ generation: Int, _ change: String, at step: UInt64) -> Swap {
+            Swap(
+                SwapProposal(
+                    generation: Generation(generation), stage: "miner", mining: MiningSettings(Recipe()),
+                    change: change), step: step)
+        }
+        report.swaps = [swap(1, "past", at: 10), swap(2, "inForce", at: 100), swap(3, "ahead", at: 400)]
+        let lines = ProgressText.block(report, evaluated: nil).filter { $0.contains("swap ") }
+        #expect(
+            lines == ["  miner since step 100: swap 2, inForce", "  miner from step 400: swap 3, ahead"])
+    }
+
+    @Test func smallLearningRatesShow() {
+        #expect(ProgressText.losses(StepMetrics(step: 1, lr: 0.00006, ce: 1)) == "ce 1.000  lr 6.00e-05")
+        #expect(ProgressText.losses(StepMetrics(step: 1, lr: 0, ce: 1)) == "ce 1.000  lr 0.00000")
+    }
+
+    @Test func statusSaysHowARunEnded() {
+        var report = report(phase: .ended, metrics: metrics)
+        #expect(report.text.contains("its supervisor is gone; go on with: picoflow launch --resume /runs/quick-1"))
+        report.outcome = "finished at step 550"
+        #expect(report.text.contains("finished at step 550") && !report.text.contains("--resume"))
+        report.phase = .evaluating
+        report.evaluated = StatusReport.Evaluated(done: 3, total: 101)
+        #expect(report.text.contains("evaluated 3/101"))
+    }
+
     @Test func divergedLossShows() {
         let diverged = StepMetrics(step: 1, lr: 1, ce: .nan)
         #expect(ProgressText.losses(diverged) == "ce nan  lr 1.00000")

@@ -102,6 +102,23 @@ import Wire
         #expect(run.actions.configuration(of: run.peer(.miner))?.epoch == Epoch(2))
     }
 
+    /// It hears of no stop while it waits for the others, and there is nothing to save.
+    @Test func stopWhileRanksMeetDoesNotWaitForThem() throws {
+        var plan = try FakeRun.plan()
+        for index in plan.topology.stages.indices where plan.topology.stages[index].kind == .compute {
+            plan.topology.stages[index].replicas = 2
+        }
+        let run = FakeRun(plan)
+        run.handle(.start, answering: false)
+        run.hello(.bank)
+        run.hello(.compute)
+        #expect(run.handle(.interrupt).signals.sorted() == ["compute-1 9", "compute-2 15"])
+        run.exit(.compute, .signal(9))
+        run.exit(Replica("compute", 2), .signal(15))
+        for replica in [Replica.bank, .loader(1), .loader(2), .miner] { run.exit(replica, .signal(15)) }
+        #expect(run.actions.outcome == .stopped(step: nil, checkpoint: nil))
+    }
+
     /// The others only lose it, and going back would come to the same image.
     @Test func rankThatSaysWhatIsWrongEndsTheRunThoughAnotherIsGoneFirst() throws {
         var plan = try FakeRun.plan()

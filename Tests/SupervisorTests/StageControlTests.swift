@@ -144,6 +144,18 @@ import Wire
         #expect(steps.last?.ce == 2)
     }
 
+    /// Also of a file that is longer than what is read of its end, and whose last line is torn or of an evaluation.
+    @Test(arguments: [0, 1, 3000]) func newestStepIsReadFromTheEnd(count: Int) throws {
+        let path = folder("metrics.jsonl")
+        #expect(MetricsFile.last(path: path) == nil)
+        let file = try MetricsFile(path: path, continuingAfter: 0)
+        for step in 0..<count { try file.append(StepMetrics(step: UInt64(step + 1), lr: 0.1, ce: 1)) }
+        try MetricsFile.append(
+            EvaluationScores(step: 4, split: "val", mIoU: 0.5, pixelAccuracy: 0.75, meanAccuracy: nil), to: path)
+        try folder.write((folder.read("metrics.jsonl") ?? "") + "{\"step\":9999,\"l", to: "metrics.jsonl")
+        #expect(MetricsFile.last(path: path)?.step == (count == 0 ? nil : UInt64(count)))
+    }
+
     @Test func evaluationsStayAmongTheMetricsWhateverIsDoneAgain() throws {
         let path = folder("metrics.jsonl")
         let scores = EvaluationScores(step: 4, split: "val", mIoU: 0.5, pixelAccuracy: 0.75, meanAccuracy: nil)

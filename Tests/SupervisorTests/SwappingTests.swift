@@ -245,6 +245,25 @@ import Wire
         #expect(changed.refusal(to: run.peer(new))?.contains("numpy 3 instead of 2") == true)
     }
 
+    /// Its file, or a library of it, has changed since it ran first.
+    @Test func programThatComputesOtherBitsThanBeforeCostsTheSwapOnly() throws {
+        let run = try started()
+        _ = ask(run, SwapRequest(stage: "miner", exec: ["x"]), answering: false)
+        let first = Replica("miner", 2)
+        let asked = run.hello(first, fingerprint: Fingerprint(versions: ["numpy": "2"], hash: "own"))
+        plan(run, try #require(proposal(asked + run.actions, run)), step: 2)
+        done(run, 2)
+        let back = ask(run, exec: [])
+        plan(run, try #require(proposal(back, run)), step: 4)
+        done(run, 4)
+        let again = ask(run, SwapRequest(stage: "miner", exec: ["x"]), answering: false)
+        let new = try #require(again.spawned.last)
+        let changed = run.hello(new, fingerprint: Fingerprint(versions: ["numpy": "3"], hash: "own"))
+        #expect(changed.refusal(to: run.peer(new))?.contains("numpy 3 instead of 2") == true)
+        #expect(changed.refusal(to: client)?.contains("numpy 3 instead of 2") == true)
+        #expect(run.core.phase == .training)
+    }
+
     @Test func programThatCannotBeStartedCostsTheSwapOnly() throws {
         let run = try started()
         _ = ask(run, SwapRequest(stage: "miner", exec: ["x"]), answering: false)

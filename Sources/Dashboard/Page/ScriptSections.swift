@@ -28,7 +28,9 @@ extension DashboardPage {
           });
           items.slice(facts.length).forEach(item => item.remove());
           const news = [];
-          for (const swap of (report.swaps || []).slice(-1)) {
+          const swaps = report.swaps || [];
+          const inForce = swaps.findLastIndex(swap => swap.step <= report.step + 1);
+          for (const swap of swaps.slice(Math.max(0, inForce))) {
             news.push(`${swap.stage} ${report.step + 1 >= swap.step ? 'since' : 'from'} step ${swap.step}: swap ${swap.generation}, ${swap.change}`);
           }
           if (report.evaluating !== undefined) {

@@ -15,16 +15,12 @@ public enum ComputeStage {
         try Torch.setThreads(configuration.threads)
         runtime.report(.preparing)
 
-        if let warning = configuration.recipe.model.precision.warning(on: device) {
-            runtime.logger.warning("\(warning)")
-            runtime.send(StageEvent(.note, warning))
-        }
+        if let warning = configuration.recipe.model.precision.warning(on: device) { runtime.warn(warning) }
         let recipe = configuration.recipe
         if recipe.contrast.enabled, recipe.schedule.warmup >= recipe.schedule.iterations {
-            let note =
+            runtime.warn(
                 "contrast never sets in: schedule.warmup \(recipe.schedule.warmup) covers all \(recipe.schedule.iterations) iterations"
-            runtime.logger.warning("\(note)")
-            runtime.send(StageEvent(.note, note))
+            )
         }
         let ranks = try Ranks(meeting: runtime, device: device)
         let trainer = try Trainer(

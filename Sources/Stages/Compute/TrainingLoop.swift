@@ -29,6 +29,7 @@ final class TrainingLoop {
     private let swaps: SwapGate
     private let waits = WaitTotals()
     private let depths = PoolDepths()
+    private var collapse = CollapseWatch()
     /// For the event files, and how many steps gather for a point of their curves.
     private var byClass: ContrastByClass
     private let stretch: UInt64
@@ -326,7 +327,12 @@ final class TrainingLoop {
         if let metrics {
             try metrics.append(line)
             events?.append(line, lambda: Double(recipe.contrast.lambda))
-            if let outcome { byClass.add(drawn, outcome.similarities) }
+            if let outcome {
+                byClass.add(drawn, outcome.similarities)
+                if let means = outcome.similarities.means, let warning = collapse.add(means) {
+                    runtime.warn("step \(step): \(warning)")
+                }
+            }
             if step % stretch == 0 { events?.scalars(byClass.take() + depths.scalars, step: step) }
             runtime.report(line)
         }

@@ -72,6 +72,15 @@ public final class MetricsFile {
         return lines(in: bytes).compactMap(\.metrics)
     }
 
+    /// The newest step of a metrics file, from its end: the whole of a long run takes seconds to read. Nil where there is none.
+    public static func last(path: String) -> StepMetrics? {
+        guard let file = FileHandle(forReadingAtPath: path), let end = try? file.seekToEnd() else { return nil }
+        defer { try? file.close() }
+        try? file.seek(toOffset: end - min(end, 1 << 16))
+        // A first line that is cut is no JSON and is passed over.
+        return lines(in: (try? file.readToEnd()) ?? Data()).last { $0.metrics != nil }?.metrics
+    }
+
     /// Whole lines; those of evaluations have no metrics.
     private static func lines(in bytes: Data) -> [(bytes: Data, metrics: StepMetrics?)] {
         bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in

@@ -98,6 +98,12 @@ public final class StageRuntime: @unchecked Sendable {
     /// Sends an event at once. A failure is better thrown: `StageMain` sends it.
     public func send(_ event: StageEvent) { link.send(.event, event) }
 
+    /// Tells the user of what does not end the run, in this stage's log and through the supervisor.
+    public func warn(_ message: String) {
+        logger.warning("\(message)")
+        send(StageEvent(.note, message))
+    }
+
     /// Compute: a checkpoint's manifest is durable.
     public func checkpointWritten(step: UInt64, path: String) {
         send(StageEvent(.checkpoint, "checkpoint of step \(step)", step: step, path: path))
