@@ -48,7 +48,7 @@ extension AugmentationSettings: Configurable {
             "crop", \.crop, .pair("height", "width", .within(1...16384)), summary: "height and width of a training crop"
         ),
         Field(
-            "scale", \.scale, .pair("least", "most", .above(0)),
+            "scale", \.scale, .pair("least", "most", .above(0, upTo: 64)),
             Check(rule: "ascending") { $0[0] <= $0[1] }, summary: "range of the random scale"),
         Field("flip", \.flip, .within(0...1), summary: "probability of a horizontal flip"),
         Field("brightness", \.brightness, .within(0...1), summary: "largest relative change of the brightness"),

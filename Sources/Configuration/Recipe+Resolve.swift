@@ -77,6 +77,11 @@ private let rules = [
         recipe.dataset.kind == .folder && recipe.dataset.description == nil
             ? "'dataset.description' is missing: kind 'folder' needs the YAML that describes the dataset" : nil
     },
+    RecipeRule(keys: ["augmentation.crop"]) { recipe in
+        // What a loader takes at most of one image.
+        recipe.augmentation.crop.reduce(1, *) > 64 << 20
+            ? "'augmentation.crop' must have at most 67108864 pixels, not \(recipe.augmentation.crop)" : nil
+    },
     RecipeRule(keys: ["model.backbone", "model.head"]) { $0.model.mismatch },
     RecipeRule(keys: ["model.auxiliary", "model.head", "model.backbone"]) { $0.model.auxiliaryMismatch },
     RecipeRule(keys: ["schedule.minLr", "schedule.lr"]) { recipe in

@@ -83,7 +83,10 @@ public final class RunDirectory {
                 "\(path) has no journal of a run, but holds more than a run that was cut off at its start; move it away or remove it"
             )
         }
-        try FileManager.default.removeItem(atPath: path)
+        // Keys may be made before their run, and `create` takes a folder that holds them.
+        for name in try FileManager.default.contentsOfDirectory(atPath: path) where name != "keys" {
+            try FileManager.default.removeItem(atPath: path + "/" + name)
+        }
     }
 
     /// Locks the directory of a run that was started before.

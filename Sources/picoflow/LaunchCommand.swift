@@ -147,14 +147,19 @@ struct LaunchCommand: ParsableCommand {
         let topology = try Topology.resolve(
             path: topologyPath, replicas: stage.replicas, recipe: recipe, programs: .ofThisProcess())
         let dataset = try DatasetSummary(training: recipe.dataset)
-        let directory =
-            directory ?? "runs/"
-            + RunName.next(
-                recipePath: recipePath, existing: (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? [])
-        let page = try dashboardProcess(directory, environment)
-        let launch = try Launch.new(
-            at: directory, recipe: recipe, topology: topology, options: options, environment: environment)
-        return (launch, dataset, page)
+        while true {
+            let existing = (try? FileManager.default.contentsOfDirectory(atPath: "runs")) ?? []
+            let path = directory ?? "runs/" + RunName.next(recipePath: recipePath, existing: existing)
+            do {
+                let page = try dashboardProcess(path, environment)
+                let launch = try Launch.new(
+                    at: path, recipe: recipe, topology: topology, options: options, environment: environment)
+                return (launch, dataset, page)
+            } catch {
+                // Another launch that chose the name at the same moment may have been faster.
+                guard directory == nil, RunDirectory.isLive(path) else { throw error }
+            }
+        }
     }
 
     /// The dashboard, before anything of the run is written: a port that is taken must not leave a run behind.

@@ -11,7 +11,7 @@ struct SweepCommand: ParsableCommand {
         discussion: """
             picoflow sweep Configs/camvid/quick-pico.yaml --over sampler.strategy=random,hardest,semi-hard --seeds 3
             picoflow sweep Configs/camvid/quick-ce.yaml Configs/camvid/quick-pico.yaml --seeds 3 --to sweeps/losses
-            picoflow sweep Configs/camvid/quick-pico.yaml --over sampler.strategy=random,hardest --over contrast.lambda=0.1,1
+            picoflow sweep Configs/camvid/quick-pico.yaml --over sampler.pool=0.1,0.5 --over contrast.lambda=0.1,1 --to sweeps/pool
 
             Several --over make all combinations. The same command goes on after an interruption: finished runs stay, \
             one that was cut off is resumed. The tables (Markdown and CSV) lie in the sweep's folder, brought up to date \
@@ -75,6 +75,8 @@ struct SweepCommand: ParsableCommand {
 
     /// - Returns: the runs that failed, and why, and whether a signal ended the sweep.
     private func train(_ sweep: Sweep) throws -> (failures: [(name: String, reason: String)], isStopped: Bool) {
+        let lock = try sweep.lock()
+        defer { withExtendedLifetime(lock) {} }
         let (environment, _) = try log.environment()
         let finished = Set(try sweep.results().map { "\($0.variant) \($0.seed)" })
         var failures: [(name: String, reason: String)] = []

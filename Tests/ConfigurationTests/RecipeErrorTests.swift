@@ -93,7 +93,8 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
         ("augmentation.crop", "[-240, 320]", "two numbers, height and width, each between 1 and 16384"),
         ("augmentation.crop", "[240]", "two numbers, height and width, each between 1 and 16384"),
         ("augmentation.crop", "[1, 2, 3]", "two numbers, height and width, each between 1 and 16384"),
-        ("augmentation.scale", "[0, 2]", "two numbers, least and most, each above 0"),
+        ("augmentation.scale", "[0, 2]", "two numbers, least and most, each above 0 and at most 64"),
+        ("augmentation.scale", "[50, 200]", "two numbers, least and most, each above 0 and at most 64"),
         ("augmentation.scale", "[2, 1]", "ascending"),
         ("model.atrousRates", "[]", "a list that is not empty, each item between 1 and 1024"),
         ("model.atrousRates", "[6, -1]", "a list that is not empty, each item between 1 and 1024"),
@@ -150,6 +151,9 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
         #expect(
             recipeMessage(minimal, "schedule.lr=0.01", "schedule.minLr=0.1")
                 == "--set schedule.minLr=0.1: 'schedule.minLr' must be at most 'schedule.lr', which is 0.01, not 0.1")
+        #expect(
+            recipeMessage(minimal, "augmentation.crop=[16384, 16384]").hasSuffix(
+                "'augmentation.crop' must have at most 67108864 pixels, not [16384, 16384]"))
         // The later of the two places is to blame.
         #expect(
             recipeMessage(minimal + "contrast:\n  hardAnchors: 20\n", "contrast.anchors=10")

@@ -232,6 +232,19 @@ import Yams
         }
     }
 
+    /// Two runs must not share objects, nor a label end with a '-'.
+    @Test func longNamesStayApart() throws {
+        func instances(_ name: String) throws -> Set<String> {
+            let found = try objects(plan(name: name), keys: ["client.key": Data("secret".utf8)])
+            let labels = found.values.compactMap { dig($0, "metadata.labels") as? [String: String] }
+            return Set(labels.compactMap { $0["app.kubernetes.io/instance"] }).union(found.keys)
+        }
+        let first = try instances("cityscapes-maskformer-resnet101-pico-plus-seed-1")
+        #expect(first.isDisjoint(with: try instances("cityscapes-maskformer-resnet101-pico-plus-seed-2")))
+        #expect(first.count == 9)
+        for name in first { #expect(!name.hasSuffix("-") && name.split(separator: " ").last!.count <= 63) }
+    }
+
     @Test func manifestsSayWhatRunsWhere() throws {
         let found = try objects(plan(), keys: ["client.key": Data("secret".utf8)])
         #expect(

@@ -18,6 +18,8 @@ extension Pipeline {
             // Stopped in its second run.
             let cut = try play.start(words)
             #expect(waitUntil { FileManager.default.fileExists(atPath: second + "/metrics.jsonl") })
+            let beside = try play.start(words).wait()
+            #expect(beside.code == 1 && beside.message.contains("another sweep trains there"), "\(beside)")
             cut.signal(SIGTERM)
             let ending = try cut.wait()
             #expect(ending.code == 0 && ending.output.contains("the same command goes on"), "\(ending)")
@@ -34,6 +36,10 @@ extension Pipeline {
             // Another recipe under the same names is not mixed into the table.
             let other = try play.start(words + ["--set", "schedule.lr=0.5"]).wait()
             #expect(other.code == 1 && other.message.contains("was trained from another recipe"), "\(other)")
+            let less = try play.start(words.map { $0.replacing("=false,true", with: "=true") }).wait()
+            #expect(
+                less.code == 1 && less.message.contains("holds a run of another sweep, enabled=false-seed-0"), "\(less)"
+            )
             let shown = try play.start(words + ["--table-only"]).wait()
             #expect(shown.code == 0 && shown.output.contains("| enabled=false | 1 |"), "\(shown)")
 

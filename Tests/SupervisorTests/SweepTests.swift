@@ -52,6 +52,10 @@ import Testing
         }
         #expect("\(error!)".contains(reason), "\(error!)")
         #expect(throws: UserError.self) { try SweepPlan(recipes: [path], over: [], seeds: 0, overrides: []) }
+        let seed = #expect(throws: UserError.self) {
+            try SweepPlan(recipes: [path], over: [], seeds: 2, overrides: ["seed=7"])
+        }
+        #expect(seed?.description.contains("--seeds says how many") == true)
         let twice = #expect(throws: UserError.self) {
             try SweepPlan(recipes: [path], over: ["model.width=1,2", "model.width=3"], seeds: 1, overrides: [])
         }

@@ -251,11 +251,13 @@ extension RenderPlan {
 
     private func objectName(_ component: String) -> String { "picoflow-\(kubernetesName(name))-\(component)" }
 
-    /// Names of objects are lower-case letters, digits and '-', neither first nor last a '-'.
+    /// Names of objects are lower-case letters, digits and '-', neither first nor last a '-', and not long. What is cut off a
+    /// long one is told apart: two runs must not share objects.
     private func kubernetesName(_ name: String) -> String {
         let letters = name.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
         let trimmed = letters.drop { $0 == "-" }.reversed().drop { $0 == "-" }.reversed()
-        return String(trimmed.prefix(40))
+        guard trimmed.count > 40 else { return String(trimmed) }
+        return String(trimmed.prefix(31)) + "-" + SHA256.hex(of: name).prefix(8)
     }
 
     private func map(_ pairs: [(String, Node)]) -> Node {

@@ -31,7 +31,7 @@ public struct Sweep {
     ///   - replicas: `loader=3`, …, over the topology's own.
     ///   - folder: of this sweep, made where it is not there.
     /// - Throws: `UserError` where the topology does not fit a recipe, where its dataset cannot be trained or evaluated on, or
-    ///   where a run in the folder is of another recipe.
+    ///   where a run in the folder is of another recipe or another sweep.
     public init(_ plan: SweepPlan, topology: String, replicas: [String], in folder: String) throws {
         self.plan = plan
         self.topology = topology
@@ -47,6 +47,14 @@ public struct Sweep {
                 datasets.append(cell.recipe.dataset)
             }
         }
+        try checkOthers()
+    }
+
+    /// Keeps other sweeps out of the folder while the result lives: each would take the other's runs for failed.
+    ///
+    /// - Throws: `UserError` where another sweep trains in it.
+    public func lock() throws -> FileLock {
+        try FileLock(folder: folder, use: "another sweep trains there", patience: .zero)
     }
 
     public func path(of cell: SweepPlan.Cell) -> String { "\(folder)/\(cell.name)" }
@@ -113,6 +121,20 @@ public struct Sweep {
 
     private func resolvedTopology(for cell: SweepPlan.Cell) throws -> Topology {
         try Topology.resolve(path: topology, replicas: replicas, recipe: cell.recipe, programs: .ofThisProcess())
+    }
+
+    /// Runs of other variants belong to another sweep, whose tables must not be replaced by this one's.
+    private func checkOthers() throws {
+        func variant(_ name: String) -> Substring {
+            name.range(of: "-seed-", options: .backwards).map { name[..<$0.lowerBound] } ?? name[...]
+        }
+        let own = Set(plan.cells.map { variant($0.name) })
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        where FileManager.default.fileExists(atPath: "\(folder)/\(name)/recipe.yaml") && !own.contains(variant(name)) {
+            throw UserError(
+                "\(folder) holds a run of another sweep, \(name), whose tables would be replaced; name all variants of both, or "
+                    + "another folder by --to")
+        }
     }
 
     /// A run that is there must be of the recipe that the plan has for it.

@@ -35,6 +35,9 @@ public struct SweepPlan: Sendable {
     /// - Throws: `UserError` for anything that a launch of one of them would refuse to read.
     public init(recipes: [String], over: [String], seeds: Int, overrides: [String]) throws {
         guard seeds > 0 else { throw UserError("--seeds \(seeds): at least one is needed") }
+        if let text = overrides.first(where: { $0.hasPrefix("seed=") }) {
+            throw UserError("--set \(text): a sweep trains seeds 0, 1, …; --seeds says how many")
+        }
         let axes = try over.map(SweepAxis.init(parsing:))
         for (place, axis) in axes.enumerated() where axes[..<place].contains(where: { $0.key == axis.key }) {
             throw UserError("--over \(axis.key): stands there twice; give all its values in one")
