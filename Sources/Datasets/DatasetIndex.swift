@@ -66,6 +66,14 @@ public struct DatasetIndex: Sendable {
         }
     }
 
+    /// The first of some folders that holds images or label maps of this dataset: a file that is written there may be taken for
+    /// one of them.
+    public func ownFolder(among folders: [String]) -> String? {
+        func parent(_ path: String) -> String { (path as NSString).deletingLastPathComponent }
+        let own = Set(Set(files.map(parent)).map { DurableFile.real($0) })
+        return folders.first { own.contains(DurableFile.real($0)) }
+    }
+
     /// A split as it was found, incomplete pairs included; of several, `train+val`, all of them.
     ///
     /// - Throws: `UserError` that lists the splits there are.

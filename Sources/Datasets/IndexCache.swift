@@ -73,7 +73,8 @@ public struct IndexCache: Sendable {
 /// endian), the head as JSON, and of each sample its name, the rest of its image's path and, where the split has labels, the
 /// rest of its label map's path, each ended by a zero byte.
 struct KeptIndex: Codable {
-    private static let version = "picoflow dataset index 1\n"
+    /// Counted up with every change of what a reader accepts or makes of a dataset: a kept listing does not meet the reader.
+    private static let version = "picoflow dataset index 2\n"
 
     struct Split: Codable {
         var name: String

@@ -12,8 +12,8 @@ struct PredictionFolder {
 
     /// Makes the folder.
     ///
-    /// - Throws: `UserError` where two images would be written to one file, a file of the dataset be overwritten, or the
-    ///   folder cannot be made.
+    /// - Throws: `UserError` where two images would be written to one file, or something into a folder of the dataset's own
+    ///   files, or where the folder cannot be made.
     init(_ path: String, for samples: [SampleFiles], of index: DatasetIndex) throws {
         self.path = path
         let submission = index.submission
@@ -31,6 +31,10 @@ struct PredictionFolder {
             if let other = taken.updateValue(sample.imagePath, forKey: file) {
                 throw UserError("\(other) and \(sample.imagePath) would both be written to \(file)")
             }
+        }
+        let folders = files.map { ($0 as NSString).deletingLastPathComponent }
+        if let folder = index.ownFolder(among: folders) {
+            throw UserError("\(folder) holds images or label maps of the dataset; name another folder")
         }
         try DurableFile.makeFolder(path)
     }

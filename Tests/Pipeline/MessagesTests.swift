@@ -63,6 +63,13 @@ extension Pipeline {
             #expect(refused.code == 1 && refused.message.contains("/valannot/"), "\(refused)")
             #expect(refused.message.contains("is one of the run's dataset and would be overwritten"), "\(refused)")
 
+            // Nor may others come among the dataset's: it would take them for samples.
+            let among = try play.command(
+                "predict", "--run", play.run, play.data + "/val/" + image, "--out", play.data + "/train")
+            #expect(
+                among.code == 1 && among.message.contains("/train holds images or label maps of the run's dataset"),
+                "\(among)")
+
             let exported = try json(play.command("export", "--run", play.run, "--to", "n.safetensors", "--json"))
             #expect(exported["format"] as? String == "safetensors" && exported["file"] as? String == "n.safetensors")
             let imported = try json(

@@ -172,12 +172,15 @@ for step, mean in evaluated.items():
 # newest counts.
 
 # %%
-reports = sorted((options.run / "evaluations").glob("step-*.json"))
+paths = sorted((options.run / "evaluations").glob("step-*.json"))
+# One that failed says so instead.
+reports = [(path.name, report) for path in paths if "classes" in (report := json.loads(path.read_text()))]
 per_class = {}
 if reports:
-    report = json.loads(reports[-1].read_text())
+    name, report = reports[-1]
     per_class = {entry["name"]: entry.get("iou") for entry in report["classes"]}
-    print(f"{reports[-1].name}, {100 * report['mIoU']:.2f} % on average:")
+    average = "nothing counted" if report.get("mIoU") is None else f"{100 * report['mIoU']:.2f} % on average"
+    print(f"{name}, {average}:")
     for name, iou in sorted(per_class.items(), key=lambda pair: -1 if pair[1] is None else pair[1], reverse=True):
         print(f"  {name:16}", "absent" if iou is None else f"{100 * iou:6.2f} %  " + "#" * round(40 * iou))
 else:

@@ -102,15 +102,27 @@ public enum PredictJob {
         return predictions
     }
 
-    /// - Throws: `UserError` where one of the dataset's own files would be overwritten: `--labels` of `picoflow init` is the
-    ///   folder of label maps drawn by hand.
+    /// - Throws: `UserError` where one of the dataset's own files would be overwritten (`--labels` of `picoflow init` is the
+    ///   folder of label maps drawn by hand), or where others would come among them, which are no samples.
     private static func checkSpared(_ settings: DatasetSettings, by files: [PredictionFiles]) throws {
-        let there = files.flatMap(\.results).filter { FileManager.default.fileExists(atPath: $0) }
-        // A dataset that has gone has nothing to lose.
-        guard !there.isEmpty, let index = try? Dataset.open(settings) else { return }
+        func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
+        guard let folder = files.flatMap(\.folders).first(where: isThere) else { return }
+        let there = files.flatMap(\.results).filter(isThere)
+        let index: DatasetIndex
+        do {
+            index = try Dataset.open(settings)
+        } catch {
+            // A dataset that has gone has nothing to lose; of one that is not whole nobody knows what is its own.
+            let place = settings.root.isEmpty ? settings.description ?? "" : settings.root
+            guard !there.isEmpty, isThere(place) else { return }
+            throw UserError("\(error); so \(folder) may hold files of the run's dataset: name one that is not there")
+        }
         let own = Set(index.files.map { DurableFile.real($0) })
         if let path = there.first(where: { own.contains(DurableFile.real($0)) }) {
             throw UserError("\(path) is one of the run's dataset and would be overwritten; name another folder")
+        }
+        if let path = index.ownFolder(among: files.flatMap(\.folders)) {
+            throw UserError("\(path) holds images or label maps of the run's dataset; name another folder")
         }
     }
 

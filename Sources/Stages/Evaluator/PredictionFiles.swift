@@ -18,6 +18,14 @@ struct PredictionFiles {
     /// All that is written but a video's label maps.
     var results: [String] { [overlay, labels, besides].compactMap { $0 } }
 
+    /// Where they are written; a video's label maps in a folder of their own.
+    var folders: [String] {
+        let isVideo = kind == .video
+        let parents = [overlay, besides, isVideo ? nil : labels].compactMap(\.self)
+            .map { ($0 as NSString).deletingLastPathComponent }
+        return parents + [isVideo ? labels : nil].compactMap(\.self)
+    }
+
     private static let imageEndings = ["jpg", "jpeg", "png"]
     private static let videoEndings = ["avi", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "webm"]
 
@@ -29,6 +37,7 @@ struct PredictionFiles {
         guard !options.images.isEmpty else { throw UserError("predict needs at least one image") }
         let found = try options.images.flatMap(expanded)
         let sources = Set(found.map { DurableFile.real($0) })
+        let sourceFolders = Set(sources.map { ($0 as NSString).deletingLastPathComponent })
         var taken: [String: String] = [:]
         return try found.map { source in
             let name = ((source as NSString).lastPathComponent as NSString).deletingPathExtension
@@ -46,6 +55,10 @@ struct PredictionFiles {
                 guard !sources.contains(real) else {
                     throw UserError("\(path) is one of the images and would be overwritten; name another folder")
                 }
+            }
+            // Its frames' maps would have such names as frames have.
+            if kind == .video, let folder = files.labels, sourceFolders.contains(DurableFile.real(folder)) {
+                throw UserError("\(folder) holds images that might be overwritten; name another folder")
             }
             return files
         }
