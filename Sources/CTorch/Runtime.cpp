@@ -10,6 +10,14 @@
 
 using namespace ct;
 
+namespace {
+
+/// CUDA registers itself when its library is loaded; nothing here needs a symbol of it, so no linker keeps it. Before main:
+/// libtorch asks once per process whether there is CUDA, and a convolution on the CPU already asks.
+void *const cuda = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+
+} // namespace
+
 extern "C" {
 
 const char *ct_version(void) { return TORCH_VERSION; }
@@ -54,9 +62,7 @@ ct_status ct_set_deterministic(bool enabled) {
 
 int32_t ct_cuda_devices(void) {
   int32_t count = 0;
-  // CUDA registers itself when its library is loaded; nothing here needs a symbol of it, so no linker keeps it.
-  static void *library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
-  if (!library) return 0;
+  if (!cuda) return 0;
   guarded([&] { count = at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0; });
   return count;
 }

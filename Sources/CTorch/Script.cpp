@@ -1,6 +1,11 @@
 // TorchScript: a network's operations, recorded once, as a program that PyTorch loads.
 #include "Handles.h"
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <map>
+#include <ostream>
+#include <streambuf>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
@@ -49,6 +54,39 @@ private:
   static void mark(Module &module) { module.register_attribute("training", c10::BoolType::get(), false); }
 };
 
+/// A file that keeps its first failure for later and takes all that follows: where a write fails, libtorch's writer ends the
+/// process, as its destructor writes and throws again (pytorch/pytorch#156955).
+class Output : public std::streambuf {
+public:
+  explicit Output(const char *path) : file_(fopen(path, "wbe")), error_(file_ ? 0 : errno) {}
+  Output(const Output &) = delete;
+  Output &operator=(const Output &) = delete;
+  ~Output() override { finish(); }
+
+  /// Closes the file; `errno` of what failed first, or 0.
+  int finish() {
+    if (file_ && fclose(file_) != 0 && error_ == 0) error_ = errno;
+    file_ = nullptr;
+    return error_;
+  }
+
+protected:
+  std::streamsize xsputn(const char *bytes, std::streamsize count) override {
+    if (error_ == 0 && fwrite(bytes, 1, count, file_) != static_cast<size_t>(count)) error_ = errno;
+    return count;
+  }
+
+  int_type overflow(int_type character) override {
+    char byte = traits_type::to_char_type(character);
+    if (!traits_type::eq_int_type(character, traits_type::eof())) xsputn(&byte, 1);
+    return traits_type::not_eof(character);
+  }
+
+private:
+  FILE *file_;
+  int error_;
+};
+
 } // namespace
 
 extern "C" {
@@ -86,7 +124,11 @@ ct_status ct_script_save(const ct_script *script, const char *path, const char *
   return guarded([&] {
     torch::jit::ExtraFilesMap files;
     for (int32_t i = 0; i < count; i++) files[names[i]] = texts[i];
-    script->module.save(path, files);
+    Output output(path);
+    std::ostream stream(&output);
+    script->module.save(stream, files);
+    int error = output.finish();
+    TORCH_CHECK(error == 0, std::strerror(error));
   });
 }
 

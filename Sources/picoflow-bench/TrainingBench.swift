@@ -85,6 +85,8 @@ struct TrainingBench: ParsableCommand {
             [
                 "Pipelines/local.yaml", "--recipe", "Configs/camvid/quick-\(row.mode).yaml", "--set",
                 "dataset.root=\(camvid)", "--set", "model.precision=\(row.precision)", "--set",
+                // The paper's, which costs most.
+                "sampler.strategy=semi-hard", "--set",
                 // It is stopped long before its last iteration.
                 "schedule={iterations: \(10 * total), warmup: \(warmup), lrWarmup: 20}",
             ], in: folder)

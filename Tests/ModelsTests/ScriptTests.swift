@@ -59,6 +59,20 @@ import Testing
         }
     }
 
+    /// libtorch's own writer ends the process there.
+    @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))
+    func fullDiskIsAnErrorAndLeavesWhatWasThere() throws {
+        let folder = try TemporaryFolder("script")
+        let disk = try SmallDisk(at: folder("disk"), mebibytes: 1)
+        let path = disk.path + "/network.pt"
+        try Data("old".utf8).write(to: URL(fileURLWithPath: path))
+        let script = try ExportJob.script(of: network(1), size: Size2D(60, 90))
+        let error = #expect(throws: TensorError.self) { try script.write(to: path) }
+        #expect("\(error!)".contains("No space left on device"), "\(error!)")
+        #expect(FileManager.default.contents(atPath: path) == Data("old".utf8))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path) == ["network.pt"])
+    }
+
     @Test func whatFailsWhileItIsRecordedIsThrownAsItIs() throws {
         let images = try images(1)
         // Other tests of this process make tensors meanwhile. A leak shows each time, what others do does not.

@@ -257,7 +257,7 @@ extension RenderPlan {
         let letters = name.lowercased().map { $0.isASCII && ($0.isLetter || $0.isNumber) ? $0 : "-" }
         let trimmed = letters.drop { $0 == "-" }.reversed().drop { $0 == "-" }.reversed()
         guard trimmed.count > 40 else { return String(trimmed) }
-        return String(trimmed.prefix(31)) + "-" + SHA256.hex(of: name).prefix(8)
+        return String(trimmed.prefix(31)) + "-" + SHA256.hex(name).prefix(8)
     }
 
     private func map(_ pairs: [(String, Node)]) -> Node {

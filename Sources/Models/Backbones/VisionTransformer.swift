@@ -218,7 +218,7 @@ extension VisionTransformer {
     private func ownNames(_ published: NamedTensors, resizing isOther: (Tensor) -> Bool) -> NamedTensors {
         var own = classifier == nil ? published.renamed { $0.hasPrefix("head.") ? nil : $0 } : published
         if let given = own["pos_embed"], given.dim == 3, given.size(2) == config.width, isOther(given) {
-            let side = Int(Double(given.size(1) - 1).squareRoot().rounded())
+            let side = Int(Double(max(0, given.size(1) - 1)).squareRoot().rounded())
             // What is no square keeps its shape, and loading says that it does not fit.
             if side > 0, side * side == given.size(1) - 1 {
                 let resized = try? withoutGradient {

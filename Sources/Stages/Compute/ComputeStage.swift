@@ -2,6 +2,7 @@ import Basics
 import Configuration
 import Contrast
 import Foundation
+import Models
 import StageKit
 import Tensors
 import Wire
@@ -42,7 +43,8 @@ public enum ComputeStage {
         }
     }
 
-    /// libtorch's version; kernels that differ show in the hash of a small convolution and its exponentials.
+    /// libtorch's version; kernels that differ show in the hash of a small convolution and its exponentials, and those of
+    /// bf16, which processors with and without instructions for it round differently, under a name of their own.
     public static func fingerprint() throws -> Fingerprint {
         func pattern(_ count: Int, _ step: Int) -> [Float] {
             (0..<count).map { index -> Float in Float((index * step) % 64) / 64 - 0.5 }
@@ -51,6 +53,12 @@ public enum ComputeStage {
         let weight = try Tensor(pattern(8 * 8 * 3 * 3, 104_729), shape: [8, 8, 3, 3])
         let output = try input.channelsLast().conv2d(weight, padding: Size2D(1, 1)).softmax(dim: 1)
         let bytes = try output.bytes()
-        return Fingerprint.compute(versions: ["libtorch": Torch.version]) { $0.update(bytes) }
+        let narrow = try ModelSettings.Precision.bf16.compute(on: .cpu) {
+            try input.channelsLast().conv2d(weight, padding: Size2D(1, 1)).widened()
+        }
+        var hash = SHA256()
+        hash.update(try narrow.bytes())
+        let versions = ["libtorch": Torch.version, Fingerprint.bf16: String(hash.hex().prefix(12))]
+        return Fingerprint.compute(versions: versions) { $0.update(bytes) }
     }
 }

@@ -63,6 +63,7 @@ final class TrainingLoop {
             "libtorch \(Torch.version), \(configuration.threads) threads"
             + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
             + (recipe.model.precision == .float32 ? "" : ", \(recipe.model.precision.rawValue)")
+            + (trainer.device == .cpu ? "" : ", CUDA")
         // Only a CPU's sums have a fixed order.
         ledger =
             ranks.isFirst

@@ -7,6 +7,8 @@ import Basics
 public struct Fingerprint: Codable, Sendable, Equatable {
     /// Library to version, for instance `openblas` to `0.3.21`; the part that a refusal can explain.
     public var versions: [String: String]
+    /// The name under which compute has what bf16 gives here, of which runs in float32 take no notice.
+    public static let bf16 = "bf16 arithmetic"
     /// SHA-256 of the calculation's output bytes.
     public var hash: String
 
@@ -42,9 +44,11 @@ public struct Fingerprint: Codable, Sendable, Equatable {
     }
 
     /// Where `other` differs, in words, or nil where it does not.
-    public func difference(from other: Fingerprint) -> String? {
-        for name in Set(versions.keys).union(other.versions.keys).sorted() where versions[name] != other.versions[name]
-        {
+    ///
+    /// - Parameter ignored: names that do not count.
+    public func difference(from other: Fingerprint, ignoring ignored: Set<String> = []) -> String? {
+        let names = Set(versions.keys).union(other.versions.keys).subtracting(ignored)
+        for name in names.sorted() where versions[name] != other.versions[name] {
             return "\(name) \(versions[name] ?? "absent") instead of \(other.versions[name] ?? "absent")"
         }
         return hash == other.hash
