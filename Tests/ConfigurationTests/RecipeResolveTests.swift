@@ -142,7 +142,7 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.dataset.split = text()
     recipe.dataset.evaluationSplit = text()
     recipe.dataset.description = recipe.dataset.kind == .folder ? text() : optional(text())
-    recipe.augmentation.crop = [1 + random.below(16384), 1 + random.below(16384)]
+    recipe.augmentation.crop = [1 + random.below(16384), 1 + random.below(4096)]
     recipe.augmentation.scale = [unit() + 1e-9, unit() + 1e-9].sorted()
     recipe.augmentation.flip = unit()
     recipe.augmentation.brightness = unit()
