@@ -51,7 +51,11 @@ enum SignalCleanup {
                 errno = saved
             }
             action.sa_flags = SA_RESTART
-            sigaction(number, &action, nil)
+            var previous = sigaction()
+            sigaction(number, &action, &previous)
+            // As `nohup` does with SIGHUP.
+            let handler = unsafeBitCast(previous.__sigaction_handler.sa_handler, to: Int.self)
+            if handler == unsafeBitCast(SIG_IGN, to: Int.self) { sigaction(number, &previous, nil) }
         }
         let thread = Thread {
             guard let number = (try? ends.fileHandleForReading.read(upToCount: 1))?.first else { return }
