@@ -38,6 +38,11 @@ public enum Usage {
         return words.count > 1 ? (Double(words[1]) ?? 0) * Double(getpagesize()) : 0
     }
 
+    /// Makes `peak` begin anew at what is resident now, as what is gone has raised it; where the kernel forbids it, it stays.
+    public static func resetPeak() {
+        try? FileHandle(forWritingTo: URL(fileURLWithPath: "/proc/self/clear_refs")).write(contentsOf: Data("5".utf8))
+    }
+
     /// The most that was resident, in bytes.
     public static var peak: Int {
         var usage = rusage()
