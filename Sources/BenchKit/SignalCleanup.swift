@@ -18,11 +18,18 @@ enum SignalCleanup {
     /// - Returns: what `remove` takes when there is nothing left to do.
     static func add(_ work: @escaping @Sendable () -> Void) -> Int {
         _ = watch
-        return duties.withLock {
+        let id: Int? = duties.withLock {
+            guard !$0.isUnderWay else { return nil }
             $0.next += 1
             $0.all.append(($0.next, work))
             return $0.next
         }
+        guard let id else {
+            // What was begun meanwhile ends too.
+            work()
+            while true { pause() }
+        }
+        return id
     }
 
     static func remove(_ id: Int) {

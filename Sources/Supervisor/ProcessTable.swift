@@ -93,7 +93,8 @@ public final class ProcessTable: @unchecked Sendable {
         let isAdopted = adopted.withLock { adopted in
             // Under the lock the descriptor is not closed.
             adopted[replica].map { descriptor in
-                guard picoflow_pidfd_send_signal(descriptor, number) == 0, number == SIGKILL else { return }
+                // It is there, or not reaped yet: the group's id is its own.
+                guard picoflow_pidfd_send_signal(descriptor, 0) == 0 else { return }
                 alive.withLock { alive in
                     if let entry = alive[replica] { _ = kill(-entry.pid, number) }
                 }

@@ -177,7 +177,9 @@ extension SupervisorCore {
                 }
                 actions.append(.log(.warning, "\(hello.replica) computes other bits than this run: \(difference)"))
             }
-        } else if members.contains(where: { $0.replica.stage == hello.stage && $0.key == nil && $0.isWanted }) {
+        } else if members.contains(where: {
+            $0.replica.stage == hello.stage && $0.generation == .first && $0.key == nil && $0.isWanted
+        }) {
             // The run's own say first what all must compute: else one from afar could shut them out. It says hello again.
             return actions.append(.send(.heartbeat, to: peer))
         } else {

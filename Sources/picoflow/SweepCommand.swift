@@ -11,7 +11,7 @@ struct SweepCommand: ParsableCommand {
         discussion: """
             picoflow sweep Configs/camvid/quick-pico.yaml --over sampler.strategy=random,hardest,semi-hard --seeds 3
             picoflow sweep Configs/camvid/quick-ce.yaml Configs/camvid/quick-pico.yaml --seeds 3 --to sweeps/losses
-            picoflow sweep Configs/camvid/quick-pico.yaml --over sampler.pool=0.1,0.5 --over contrast.lambda=0.1,1 --to sweeps/pool
+            picoflow sweep Configs/camvid/quick-pico.yaml --over contrast.temperature=0.07,0.1 --over contrast.lambda=0.1,1 --to sweeps/lambda
 
             Several --over make all combinations. The same command goes on after an interruption: finished runs stay, \
             one that was cut off is resumed. The tables (Markdown and CSV) lie in the sweep's folder, brought up to date \

@@ -30,4 +30,9 @@ import Testing
         #expect(words(of: steps(150, 0.3, 0.8) + steps(60, 0.99, 0.99) + steps(40, 0.3, 0.8)).isEmpty)
         #expect(words(of: steps(150, 0.3, 0.8) + steps(150, 0.99, 0.99)).count == 1)
     }
+
+    @Test func aSecondCollapseIsToldOfToo() {
+        let alike = steps(300, 0.99, 0.99)
+        #expect(words(of: alike + steps(300, 0.7, 0.4) + alike).count == 2)
+    }
 }

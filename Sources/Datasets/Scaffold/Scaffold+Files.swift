@@ -89,6 +89,9 @@ extension Scaffold {
           atrousRates: [6, 12, 18]
           # pretrained: mobilenet_v2.pth    # weights of ImageNet, if you have them: far better results
 
+        sampler:
+          strategy: random      # from weights of ImageNet semi-hard, the paper's; from random ones it draws all classes together
+
         schedule:
           iterations: \(iterations)
           batch: \(batch)

@@ -18,16 +18,19 @@ struct CollapseWatch {
 
     /// One more step with contrast: mean cosines of its anchors with their sampled positives and negatives.
     ///
-    /// - Returns: what to tell the user, once.
+    /// - Returns: what to tell the user, once until they are apart again.
     mutating func add(_ means: (positive: Double, negative: Double)) -> String? {
-        guard !hasSpoken else { return nil }
         positives += means.positive
         negatives += means.negative
         steps += 1
         guard steps == Self.stretch else { return nil }
         let (positive, negative) = (positives / Double(steps), negatives / Double(steps))
         (positives, negatives, steps) = (0, 0, 0)
-        guard positive > Self.limit, negative > Self.limit else { return nil }
+        guard positive > Self.limit, negative > Self.limit else {
+            hasSpoken = false
+            return nil
+        }
+        guard !hasSpoken else { return nil }
         hasSpoken = true
         func text(_ cosine: Double) -> String { String(format: "%.2f", cosine) }
         return "the embeddings of all classes are alike: over \(Self.stretch) steps, the anchors' cosines with their "

@@ -132,8 +132,8 @@ public struct Sweep {
         for name in try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
         where FileManager.default.fileExists(atPath: "\(folder)/\(name)/recipe.yaml") && !own.contains(variant(name)) {
             throw UserError(
-                "\(folder) holds a run of another sweep, \(name), whose tables would be replaced; name all variants of both, or "
-                    + "another folder by --to")
+                "\(folder) also holds the run \(name), which is none of this sweep's and whose tables would be replaced; move it to "
+                    + "another folder, or name another one by --to")
         }
     }
 
