@@ -117,7 +117,8 @@ public enum PredictJob {
             guard !there.isEmpty, isThere(place) else { return }
             throw UserError("\(error); so \(folder) may hold files of the run's dataset: name one that is not there")
         }
-        let own = Set(index.files.map { DurableFile.real($0) })
+        // Of a large dataset that takes a moment.
+        let own = there.isEmpty ? [] : Set(index.files.map { DurableFile.real($0) })
         if let path = there.first(where: { own.contains(DurableFile.real($0)) }) {
             throw UserError("\(path) is one of the run's dataset and would be overwritten; name another folder")
         }
