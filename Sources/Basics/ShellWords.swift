@@ -1,3 +1,5 @@
+import Foundation
+
 /// Splits a command line into words as a shell does, without expanding anything: blanks separate, quotes keep together,
 /// a backslash takes the next character as it is (within double quotes before `"` and `\` only).
 ///
@@ -29,4 +31,10 @@ public func shellWords(_ text: String) throws -> [String] {
     guard quote == nil else { throw UserError("'\(text)' has a quote that is not closed") }
     if let word { words.append(word) }
     return words
+}
+
+/// A word as a shell reads it back.
+public func shellWord(_ text: String) -> String {
+    let isPlain = !text.isEmpty && text.allSatisfy { $0.isLetter || $0.isNumber || "/._-".contains($0) }
+    return isPlain ? text : "'" + text.replacingOccurrences(of: "'", with: "'\\''") + "'"
 }

@@ -17,12 +17,16 @@ public enum DataCheck {
     ) throws -> DataCheckReport {
         let index = try Dataset.open(settings)
         var report = run(index, progress: progress)
-        for (key, split) in [("dataset.split", settings.split), ("dataset.evaluationSplit", settings.evaluationSplit)]
-        where (try? index.listing(of: split)) == nil {
-            let names = index.splits.map(\.name).joined(separator: ", ")
-            report.problems.append(
-                .init(
-                    split: split, file: index.root, what: "has no split '\(split)' (\(key)); there are \(names)"))
+        for (key, split) in [("dataset.split", settings.split), ("dataset.evaluationSplit", settings.evaluationSplit)] {
+            let what: String
+            if let listing = try? index.listing(of: split) {
+                guard listing.labelFolder == nil else { continue }
+                what = "has no label maps in split '\(split)' (\(key))"
+            } else {
+                let names = index.splits.map(\.name).joined(separator: ", ")
+                what = "has no split '\(split)' (\(key)); there are \(names)"
+            }
+            report.problems.append(.init(split: split, file: index.root, what: what))
         }
         return report
     }

@@ -111,7 +111,16 @@ struct FolderDescription {
                 throw reader.error(value, "labels: there is no class '\(meaning)'\(near)")
             }
         }
-        for value in ignored.map(Int.init) where values[value] == nil { values[value] = .some(nil) }
+        for value in ignored.map(Int.init) {
+            // 255 where nothing is written yields to 'labels': masks may have it for a class.
+            if let ignore, case .some(.some(let index)) = values[value] {
+                throw reader.error(
+                    ignore,
+                    "ignore: \(value) is class '\(classes[Int(index)].name)' under 'labels'; write '\(value): ignore' there"
+                )
+            }
+            if values[value] == nil { values[value] = .some(nil) }
+        }
         return LabelMapping(classes: classes.count, values: values)
     }
 

@@ -74,7 +74,7 @@ public struct IndexCache: Sendable {
 /// rest of its label map's path, each ended by a zero byte.
 struct KeptIndex: Codable {
     /// Counted up with every change of what a reader accepts or makes of a dataset: a kept listing does not meet the reader.
-    private static let version = "picoflow dataset index 2\n"
+    private static let version = "picoflow dataset index 3\n"
 
     struct Split: Codable {
         var name: String

@@ -1,10 +1,11 @@
+import Basics
 import Foundation
 
 extension ReportPage {
     /// Each class's IoU, of one run with what it is taken for, of several beside each other.
     var classTable: String {
         guard runs.contains(where: { $0.evaluation != nil }) else {
-            let path = HTMLText.escape(runs[0].path)
+            let path = HTMLText.escape(shellWord(runs[0].path))
             return section(
                 "Classes",
                 "<p>No evaluation has been made. <code>picoflow eval --run \(path)</code> measures a checkpoint, and a run that finishes is measured by itself.</p>"

@@ -112,7 +112,7 @@ public struct ReportPage {
 
     /// What a reader should do about a run that is not finished.
     private func remark(_ run: RunRecord) -> String {
-        let resume = "<code>picoflow launch --resume \(HTMLText.escape(run.path))</code>"
+        let resume = "<code>picoflow launch --resume \(HTMLText.escape(shellWord(run.path)))</code>"
         let text: String
         switch run.state {
         case .finished, .running: return ""

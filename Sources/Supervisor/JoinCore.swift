@@ -140,7 +140,12 @@ struct JoinCore {
             actions.append(.log(.error, "\(why); given up after \(timing.failures) failures in a row"))
             if stages.allSatisfy({ $0.life == .over }) { beginEnding(.failed(why), now, &actions) }
         } else if ending == nil, stages.allSatisfy({ $0.life == .over }) {
-            beginEnding(.ended, now, &actions)
+            // They end by themselves, too, where they hear nothing of the supervisor.
+            let silence = now - lastHeard
+            let isHeard = silence < max(heartbeat, .seconds(1)) * 5
+            beginEnding(
+                isHeard ? .ended : .failed("nothing was heard of the run's supervisor for \(silence.text)"), now,
+                &actions)
         }
     }
 

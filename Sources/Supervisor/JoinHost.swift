@@ -181,7 +181,7 @@ public final class JoinHost {
                 "\(StageMain.oneLine(error)); --dataset-root DIR says where this host has the dataset that the run has in "
                     + place)
         }
-        try here.checkUnchanged(since: reply.summary, root: settings.root)
+        try here.checkUnchanged(since: reply.summary, root: settings.place)
     }
 
     /// - Returns: an event that follows at once.

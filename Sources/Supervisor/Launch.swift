@@ -74,13 +74,13 @@ public struct Launch {
         let threads = topology.stage(of: .compute)?.threads ?? 1
         if let last = journal.epochs.last, last.computeThreads != threads, !options.allowsDifferentThreads {
             throw UserError(
-                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; 'picoflow launch --resume \(directory.path) --allow-different-threads' accepts that"
+                "\(directory.topologyPath): compute has \(threads) threads, but the run was trained with \(last.computeThreads), and another number changes the weights' last bits; 'picoflow launch --resume \(shellWord(directory.path)) --allow-different-threads' accepts that"
             )
         }
         let ranks = topology.stage(of: .compute)?.replicas ?? 1
         if let last = journal.epochs.last, last.ranks != ranks, !options.allowsDifferentRanks {
             throw UserError(
-                "\(directory.topologyPath): compute has \(ranks) replica\(ranks == 1 ? "" : "s"), but the run was trained with \(last.ranks), and another number changes the weights' last bits; 'picoflow launch --resume \(directory.path) --allow-different-ranks' accepts that"
+                "\(directory.topologyPath): compute has \(ranks) replica\(ranks == 1 ? "" : "s"), but the run was trained with \(last.ranks), and another number changes the weights' last bits; 'picoflow launch --resume \(shellWord(directory.path)) --allow-different-ranks' accepts that"
             )
         }
         var launch = Launch(
@@ -105,6 +105,13 @@ public struct Launch {
             } else {
                 _ = try record.killLeftovers()
             }
+        }
+        if !launch.isTrained, recipe.contrast.usesMemory, let newest = launch.resume,
+            !FileManager.default.fileExists(atPath: newest.path + "/" + LogCheckpoint.fileName)
+        {
+            throw UserError(
+                "\(newest.path) has no memory to go on with, as the last checkpoint of a finished run or one of a training without contrast; move it away to go on from the one before"
+            )
         }
         return launch
     }
@@ -158,7 +165,7 @@ public struct Launch {
         if isTrained, evaluation == nil {
             return .finished(step: startStep, checkpoint: resume?.path, evaluation: nil)
         }
-        try directory.record(dataset, root: recipe.dataset.root)
+        try directory.record(dataset, root: recipe.dataset.place)
         let sockets = SocketsFolder(run: directory.path, environment: environment.variables)
         var addresses = sockets.addresses
         var keys: KeysFolder?

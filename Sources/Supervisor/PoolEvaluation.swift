@@ -34,6 +34,7 @@ public struct PoolEvaluation: FinalEvaluation {
         let index = try Dataset.open(dataset)
         let split = split ?? session.recipe.dataset.evaluationSplit
         let samples = try index.samples(of: split)
+        let digest = try index.digest(of: split)
         let isLabelled = samples.allSatisfy { $0.labelPath != nil }
         guard isLabelled || folder != nil else {
             throw UserError(
@@ -61,7 +62,7 @@ public struct PoolEvaluation: FinalEvaluation {
             var measured = 0
             try Self.collect(samples.count, consumer, session) { image in
                 EvaluationTicket(
-                    image: image, split: split, dataset: dataset, model: session.recipe.model,
+                    image: image, split: split, digest: digest, dataset: dataset, model: session.recipe.model,
                     evaluation: session.recipe.evaluate, window: session.recipe.evaluationWindow,
                     checkpoint: session.checkpoint, measures: isLabelled,
                     returnsLabels: predictions != nil || selection != nil)

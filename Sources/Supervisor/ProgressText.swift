@@ -105,7 +105,7 @@ extension StatusReport {
             "  " + zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
         }
         let progress = ProgressText.block(self, evaluated: evaluated.map { ($0.done, $0.total) }).dropLast()
-        let end = outcome ?? "its supervisor is gone; go on with: picoflow launch --resume \(runDirectory)"
+        let end = outcome ?? "its supervisor is gone; go on with: picoflow launch --resume \(shellWord(runDirectory))"
         return (progress + (phase == .ended ? ["  \(end)"] : []) + table).joined(separator: "\n")
     }
 }

@@ -54,7 +54,7 @@ public final class RunDirectory {
             // Keys may be made before their run.
             guard Set(contents).isSubset(of: ["supervisor.lock", "keys"]) else {
                 throw UserError(
-                    "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(path)', or name another directory by --run"
+                    "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(shellWord(path))', or name another directory by --run"
                 )
             }
         }

@@ -17,10 +17,16 @@ public final class RunLock {
             isMine = flock(descriptor, LOCK_EX | LOCK_NB) == 0
         }
         guard isMine else {
+            let reason = errno
             close(descriptor)
+            // Network file systems may know no locks.
+            guard reason == EWOULDBLOCK else {
+                errno = reason
+                throw DurableFile.systemError("cannot lock", path)
+            }
             let holder = RunLock.holder(of: directory).map { " by \($0)" } ?? ""
             throw UserError(
-                "run directory \(directory) is in use\(holder); stop that run with 'picoflow stop --run \(directory)' or choose another one"
+                "run directory \(directory) is in use\(holder); stop that run with 'picoflow stop --run \(shellWord(directory))' or choose another one"
             )
         }
         ftruncate(descriptor, 0)

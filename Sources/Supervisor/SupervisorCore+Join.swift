@@ -171,7 +171,9 @@ extension SupervisorCore {
         }
         if let known = fingerprints[hello.stage] {
             // Whatever comes from afar must not end the run: it is merely not let in.
-            if let difference = hello.fingerprint.difference(from: known), members[index].incarnation != incarnation {
+            if let difference = difference(of: hello.fingerprint, from: known),
+                members[index].incarnation != incarnation
+            {
                 guard plan.recipe.determinism == .relaxed else {
                     return refuse("it would compute other bits than this run: \(difference)")
                 }
@@ -251,6 +253,9 @@ extension SupervisorCore {
         members[index].life = .idle
         members[index].isLost = true
         members[index].terminateAt = nil
+        // Its last speeds are nobody's now.
+        members[index].rates = MetricRates()
+        members[index].heartbeat.metrics = [:]
     }
 
     mutating func tickExternal(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {

@@ -82,8 +82,7 @@ extension SupervisorCore {
             let configuration = try? configuration(of: index)
         else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
         if let known = fingerprint(of: members[index]) {
-            let ignored: Set = plan.recipe.model.precision == .bf16 ? [] : [Fingerprint.bf16]
-            if let difference = hello.fingerprint.difference(from: known, ignoring: ignored) {
+            if let difference = difference(of: hello.fingerprint, from: known) {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
                     actions.append(.send(.refused(message), to: peer))

@@ -234,6 +234,11 @@ extension SupervisorCore {
         return first == .first ? fingerprints[member.replica.stage] : history.fingerprints[first]
     }
 
+    /// Where a fingerprint differs from the known one in what this run computes, in words.
+    func difference(of fingerprint: Fingerprint, from known: Fingerprint) -> String? {
+        fingerprint.difference(from: known, ignoring: plan.recipe.model.precision == .bf16 ? [] : [Fingerprint.bf16])
+    }
+
     mutating func keep(_ fingerprint: Fingerprint, of member: Member) -> JournalEntry {
         let first = firstGeneration(withProgramOf: member)
         guard first > .first else {

@@ -20,7 +20,7 @@ public enum WeightFileFormat: Sendable {
             (
                 // The magic number that the format began with, as a pickled integer.
                 [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19],
-                "it was saved by PyTorch before 1.6, whose format can be read by executing it only; if you trust it, "
+                "it was saved by PyTorch before 1.6, in a format that is not read here; "
                     + "save it again in a current Python: torch.save(torch.load(FILE, weights_only=True), OTHER)"
             ),
             (

@@ -173,10 +173,10 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     /// sequence; others wait for their turn.
     ///
     /// - Parameters:
-    ///   - timeout: for the log; a turn is waited for as long as it takes.
+    ///   - timeout: for the log, nil for as long as it takes; a turn is waited for as long as it takes.
     ///   - cancellation: ends the waiting, for a turn also, with `LogError.cancelled`.
     public func read<R>(
-        at sequence: SequenceNumber, epoch: Epoch, timeout: Duration, unless cancellation: Cancellation? = nil,
+        at sequence: SequenceNumber, epoch: Epoch, timeout: Duration?, unless cancellation: Cancellation? = nil,
         _ body: (Replica) throws -> R
     ) throws -> R {
         let goal = LogFollowerCore.Goal(epoch: epoch, sequence: sequence)
@@ -186,7 +186,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     }
 
     /// Makes the caller one of the readers, of those that are there or, once they have left, at another place.
-    private func enter(_ target: Target, timeout: Duration, unless cancellation: Cancellation?) throws {
+    private func enter(_ target: Target, timeout: Duration?, unless cancellation: Cancellation?) throws {
         cancellation?.onCancel { [turns, mailbox] in
             turns.update { _ in }
             mailbox.locked { _ in }
@@ -214,7 +214,7 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
 
     private func leave() { turns.update { $0.readers -= 1 } }
 
-    private func reach(_ target: Target, timeout: Duration, unless cancellation: Cancellation?) throws {
+    private func reach(_ target: Target, timeout: Duration?, unless cancellation: Cancellation?) throws {
         let token = mailbox.locked { state in
             state.token += 1
             return state.token

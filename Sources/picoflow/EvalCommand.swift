@@ -48,9 +48,13 @@ struct EvalCommand: ParsableCommand {
         let (run, checkpoint) = try saved.resolve()
         let recipe = try Recipe.resolve(path: run + "/recipe.yaml", overrides: set.overrides)
         let topology = try Topology.resolve(path: run + "/topology.yaml", replicas: stage.replicas, recipe: recipe)
+        // What was trained on is not read here, and may have changed or gone.
+        let noted = run + "/dataset.json"
+        let dataset =
+            try FileManager.default.fileExists(atPath: noted)
+            ? DatasetSummary(contentsOf: noted) : DatasetSummary(opening: recipe.dataset)
         let summary = try EvaluationRun.run(
-            runDirectory: run, checkpoint: checkpoint, recipe: recipe,
-            dataset: DatasetSummary(opening: recipe.dataset), topology: topology,
+            runDirectory: run, checkpoint: checkpoint, recipe: recipe, dataset: dataset, topology: topology,
             evaluation: PoolEvaluation(split: split, writingTo: write),
             environment: environment, display: output.display)
         print(output.json ? summary.json : summary.table)

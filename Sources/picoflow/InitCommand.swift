@@ -68,15 +68,9 @@ struct InitCommand: ParsableCommand {
             \(scaffold.summary)
 
             Name the classes in \(folder)/dataset.yaml, then:
-              picoflow data check \(word(recipe))
-              picoflow launch \(word(topology)) --recipe \(word(recipe))
+              picoflow data check \(shellWord(recipe))
+              picoflow launch \(shellWord(topology)) --recipe \(shellWord(recipe))
             """)
-    }
-
-    /// As a shell reads it back.
-    private func word(_ path: String) -> String {
-        let isPlain = path.allSatisfy { $0.isLetter || $0.isNumber || "/._-".contains($0) }
-        return isPlain ? path : "'" + path.replacingOccurrences(of: "'", with: "'\\''") + "'"
     }
 
     /// The description stands in another folder than this command does.

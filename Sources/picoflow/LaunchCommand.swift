@@ -112,7 +112,7 @@ struct LaunchCommand: ParsableCommand {
         case .stopped(let step, let checkpoint):
             try output.result.show(
                 Ending(run: run, outcome: "stopped", step: step, checkpoint: checkpoint),
-                "\(outcome.summary)\ngo on with: picoflow launch --resume \(run)")
+                "\(outcome.summary)\ngo on with: picoflow launch --resume \(shellWord(run))")
         case .failed(let message):
             throw UserError(message)
         }

@@ -39,8 +39,8 @@ struct OutputOptions: ParsableArguments {
 
     /// How a run shows where it is: as a block that changes on a terminal, as lines elsewhere.
     var display: any ProgressDisplay {
-        if quiet { return QuietDisplay() }
-        return isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay() as any ProgressDisplay
+        if quiet { return DetachedDisplay(QuietDisplay()) }
+        return DetachedDisplay(isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay())
     }
 }
 

@@ -11,6 +11,11 @@ import Testing
         #expect(try shellWords(text) == words)
     }
 
+    @Test(arguments: ["/runs/a-1", "my code/run", "it's", "", "$HOME", "a\"b\\"])
+    func aWordIsReadBack(word: String) throws {
+        #expect(try shellWords("x " + shellWord(word)) == ["x", word])
+    }
+
     @Test(arguments: [("'a", "a quote that is not closed"), (#"a\"#, "ends with a backslash")])
     func brokenCommandLineIsRefused(text: String, why: String) {
         #expect { _ = try shellWords(text) } throws: { "\($0)".contains(why) }

@@ -153,4 +153,60 @@ private enum ParityKit {
             #expect(relativeError(mean, kit.gradient.flatMap { $0 }) < 2e-6)
         }
     }
+
+    private struct Reference: Decodable {
+        struct Gradient: Decodable {
+            let norm: Double
+            let first4: [Double]
+        }
+        let temperature: Float
+        let classes: [Int]
+        let views: Int
+        let queue: [Int]
+        let formula_loss: Double
+        let reference_loss: Double
+        let formula_gradient: Gradient
+    }
+
+    /// The published code leaves class 0's queue in place as zero vectors, drops some positives and rescales; the loss here
+    /// is the formula's.
+    @Test func lossIsTheFormulasWhereThePublishedCodeDeparts() throws {
+        let path = ParityKit.folder + "/contrast_reference.json"
+        let kit = try JSONDecoder().decode(Reference.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+        let D = 256
+        func centre(_ c: Int) -> String { "contrastref.center.\(c)" }
+        let memory = try makeMemory(
+            dimension: D,
+            (0..<kit.queue[0]).map { c in
+                // Class 0 is in no queue of theirs.
+                let rows = c == 0 ? 0 : kit.queue[1]
+                return (
+                    pixels: (0..<rows).flatMap { ParityKit.row("contrastref.queue.\(c).\($0)", centre: centre(c), D) },
+                    regions: []
+                )
+            })
+        var loss = 0.0
+        var gradient: [Float] = []
+        for c in kit.classes {
+            let anchors = (0..<kit.views).flatMap {
+                ParityKit.row("contrastref.anchor.\(c).\($0)", centre: centre(c), D)
+            }
+            let output = try Miner().mine(
+                MiningInput(
+                    classID: ClassID(c), anchors: anchors, dimension: D, temperature: kit.temperature,
+                    sampler: samplerSettings(.random, pool: 1), synthesis: synthesisSettings(false), seed: 1),
+                memory: memory)
+            #expect(output.contributing == kit.views)
+            loss += output.lossSum
+            gradient += output.gradient
+        }
+        let count = Double(kit.classes.count * kit.views)
+        #expect(abs(loss / count - kit.formula_loss) < 5e-6 * kit.formula_loss)
+        #expect(abs(loss / count - kit.reference_loss) > 0.1)
+        let norm = gradient.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot() / count
+        #expect(abs(norm - kit.formula_gradient.norm) < 1e-5 * norm)
+        for (mine, theirs) in zip(gradient, kit.formula_gradient.first4) {
+            #expect(abs(Double(mine) / count - theirs) < 1e-6)
+        }
+    }
 }

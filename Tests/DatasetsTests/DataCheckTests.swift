@@ -62,6 +62,16 @@ import Testing
         #expect(report.problems.map(\.what) == ["has no split 'test' (dataset.evaluationSplit); there are train, val"])
     }
 
+    @Test func aSplitThatTheRecipeNamesNeedsLabelMaps() throws {
+        let tree = try TinyTree.sample(.folder)
+        try tree.scratch.file("d.yaml", tree.scratch.bytes("d.yaml") + Array("\n  wild: {images: val}\n".utf8))
+        var settings = tree.settings
+        settings.evaluationSplit = "wild"
+        #expect(
+            try DataCheck.run(settings).problems.map(\.what)
+                == ["has no label maps in split 'wild' (dataset.evaluationSplit)"])
+    }
+
     @Test func theReportSurvivesJSON() throws {
         let scratch = try Scratch.camvid()
         let report = try DataCheck.run(scratch.settings)

@@ -72,6 +72,20 @@ import Testing
         #expect(mapping.allowed == "3, 7, 21 (classes), 0, 9, 255 (ignored)")
     }
 
+    /// What is ignored and what is a class must not both be said of a value; only the 255 that nobody wrote yields.
+    @Test func ignoredValuesThatAreClassesAreRefused() throws {
+        func mapping(_ ignore: String) throws -> LabelMapping {
+            try FolderDescription(
+                text: "classes: [a, b]\nsplits: {t: {images: i}}\nlabels: {5: a, 255: b}\n\(ignore)", path: "d.yaml"
+            ).mapping
+        }
+        #expect(
+            throws: UserError("d.yaml:4: ignore: 5 is class 'a' under 'labels'; write '5: ignore' there")
+        ) { try mapping("ignore: [5, 7]") }
+        #expect(try mapping("")[255] == 1)
+        #expect(try mapping("ignore: 7")[255] == 1)
+    }
+
     /// Classes that are named by the files' values beside meanings by place, as `picoflow init` writes them.
     @Test func labelsWithTwoMeaningsAreRefused() throws {
         func mapping(_ labels: String) throws -> LabelMapping {

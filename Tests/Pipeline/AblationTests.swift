@@ -7,17 +7,14 @@ extension Pipeline {
     @Suite struct AblationTests {
         private static let steps = Playground.warmup + 3
 
-        private static func settings(_ memory: String) -> [String] {
+        private static func settings(_ memory: String, _ steps: Int = steps) -> [String] {
             ["contrast.memory=\(memory)", "schedule.iterations=\(steps)", "checkpoints.every=\(steps - 1)"]
                 .flatMap { ["--set", $0] }
         }
 
-        /// The undisturbed run without memory; made once.
-        private static let withoutMemory = Result { try run("none") }
-
-        private static func run(_ memory: String, _ more: [String] = []) throws -> Playground {
+        private static func run(_ memory: String, _ steps: Int = steps) throws -> Playground {
             let play = try Playground()
-            let ending = try play.launch(settings(memory) + more).wait()
+            let ending = try play.launch(settings(memory, steps)).wait()
             #expect(ending.code == 0, "\(memory): \(ending)")
             #expect(play.stages().isEmpty)
             return play
@@ -25,20 +22,20 @@ extension Pipeline {
 
         private func losses(_ play: Playground) -> [Double] { play.metrics().compactMap { $0["nce"] as? Double } }
 
-        private func weights(_ play: Playground) throws -> Data {
-            let path = "\(play.run)/checkpoints/step-\(String(format: "%06d", Self.steps))/model.safetensors"
+        private func weights(_ play: Playground, _ steps: Int = steps) throws -> Data {
+            let path = "\(play.run)/checkpoints/step-\(String(format: "%06d", steps))/model.safetensors"
             guard let bytes = FileManager.default.contents(atPath: path) else { throw Trouble("there is no \(path)") }
             return bytes
         }
 
         @Test func everyMemoryTrainsAnotherWay() throws {
-            let runs = try ["both", "pixels", "regions"].map { try Self.run($0) } + [Self.withoutMemory.get()]
+            let runs = try ["both", "pixels", "regions", "none"].map { try Self.run($0) }
             for play in runs {
                 let found = losses(play)
                 #expect(found.count == 3 && found.allSatisfy { $0.isFinite && $0 > 0 })
             }
             #expect(Set(runs.map { losses($0)[0] }).count == 4, "the first mined step has met other entries")
-            #expect(Set(try runs.map(weights)).count == 4)
+            #expect(Set(try runs.map { try weights($0) }).count == 4)
             // Only where nothing is kept there is nobody to keep it.
             #expect(runs.map { $0.names($0.run + "/logs").contains("bank-1.log") } == [true, true, true, false])
             #expect(
@@ -49,14 +46,17 @@ extension Pipeline {
         }
 
         @Test func withoutMemoryTheNumberOfMinersAndACrashChangeNoBit() throws {
-            let whole = try Self.withoutMemory.get()
+            // Enough of them for compute to be killed on the way.
+            let steps = 60
+            let whole = try Self.run("none", steps)
             let play = try Playground()
-            let run = try play.launch(Self.settings("none") + ["--stage", "miner=3"])
-            #expect(waitUntil(.seconds(60)) { play.metrics().count > Playground.warmup || !run.isRunning })
-            if let compute = play.stages()["compute-1"] { kill(compute, SIGKILL) }
+            let run = try play.launch(Self.settings("none", steps) + ["--stage", "miner=3"])
+            try play.await(step: Playground.warmup + 1, of: run)
+            kill(try play.pid(of: "compute-1"), SIGKILL)
             let ending = try run.wait()
             #expect(ending.code == 0, "\(ending)")
-            #expect(try weights(play) == weights(whole))
+            #expect(ending.errors.contains("compute-1: it was killed by signal 9"), "\(ending)")
+            #expect(try weights(play, steps) == weights(whole, steps))
         }
     }
 }

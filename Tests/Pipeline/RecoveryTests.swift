@@ -174,19 +174,24 @@ extension Pipeline {
             let run = try play.launch()
             let folder = play.run + "/checkpoints"
             var victim: Int32?
+            var hasSeenIt = false
             let isThere = waitUntil(.seconds(60)) {
                 victim = victim ?? play.stages()[stage]
                 // Looks often: half a checkpoint is there for a moment only.
                 for _ in 0..<50 where victim != nil {
-                    if play.names(folder).contains("step-000024.partial") { return true }
+                    if play.names(folder).contains("step-000024.partial") {
+                        hasSeenIt = true
+                        return true
+                    }
                     usleep(500)
                 }
                 return !run.isRunning
             }
-            #expect(isThere)
+            #expect(isThere && hasSeenIt)
             kill(try #require(victim), SIGKILL)
             let ending = try run.wait()
             #expect(ending.code == 0, "\(ending)")
+            #expect(ending.errors.contains("\(stage): it was killed by signal 9"), "\(ending)")
             #expect(play.names(folder) == ["step-000072", "step-000080"])
             #expect(try play.weights() == Reference.weights())
         }

@@ -246,6 +246,17 @@ import Wire
         }
     }
 
+    /// An evaluator that begins later, when files have come or gone, would count other images than the numbers mean.
+    @Test func otherFilesThanTheConsumersAreRefused() throws {
+        let files = try Files()
+        var ticket = files.ticket(0)
+        ticket.digest = try Dataset.open(ticket.dataset).digest(of: "val")
+        #expect(try EvaluationWork(device: .cpu).execute(ticket).confusion != nil)
+        ticket.digest = "another"
+        let error = #expect(throws: UserError.self) { try EvaluationWork(device: .cpu).execute(ticket) }
+        #expect(error.map { "\($0)".contains("split 'val' has other files") } == true)
+    }
+
     @Test func ticketsGiveTheImagesConfusionInAnyOrder() throws {
         let files = try Files()
         func matrix(_ work: EvaluationWork, _ image: Int) throws -> [Int64] {
@@ -387,6 +398,8 @@ import Wire
     }
 
     @Test func fingerprintIsRepeatable() throws {
-        #expect(try EvaluatorFingerprint.compute() == EvaluatorFingerprint.compute())
+        let fingerprint = try EvaluatorFingerprint.compute()
+        #expect(try fingerprint == EvaluatorFingerprint.compute())
+        #expect(fingerprint.versions[Fingerprint.bf16]?.count == 12)
     }
 }

@@ -124,6 +124,16 @@ import Wire
         #expect(why.contains("nothing was heard"))
     }
 
+    /// Stages end of themselves, with 0, when their supervisor is silent: the host must not say that it is not needed.
+    @Test mutating func stagesThatEndInASilenceAreNoEndInGoodOrder() {
+        handle(.answered(reply()))
+        pass(28, answering: false)
+        handle(.exited(loaders[0], .code(0), lastLine: nil))
+        let last = handle(.exited(loaders[1], .code(0), lastLine: nil)).last
+        guard case .end(.failed(let why))? = last else { return #expect(Bool(false), "\(String(describing: last))") }
+        #expect(why.contains("nothing was heard"))
+    }
+
     @Test mutating func aSilentSupervisorIsGivenUpAfterItsGrace() {
         handle(.answered(reply()))
         #expect(!pass(29, answering: false).contains { if case .signal = $0 { true } else { false } })

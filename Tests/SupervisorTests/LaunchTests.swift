@@ -223,6 +223,17 @@ import Wire
         let path = launch.directory.checkpointsPath + "/" + Checkpoint.folderName(step: step)
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         try DurableFile.write("{}", to: path + "/manifest.json")
+        try DurableFile.write("", to: path + "/bank.snapshot")
+    }
+
+    /// More iterations for a finished run, for instance.
+    @Test func aCheckpointWithoutMemoryIsNotGoneOnFrom() throws {
+        try makeRun(checkpoint: 5)
+        let checkpoint = folder("run") + "/checkpoints/step-000005"
+        try FileManager.default.removeItem(atPath: checkpoint + "/bank.snapshot")
+        #expect { _ = try Launch.resume(folder("run"), environment: environment()) } throws: {
+            "\($0)".contains("step-000005 has no memory to go on with")
+        }
     }
 
     @Test func resumeTakesTheNewestCheckpointAndANewEpoch() throws {

@@ -21,10 +21,13 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
-import torch
-from PIL import Image, ImageOps
-from safetensors.torch import load_file
+try:
+    import numpy as np
+    import torch
+    from PIL import Image, ImageOps
+    from safetensors.torch import load_file
+except ImportError as error:
+    sys.exit(f"no {error.name}; in a virtual environment: pip install torch numpy safetensors pillow")
 
 # %% [markdown]
 # ## Settings

@@ -63,7 +63,8 @@ public struct FolderSurvey: Sendable, Equatable {
             }
         }
         guard let empty = splits.first(where: \.names.isEmpty) else { return }
-        throw UserError("\(empty.images): no image with its label map can be read; \(empty.leftOut[0])")
+        // Behind those that lack their counterpart stand those that could not be read: here all pairs, of which there is one.
+        throw UserError("\(empty.images): no image with its label map can be read; \(empty.leftOut.last!)")
     }
 
     private mutating func add(_ sample: SampleFiles, _ look: Result<Look, UserError>, to split: Int) {

@@ -105,7 +105,14 @@ final class TrainingLoop {
             // Here and wherever else compute waits for the bank: it may be reading its snapshot, or be started again. How
             // long that may take the supervisor knows; when it gives the bank up, it abandons this run.
             runtime.stop.onAbandon { writer.cancel() }
-            _ = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: nil)
+            let hash = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: nil)
+            if let folder = configuration.resume, let known = try CheckpointFiles.manifest(of: folder).memory,
+                known != "\(hash)"
+            {
+                throw UserError(
+                    "the bank's memory after step \(done) is not the checkpoint's: its hash is \(hash), "
+                        + "\(folder)/\(Checkpoint.manifest) says \(known)")
+            }
             log = writer
         } else {
             log = nil

@@ -22,7 +22,7 @@ final class EvaluationWork {
 
     private let device: Tensors.Device
     private var dataset: (settings: DatasetSettings, index: DatasetIndex)?
-    private var samples: (split: String, files: [SampleFiles])?
+    private var samples: (split: String, digest: String?, files: [SampleFiles])?
     private var inference: (key: NetworkKey, inference: Inference)?
 
     init(device: Tensors.Device) { self.device = device }
@@ -32,7 +32,7 @@ final class EvaluationWork {
     /// - Throws: `UserError` that names the file or the setting at fault.
     func execute(_ ticket: EvaluationTicket) throws -> Outcome {
         let index = try dataset(ticket.dataset)
-        let files = try samples(ticket.split, index)
+        let files = try samples(ticket, index)
         guard files.indices.contains(ticket.image) else {
             throw UserError("split '\(ticket.split)' has \(files.count) images; there is no image \(ticket.image)")
         }
@@ -60,10 +60,17 @@ final class EvaluationWork {
         return index
     }
 
-    private func samples(_ split: String, _ index: DatasetIndex) throws -> [SampleFiles] {
-        if let samples, samples.split == split { return samples.files }
+    private func samples(_ ticket: EvaluationTicket, _ index: DatasetIndex) throws -> [SampleFiles] {
+        let split = ticket.split
+        if let samples, samples.split == split, samples.digest == ticket.digest { return samples.files }
         let files = try index.samples(of: split)
-        samples = (split, files)
+        // A file that came or went since shifts the numbers of those behind it.
+        if let digest = ticket.digest, try index.digest(of: split) != digest {
+            throw UserError(
+                "\(index.root): split '\(split)' has other files, or labels of another meaning, than when this evaluation "
+                    + "began; evaluate again")
+        }
+        samples = (split, ticket.digest, files)
         return files
     }
 

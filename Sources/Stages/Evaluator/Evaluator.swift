@@ -23,9 +23,7 @@ public struct Evaluator {
         let logger = runtime.logger
         let worker = try PoolWorker(
             consumers: runtime.configuration.endpoints(.evaluation), as: runtime.sender,
-            fingerprint: EvaluatorFingerprint.digest(
-                runtime.fingerprint, precision: runtime.configuration.recipe.model.precision), credit: Self.credit,
-            context: runtime.context,
+            fingerprint: runtime.fingerprint.digest, credit: Self.credit, context: runtime.context,
             settings: runtime.configuration.poolSettings, onEvent: { logger.info("\($0)") })
         runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
 

@@ -12,7 +12,8 @@ public enum EvaluatorFingerprint {
     public static func compute() throws -> Fingerprint {
         // One thread: the number that the topology sets comes later, and must not show here.
         try Torch.setThreads(1)
-        return try Fingerprint.compute(versions: ["libtorch": Torch.version]) { hash in
+        let versions = ["libtorch": Torch.version, Fingerprint.bf16: try String(narrow().prefix(12))]
+        return try Fingerprint.compute(versions: versions) { hash in
             let jpeg = try JPEG.encode(picture(), quality: 90)
             let image = try JPEG.decode(SharedBytes(jpeg), name: "the built-in image")
             hash.update(image.pixels)
@@ -24,15 +25,12 @@ public enum EvaluatorFingerprint {
         }
     }
 
-    /// What evaluators tell who they work for. In bf16 it also says what a convolution in it gives here: processors with
-    /// and without instructions for it round differently.
-    static func digest(_ fingerprint: Fingerprint, precision: ModelSettings.Precision) throws -> String {
-        guard precision == .bf16 else { return fingerprint.digest }
-        let output = try precision.compute(on: .cpu) {
+    /// SHA-256 of what a convolution in bf16 gives here: processors with and without instructions for it round differently.
+    private static func narrow() throws -> String {
+        let output = try ModelSettings.Precision.bf16.compute(on: .cpu) {
             try drawn([1, 16, 12, 16]).channelsLast().conv2d(drawn([16, 16, 3, 3]), padding: 1).widened()
         }
         var hash = SHA256()
-        hash.update(fingerprint.digest)
         hash.update(try output.bytes())
         return hash.hex()
     }

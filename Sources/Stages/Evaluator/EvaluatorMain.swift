@@ -29,7 +29,9 @@ public enum EvaluatorMain {
         switch arguments.first {
         case "predict":
             job {
-                let options = try PredictJob.Options(arguments: rest)
+                var options = try PredictJob.Options(arguments: rest)
+                // Not what OMP_NUM_THREADS says, which shells set for other programs.
+                options.threads = options.threads ?? ProcessInfo.processInfo.activeProcessorCount
                 let progress = output.progress("predicted")
                 try output.finish(
                     PredictJob.run(options, note: output.note, progress: progress.show, report: output.line))

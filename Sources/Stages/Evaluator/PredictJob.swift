@@ -113,8 +113,7 @@ public enum PredictJob {
             index = try Dataset.open(settings)
         } catch {
             // A dataset that has gone has nothing to lose; of one that is not whole nobody knows what is its own.
-            let place = settings.root.isEmpty ? settings.description ?? "" : settings.root
-            guard !there.isEmpty, isThere(place) else { return }
+            guard !there.isEmpty, isThere(settings.place) else { return }
             throw UserError("\(error); so \(folder) may hold files of the run's dataset: name one that is not there")
         }
         // Of a large dataset that takes a moment.

@@ -7,7 +7,7 @@ import Basics
 public struct Fingerprint: Codable, Sendable, Equatable {
     /// Library to version, for instance `openblas` to `0.3.21`; the part that a refusal can explain.
     public var versions: [String: String]
-    /// The name under which compute has what bf16 gives here, of which runs in float32 take no notice.
+    /// The name under which compute and evaluators have what bf16 gives here, of which runs in float32 take no notice.
     public static let bf16 = "bf16 arithmetic"
     /// SHA-256 of the calculation's output bytes.
     public var hash: String

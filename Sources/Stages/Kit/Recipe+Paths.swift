@@ -2,6 +2,9 @@ import Configuration
 import Foundation
 
 extension DatasetSettings {
+    /// What messages call the dataset: its folder, or the description of one that has none of its own.
+    public var place: String { root.isEmpty ? description ?? "" : root }
+
     /// The same dataset on a host that has it elsewhere.
     ///
     /// - Parameter folder: stands for `root`, or for the description's folder where the root is empty; a description inside the

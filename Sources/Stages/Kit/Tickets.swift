@@ -122,6 +122,8 @@ public struct EvaluationTicket: Codable, Sendable, Equatable {
     public var image: Int
     /// Split to read, `val` for instance.
     public var split: String
+    /// Of the split's files in their order, as the consumer lists them (`DatasetIndex.digest`); nil where it does not say.
+    public var digest: String?
     public var dataset: DatasetSettings
     public var model: ModelSettings
     public var evaluation: EvaluationSettings
@@ -135,11 +137,13 @@ public struct EvaluationTicket: Codable, Sendable, Equatable {
     public var returnsLabels: Bool
 
     public init(
-        image: Int, split: String, dataset: DatasetSettings, model: ModelSettings, evaluation: EvaluationSettings,
-        window: [Int]? = nil, checkpoint: String, measures: Bool = true, returnsLabels: Bool = false
+        image: Int, split: String, digest: String? = nil, dataset: DatasetSettings, model: ModelSettings,
+        evaluation: EvaluationSettings, window: [Int]? = nil, checkpoint: String, measures: Bool = true,
+        returnsLabels: Bool = false
     ) {
         self.image = image
         self.split = split
+        self.digest = digest
         self.dataset = dataset
         self.model = model
         self.evaluation = evaluation

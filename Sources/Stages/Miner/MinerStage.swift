@@ -71,10 +71,6 @@ public enum MinerStage {
         }
     }
 
-    /// How long a replica may take to reach a ticket's sequence. Longer than any snapshot takes; a bank that is gone
-    /// ends the run through the supervisor long before.
-    private static let patience = Duration.seconds(600)
-
     private static func mine(
         _ wanted: MiningTicket, _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>?,
         classes: Int, miners: MinerCrew
@@ -94,9 +90,11 @@ public enum MinerStage {
             guard let follower else {
                 throw UserError("mining ticket \(ticket.id) names a memory, but this run keeps none")
             }
+            // Without limit: after a rollback the whole memory comes anew, gigabytes over what may be a slow link. A ticket
+            // that is no longer wanted ends the wait; a bank that is gone ends the run through the supervisor.
             // Inside the read: a memory taken out of the replica would be copied at the next record.
             output = try follower.read(
-                at: sequence, epoch: context.epoch, timeout: patience, unless: context.cancellation
+                at: sequence, epoch: context.epoch, timeout: nil, unless: context.cancellation
             ) { try miners.mine(input, memory: $0.memory) }
         } else {
             let keys = try ticket.batchKeys(dimension: input.dimension)

@@ -29,7 +29,8 @@ public enum Top {
                 if once { return }
                 if report.phase == .ended {
                     guard report.outcome == nil else { return }
-                    throw UserError("the supervisor of \(path) is gone; go on with: picoflow launch --resume \(path)")
+                    throw UserError(
+                        "the supervisor of \(path) is gone; go on with: picoflow launch --resume \(shellWord(path))")
                 }
             } catch let error as UserError {
                 // A run that just ended, or begins, is no run that answers; the next look knows more.

@@ -48,7 +48,7 @@ struct TopScreen {
             self.report = report
             silence =
                 report.phase == .ended && report.outcome == nil
-                ? "its supervisor is gone; go on with: picoflow launch --resume \(report.runDirectory)" : nil
+                ? "its supervisor is gone; go on with: picoflow launch --resume \(shellWord(report.runDirectory))" : nil
             if report.stages.isEmpty { selected = nil }
             return []
         case .silence(let why):
