@@ -213,13 +213,38 @@ extension Pipeline {
         }
 
         @Test func terminatedStageIsReplacedLikeAKilledOne() throws {
-            let play = try playground()
+            let play = try patient()
             let run = try play.launch()
             try play.await(step: Playground.warmup + 1, of: run)
-            for stage in ["bank-1", "loader-1"] { kill(try play.pid(of: stage), SIGTERM) }
+            // Stands still until they are gone, so that it cannot finish before.
+            let compute = try play.pid(of: "compute-1")
+            kill(compute, SIGSTOP)
+            let terminated = ["bank-1", "loader-1"]
+            for stage in terminated { kill(try play.pid(of: stage), SIGTERM) }
+            #expect(
+                waitUntil { terminated.allSatisfy { run.errors.contains("\($0): it was killed by signal 15") } },
+                "\(run.errors)")
+            kill(compute, SIGCONT)
             let ending = try run.wait()
             #expect(ending.code == 0, "\(ending)")
-            #expect(ending.errors.contains("bank-1: it was killed by signal 15"), "\(ending)")
+            #expect(try play.weights() == Reference.weights())
+        }
+
+        /// As the end of a service, of a batch job and of the machine does.
+        @Test func signalToEveryProcessAtOnceStopsARunInGoodOrder() throws {
+            let play = try playground(watch: "")
+            let run = try play.launch()
+            try play.await(step: Playground.warmup + 1, of: run)
+            for pid in play.stages().values { kill(pid, SIGTERM) }
+            run.signal(SIGTERM)
+            let stopped = try run.wait()
+            #expect(stopped.code == 0, "\(stopped)")
+            let newest = play.names(play.run + "/checkpoints").last
+            #expect(newest == "step-\(String(format: "%06d", play.metrics().count))", "\(stopped)")
+            #expect(play.stages().isEmpty)
+
+            let resumed = try play.command("launch", "--resume", play.run)
+            #expect(resumed.code == 0, "\(resumed)")
             #expect(try play.weights() == Reference.weights())
         }
 

@@ -160,7 +160,11 @@ final class StageLink: @unchecked Sendable {
     // MARK: The control thread
 
     private func run() {
-        defer { ended.signal() }
+        defer {
+            // Nobody would end the process in time any more.
+            Termination.putOffNoMore()
+            ended.signal()
+        }
         // Stands still while the machine sleeps, so that a closed lid is no death.
         let clock = SuspendingClock()
         let start = clock.now
@@ -174,8 +178,10 @@ final class StageLink: @unchecked Sendable {
             try socket.connect(arguments.control)
             var control = StageControl(interval: arguments.heartbeat, grace: arguments.grace, now: .zero)
             var sequence: UInt64 = 0
+            var termination = Termination()
             while true {
                 let now = start.duration(to: clock.now)
+                if termination.isDue(signals: Termination.signals, isStopped: stop.isStopped, now: now) { terminate() }
                 for action in control.handle(.tick, now: now) { try perform(action, socket, &sequence) }
                 while let frames = try socket.receive() {
                     guard let inbound = decode(frames) else { continue }
@@ -189,7 +195,8 @@ final class StageLink: @unchecked Sendable {
                 }
                 for (type, body) in queued { try send(type, body, socket, &sequence) }
                 if isEnding { return }
-                let wait = control.nextDeadline - start.duration(to: clock.now)
+                let deadline = min(control.nextDeadline, termination.deadline ?? control.nextDeadline)
+                let wait = deadline - start.duration(to: clock.now)
                 _ = Poller.wait([socket], wakeup: wakeup, milliseconds: max(0, wait.wholeMilliseconds + 1))
             }
         } catch {
@@ -226,7 +233,9 @@ final class StageLink: @unchecked Sendable {
                 metrics: ProcessLoad.now().metrics.merging(metrics?() ?? [:]) { $1 },
                 step: step)
             try send(.heartbeat, beat.wireJSON(), socket, &sequence)
-        case .configure(let configuration): conclude(.configured(configuration))
+        case .configure(let configuration):
+            Termination.putOff(waking: wakeup)
+            conclude(.configured(configuration))
         case .stop(let reason):
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
@@ -255,6 +264,13 @@ final class StageLink: @unchecked Sendable {
     }
 
     private func lose() { onLost() }
+
+    /// Ends the process as SIGTERM does where nobody puts it off.
+    private func terminate() {
+        logger.warning("ended by a signal, SIGTERM, that is not of a stop of the run")
+        Termination.putOffNoMore()
+        kill(getpid(), SIGTERM)
+    }
 
     private var configuredEpoch: Epoch? {
         shared.withLock { shared in

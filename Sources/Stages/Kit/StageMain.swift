@@ -16,7 +16,8 @@ public enum StageMain {
     ///
     /// Exit codes: 0 when the body returned, whether finished or asked to stop; 1 when it threw, after the error was
     /// sent as an event and logged as one line; 2 for a wrong command line or an unknown `PICOFLOW_LOG`. SIGINT and SIGHUP are ignored: a terminal
-    /// sends them to the supervisor too, which tells its stages what to do. SIGTERM ends the process at once.
+    /// sends them to the supervisor too, which tells its stages what to do. SIGTERM ends the process unless the supervisor
+    /// does so; see `Termination`.
     ///
     /// - Parameters:
     ///   - fingerprint: the stage's check calculation; see `Fingerprint.compute`.
