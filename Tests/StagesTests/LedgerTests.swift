@@ -56,6 +56,26 @@ import Testing
         #expect(again.newest == 6)
     }
 
+    @Test func recipesDigestIsOfWhatTrainingComesOutAs() throws {
+        func digest(_ change: (inout Recipe) -> Void) throws -> String {
+            var recipe = Recipe()
+            change(&recipe)
+            return try recipe.trainingDigest
+        }
+        let before = try digest { _ in }
+        #expect(before.count == 12)
+        // Others make each step's learning rate another.
+        #expect(try digest { $0.schedule.iterations += 1 } != before)
+        #expect(try digest { $0.contrast.lambda = 0.5 } != before)
+        let same = try digest {
+            $0.dataset.root = "/moved"
+            $0.checkpoints.every = 1
+            $0.evaluate.every = 7
+            $0.determinism = .relaxed
+        }
+        #expect(same == before)
+    }
+
     @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))
     func linesThatFindNoRoomAreWrittenLater() throws {
         let disk = try SmallDisk(at: folder.path, mebibytes: 1)

@@ -22,8 +22,8 @@ struct LedgerLine: Codable, Equatable {
     var gradient: String?
     /// What the step's mining tickets asked for; absent like `gradient`.
     var mining: Mining?
-    /// What decides the step's last bits: libtorch, the numbers of threads and ranks, and the precision where it is not
-    /// float32.
+    /// What else decides the step's bits: what the recipe says of training, libtorch, the numbers of threads and ranks, and
+    /// the precision where it is not float32.
     var arithmetic: String
 
     struct Mining: Codable, Equatable {
@@ -51,6 +51,21 @@ struct LedgerLine: Codable, Equatable {
     }
 }
 
+extension Recipe {
+    /// Twelve hexadecimal digits that stand for all that changes what a step comes out as. The dataset is left out, as a
+    /// line's `batch` is of its bytes and a folder may be moved.
+    var trainingDigest: String {
+        get throws {
+            var training = self
+            training.dataset = .init()
+            training.checkpoints = .init()
+            training.evaluate = .init()
+            training.determinism = .strict
+            return String(SHA256.hex(String(decoding: try training.wireJSON(), as: UTF8.self)).prefix(12))
+        }
+    }
+}
+
 extension LedgerLine.Mining {
     init(_ settings: SwapSchedule.Settings) {
         self.init(
@@ -63,7 +78,8 @@ extension LedgerLine.Mining {
 ///
 /// After a rollback the steps that are done again must come out as their lines say. The first one that does not is an
 /// error: the run's promise of equal bits is broken and going on would hide it. Steps that the same file knows from
-/// another arithmetic (a resume that was allowed other threads) are no promise; their lines are dropped.
+/// another arithmetic (a resume that was allowed other threads, or of a recipe that was edited: more iterations are
+/// another learning rate) are no promise; their lines are dropped.
 ///
 /// Not thread-safe: the training loop owns it. The file is not synced per step, as what a power cut may lose is written
 /// again by the steps after the checkpoint, before whose manifest it is; nor must a step's line have room on a full disk.

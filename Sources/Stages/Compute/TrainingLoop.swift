@@ -60,7 +60,7 @@ final class TrainingLoop {
         saved = configuration.resume.map { (done, $0) }
         oldestMemory = done
         arithmetic =
-            "libtorch \(Torch.version), \(configuration.threads) threads"
+            "recipe \(try recipe.trainingDigest), libtorch \(Torch.version), \(configuration.threads) threads"
             + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
             + (recipe.model.precision == .float32 ? "" : ", \(recipe.model.precision.rawValue)")
             + (trainer.device == .cpu ? "" : ", CUDA")
