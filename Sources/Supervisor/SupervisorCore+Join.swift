@@ -43,6 +43,10 @@ extension SupervisorCore {
         do {
             guard !isWindingUp else { throw UserError("the run is ending") }
             let replicas = try request.replicas.isEmpty ? allot(request, to: key) : readopt(request.replicas, by: key)
+            // What it ran before it was started anew; should that come back after all, it says hello under its old number.
+            members.removeAll {
+                $0.isLost && $0.key == key && $0.host == request.host && !replicas.contains($0.replica)
+            }
             for replica in replicas where index(of: replica) == nil { adopt(replica, key: key, host: request.host) }
             hosts.append(
                 JoinedHost(

@@ -207,6 +207,24 @@ import Wire
         #expect(state(first) == .running)
     }
 
+    @Test func aHostThatJoinsAnewHasNoLostStages() throws {
+        join(["loader": 1], as: "gpu2")
+        join(["loader": 1], as: "gpu3")
+        hello(first)
+        run.pass(11, silent: [first])
+        #expect(state(first) == .lost)
+        // The same machine after its restart: another incarnation of its `picoflow join`.
+        let request = JoinRequest(host: "gpu2", stages: ["loader": 1], replicas: [])
+        let again = run.handle(
+            .message(.join(request), from: host("again"), incarnation: Incarnation(rawValue: "again")))
+        guard case .send(.joined(let reply), _)? = again.last else { return #expect(Bool(false), "\(again)") }
+        #expect(reply.replicas == [Replica("loader", 1003)])
+        #expect(state(first) == nil && state(Replica("loader", 1002)) != nil)
+        // It was only cut off: it is let in under its own number.
+        #expect(say(.heartbeat(Heartbeat(state: .running)), as: first) == [.send(.heartbeat, to: stage(first))])
+        #expect(hello(first).contains { if case .send(.configuration, _) = $0 { true } else { false } })
+    }
+
     @Test func aRestartedProcessTakesItsNumberAgain() {
         join(["loader": 1])
         hello(first)
