@@ -125,6 +125,25 @@ extension Pipeline {
             #expect(play.names(play.run + "/checkpoints").contains(newest))
         }
 
+        /// Each file may be whole and yet be another checkpoint's.
+        @Test func memoryThatIsNotTheCheckpointsIsRefused() throws {
+            let play = try stoppedRun()
+            let newest = try #require(play.names(play.run + "/checkpoints").last)
+            let path = "run/checkpoints/\(newest)/manifest.json"
+            let manifest = try #require(play.folder.read(path))
+            let hash = try #require(manifest.firstMatch(of: /"memory" ?: ?"([0-9a-f]+)"/)).output.1
+            let other = (hash.first == "0" ? "1" : "0") + hash.dropFirst()
+            try play.folder.write(manifest.replacingOccurrences(of: hash, with: other), to: path)
+            expectFailure(
+                try play.command("launch", "--resume", play.run),
+                "compute-1 failed first: the bank's memory after step ", "its hash is \(hash), ", "says \(other)")
+
+            try play.folder.write(manifest, to: path)
+            let resumed = try play.command("launch", "--resume", play.run)
+            #expect(resumed.code == 0, "\(resumed)")
+            #expect(try play.weights() == Reference.weights())
+        }
+
         @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))
         func fullDiskLeavesTheLastCheckpointValid() throws {
             let play = try Playground()

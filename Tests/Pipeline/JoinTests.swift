@@ -6,10 +6,10 @@ import Wire
 extension Pipeline {
     /// Stages that join over TCP, on this machine; `tools/test-hosts` does the same between hosts.
     @Suite struct JoinTests {
-        /// A port with three free ones behind it, which the links take.
+        /// A port with three free ones behind it, which the links take; below those that the kernel gives to who dials.
         static func freePort() throws -> UInt16 {
             for _ in 0..<50 {
-                let port = UInt16.random(in: 20_000...60_000)
+                let port = UInt16.random(in: 20_000..<32_000)
                 let context = Context()
                 let sockets = try (0...3).map { _ in try Socket(.router, context: context) }
                 let isFree = zip(sockets, port...).allSatisfy { socket, port in
@@ -149,10 +149,34 @@ extension Pipeline {
             #expect(try run.wait().code == 0)
         }
 
-        @Test func plainTCPThatOthersCanReachIsNotListenedOn() throws {
-            // With 'listen' there are always keys; without, nothing binds TCP at all.
-            let alone = try play.launch(["--set", "schedule.iterations=1"]).wait()
-            #expect(alone.code == 0, "\(alone)")
+        /// The sockets on which a process listens over TCP, as `/proc/net` lists them.
+        private func tcpListeners(of pid: Int32) throws -> [String] {
+            let folder = "/proc/\(pid)/fd"
+            let open = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap {
+                try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)")
+            }
+            return try ["tcp", "tcp6"].flatMap { table in
+                try String(contentsOfFile: "/proc/\(pid)/net/\(table)", encoding: .utf8).split(separator: "\n").filter {
+                    let fields = $0.split(separator: " ")
+                    return fields.count > 9 && fields[3] == "0A" && open.contains("socket:[\(fields[9])]")
+                }.map { "\(table) \($0)" }
+            }
+        }
+
+        @Test func withoutAnAddressToListenOnNothingListensOverTCP() throws {
+            // This process does, so the look at the sockets sees such ones.
+            let context = Context()
+            let socket = try Socket(.router, context: context)
+            try socket.bind(.tcp("127.0.0.1", 0))
+            #expect(try tcpListeners(of: getpid()).isEmpty == false)
+
+            let alone = try play.launch()
+            try play.await(step: 3, of: alone)
+            let stages = play.stages()
+            #expect(stages.count == 4)
+            for pid in stages.values + [alone.pid] { #expect(try tcpListeners(of: pid) == []) }
+            alone.signal(SIGINT)
+            #expect(try alone.wait().code == 0)
             #expect(!play.names(play.run).contains("keys"))
             let notYet = try play.command("keys", "revoke", "gpu1", "--run", play.run)
             #expect(notYet.code == 1 && notYet.message.contains("keys new"), "\(notYet)")

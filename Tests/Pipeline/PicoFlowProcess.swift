@@ -71,7 +71,9 @@ final class PicoFlowProcess {
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
         let program = try name.hasPrefix("/") ? name : executables() + "/" + name
-        let variables = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        // Defaults for options that somebody has set for runs of his own are none of the tests'.
+        let own = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("PICOFLOW_") }
+        let variables = own.merging(environment) { $1 }
         // The shell only changes the folder: what it executes keeps its process id.
         let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, program]
         var words = (shell + arguments).map { strdup($0) } + [nil]

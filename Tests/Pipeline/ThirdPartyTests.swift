@@ -2,6 +2,7 @@ import Foundation
 import Imaging
 import TestSupport
 import Testing
+import Wire
 
 /// Stages in Python, from `tools/examples`.
 enum PythonStages {
@@ -138,6 +139,40 @@ extension Pipeline {
             for (tolerance, (a, b)) in zip([1e-6, 1e-3], zip(losses(theirs), losses(ours))) {
                 #expect(abs(a - b) <= tolerance * b, "\(a) and \(b)")
             }
+        }
+
+        /// The worker that the protocol's page shows.
+        @Test func documentedWorkerServesAPool() throws {
+            let folder = try TemporaryFolder("worker")
+            let page = try String(
+                contentsOfFile: PythonStages.folder + "/../../Sources/Wire/PROTOCOL.md", encoding: .utf8)
+            let blocks = page.components(separatedBy: "```python\n").dropFirst()
+            let code = try #require(blocks.first?.components(separatedBy: "\n```").first)
+            #expect(blocks.count == 1)
+            try folder.write(code + "\n", to: "worker.py")
+
+            let endpoint = try Endpoint("ipc://\(folder("p"))")
+            let pool = try PoolConsumer(
+                endpoint: endpoint, as: Sender(run: "r", name: "compute-1"), epoch: Epoch(3), context: Context())
+            let worker = try PicoFlowProcess(
+                [PythonStages.python!, "worker.py", endpoint.address, "r", "echo-1"], program: "/usr/bin/env",
+                in: folder)
+            for id in 1...20 as ClosedRange<UInt64> {
+                let tensor = try WireTensor(name: "x", shape: [2], floats: [Float(id), -1])
+                try pool.issue(Ticket(id: TicketID(id), body: Data(#"{"id":\#(id)}"#.utf8), tensors: [tensor]))
+            }
+            for id in 1...20 as ClosedRange<UInt64> {
+                let result = try #require(try pool.next(timeout: .seconds(30)), "\(worker.errors)")
+                #expect(result.worker == "echo-1")
+                let body = try JSONDecoder().decode([String: [String: UInt64]].self, from: result.body)
+                #expect(body == ["echo": ["id": id]])
+                #expect(result.tensors.first?.bytes.array(of: Float.self) == [Float(id), -1])
+            }
+            pool.drain(worker: "echo-1")
+            let ending = try worker.wait(.seconds(30))
+            #expect(ending.code == 0, "\(ending)")
+            #expect(pool.statistics.badFrames == 0)
+            pool.close()
         }
 
         @Test func missingProgramIsNamedBeforeAnythingStarts() throws {

@@ -233,7 +233,7 @@ import Wire
         let address = endpoint.address
         let mark = folder("checkpoint")
         await #expect(processExitsWith: .exitCode(0)) { [address = address as String, mark = mark as String] in
-            let words = ["--control", address, "--run", "fake", "--stage", "compute", "--id", "1", "--grace", "700"]
+            let words = ["--control", address, "--run", "fake", "--stage", "compute", "--id", "1", "--grace", "5000"]
             StageMain.run(.compute, arguments: words, fingerprint: { Fingerprint(versions: [:], hash: "h") }) {
                 runtime in
                 while !runtime.stop.isStopped { usleep(1000) }
