@@ -51,7 +51,11 @@ open class Module {
 
     /// Parameters and buffers in module order, as PyTorch's `state_dict()`: a module's parameters, its buffers, its
     /// children. The tensors are those of the network, not copies.
-    public func stateDict() -> NamedTensors { named(where: \.isPersistent) }
+    public func stateDict() -> NamedTensors {
+        var state = named(where: \.isPersistent)
+        for (_, module) in namedModules() { state.metadata.merge(module.stateMetadata) { outer, _ in outer } }
+        return state
+    }
 
     /// The number of trained values.
     public var parameterCount: Int { namedParameters().elementCount }
@@ -88,6 +92,10 @@ open class Module {
     /// Keys of own parameters (not children's) that trainings often leave out of weight decay: a normalisation's, and learned
     /// embeddings of positions and the like.
     open var undecayed: [String] { [] }
+
+    /// What the names and shapes of this module's state (not its children's) leave open. It goes with every `stateDict()`,
+    /// and so into the metadata of files.
+    open var stateMetadata: [String: String] { [:] }
 
     /// The full names of these parameters, here and below.
     public func undecayedNames() -> Set<String> {

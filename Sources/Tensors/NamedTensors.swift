@@ -4,6 +4,9 @@ public struct NamedTensors: Sequence {
     private var tensors: [String: Tensor] = [:]
     /// What entries were called before they were renamed; those that never were are not in it.
     private var origins: [String: String] = [:]
+    /// What stands in a file beside the tensors, such as a format's name, and what their shapes do not say. Renaming and
+    /// leaving out entries keeps it.
+    public var metadata: [String: String] = [:]
 
     public init() {}
 
@@ -32,6 +35,7 @@ public struct NamedTensors: Sequence {
     /// The entries whose names pass, under new names if `rename` gives some; the order stays.
     public func renamed(_ rename: (String) -> String?) -> NamedTensors {
         var found = NamedTensors()
+        found.metadata = metadata
         for (name, tensor) in self {
             if let new = rename(name) { found.set(new, to: tensor, from: origin(of: name)) }
         }
@@ -55,8 +59,9 @@ public struct NamedTensors: Sequence {
     /// All entries with `prefix` before their names.
     public func prefixed(_ prefix: String) -> NamedTensors { renamed { prefix + $0 } }
 
-    /// Adds another's entries; those of equal name are replaced.
+    /// Adds another's entries and metadata; those of equal name are replaced.
     public mutating func merge(_ others: NamedTensors) {
+        metadata.merge(others.metadata) { $1 }
         for (name, tensor) in others { set(name, to: tensor, from: others.origin(of: name)) }
     }
 

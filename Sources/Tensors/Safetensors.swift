@@ -61,8 +61,12 @@ public struct SafetensorsFile {
         }
     }
 
-    /// Copies all tensors, in the order of the data.
-    public func tensors() throws -> NamedTensors { NamedTensors(try names.map { ($0, try tensor($0)) }) }
+    /// Copies all tensors, in the order of the data, with the file's metadata.
+    public func tensors() throws -> NamedTensors {
+        var tensors = NamedTensors(try names.map { ($0, try tensor($0)) })
+        tensors.metadata = metadata
+        return tensors
+    }
 
     private typealias Checked = (Int, [String], [String: String], [String: (entry: SafetensorsEntry, dtype: DType)])
 
@@ -114,7 +118,7 @@ public struct SafetensorsFile {
 
 /// Reading and writing whole files of tensors.
 public enum Safetensors {
-    /// All tensors of a file, in the order of their data.
+    /// All tensors of a file, in the order of their data, with its metadata.
     public static func read(_ path: String) throws -> NamedTensors { try SafetensorsFile(path: path).tensors() }
 
     /// Replaces the file at `path`: equal tensors and metadata give equal bytes. Tensors are sorted by size of element,
@@ -122,13 +126,15 @@ public enum Safetensors {
     ///
     /// After a crash the file is the old or the new one, whole.
     ///
+    /// - Parameter metadata: beside the tensors' own, which it goes before.
     /// - Throws: `UserError` that names the path, for instance for a full disk.
     public static func write(_ tensors: NamedTensors, metadata: [String: String] = [:], to path: String) throws {
         if tensors["__metadata__"] != nil { throw UserError("\(path): a tensor cannot be called '__metadata__'") }
         let ordered = tensors.sorted { ($1.tensor.dtype.size, $0.name) < ($0.tensor.dtype.size, $1.name) }
         var members: [String] = []
-        if !metadata.isEmpty {
-            let pairs = metadata.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }
+        let all = tensors.metadata.merging(metadata) { $1 }
+        if !all.isEmpty {
+            let pairs = all.sorted { $0.key < $1.key }.map { "\(jsonQuoted($0.key)):\(jsonQuoted($0.value))" }
             members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
         }
         var end = 0

@@ -142,6 +142,22 @@ import Testing
         #expect(text.contains("holds no trained network"))
     }
 
+    /// As many positions may be of several grids.
+    @Test func exportSaysTheGridOfPositions() throws {
+        let folder = try Folder()
+        let wide = settings {
+            $0.head = .segmenter
+            $0.backbone = .vitt16
+            $0.width = 0.25
+            $0.imageSize = [144, 256]
+        }
+        let network = try Network.initial(wide, classes: 4, seed: 5, projecting: true)
+        try Safetensors.write(network.stateDict(), to: Network.weightsFile(folder.path))
+        _ = try ExportJob.run(checkpoint: folder.path, to: folder("out.safetensors"))
+        let exported = try Safetensors.read(folder("out.safetensors"))
+        #expect(exported.metadata == ["format": "pt", "position_grid": "9x16"])
+    }
+
     @Test func exportHasTheReferencesNamesAndShapes() throws {
         let name = "deeplabv3_timm_mobilenetv2_100"
         guard ParityFolder.cases?.contains(name) == true else {

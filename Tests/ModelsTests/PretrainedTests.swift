@@ -10,7 +10,7 @@ import Testing
 
 /// Weights from elsewhere: under which names they are found, what may be missing, and what is refused.
 @Suite struct PretrainedTests {
-    private func settings(
+    func settings(
         _ head: ModelSettings.Head, _ backbone: ModelSettings.Backbone, width: Float = 0.25,
         _ change: (inout ModelSettings) -> Void = { _ in }
     ) -> ModelSettings {
@@ -33,7 +33,7 @@ import Testing
     }
 
     /// The file of a whole network, written aside under other names, as `loadPretrained` takes it.
-    private func load(
+    func load(
         _ state: NamedTensors, into network: any SegmentationNetwork, _ settings: ModelSettings
     ) throws -> WeightReport {
         let folder = try TemporaryFolder("pretrained")
@@ -162,39 +162,6 @@ import Testing
         #expect(WeightReport.grouped(["a.b.c", "a.b.d.e", "a.b.d.f"]) == "a.b.c, a.b.d (2)")
         #expect(WeightReport.grouped(["pos_embed"]) == "pos_embed")
         #expect(WeightReport.grouped((0..<20).map { "n\($0)" }).hasSuffix("n7 and 12 more"))
-    }
-
-    /// Positions of 14 x 14 patches for a crop of 48 x 80 pixels, which is no square and no multiple of what was there.
-    @Test func positionsAreResizedToTheCrop() throws {
-        let settings = settings(.segmenter, .vitt16) { $0.imageSize = [48, 75] }
-        var config = VisionTransformer.Config.tiny.scaled(0.25)
-        config.imageSize = [224, 224]
-        let published = try VisionTransformer(config, classes: 21)
-        try published.initialize(seed: 3, published.initialization)
-        let network = try Network.initial(settings, classes: 3, seed: 1, projecting: false)
-        let report = try load(published.stateDict(), into: network, settings)
-        #expect(Set(report.ignored) == ["head.weight", "head.bias"])
-        let found = try #require(network.stateDict()["encoder.pos_embed"])
-        #expect(found.shape == [1, 1 + 3 * 5, 48])
-        let expected = try VisionTransformer.resized(
-            published.positions, from: Size2D(14, 14), to: Size2D(3, 5))
-        #expect(try found.isEqual(to: expected))
-        // As many positions in another grid are resized as well.
-        let wide = self.settings(.segmenter, .vitt16) { $0.imageSize = [112, 448] }
-        let other = try Network.initial(wide, classes: 3, seed: 1, projecting: false)
-        _ = try load(published.stateDict(), into: other, wide)
-        #expect(
-            try #require(other.stateDict()["encoder.pos_embed"]).isEqual(
-                to: VisionTransformer.resized(published.positions, from: Size2D(14, 14), to: Size2D(7, 28))))
-        // A whole network's are, too, but for its own grid.
-        let again = try Network.initial(wide, classes: 3, seed: 2, projecting: false)
-        _ = try load(other.stateDict(), into: again, wide)
-        #expect(
-            try #require(again.stateDict()["encoder.pos_embed"]).isEqual(
-                to: #require(other.stateDict()["encoder.pos_embed"])))
-        let whole = try Network.initial(
-            self.settings(.segmenter, .vitt16) { $0.imageSize = [64, 64] }, classes: 3, seed: 2, projecting: false)
-        #expect(try load(whole.stateDict(), into: network, settings).missing == [])
     }
 
     // MARK: Files

@@ -2,6 +2,7 @@ import Basics
 import Configuration
 import Foundation
 import StageKit
+import Tensors
 import Testing
 import TestSupport
 import Wire
@@ -91,6 +92,20 @@ import Wire
         #expect(try CheckpointFiles.load(written, into: trainer).step == 2)
         CheckpointFiles.prune(folder.path, keep: 2)
         #expect(names == ["step-000001", "step-000002"])
+    }
+
+    /// 9 x 16 positions are as many as 12 x 12; what takes the file over must know which they are.
+    @Test func positionsAreWrittenWithTheirGrid() throws {
+        var recipe = Recipe()
+        recipe.model.head = .segmenter
+        recipe.model.backbone = .vitt16
+        recipe.model.width = 0.25
+        recipe.model.embedding = 16
+        recipe.model.imageSize = [144, 256]
+        let trainer = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        let written = try CheckpointFiles.write(step: 1, trainer: trainer, runDirectory: folder.path, memory: nil)
+        #expect(try Safetensors.read(written + "/model.safetensors").metadata == ["position_grid": "9x16"])
+        #expect(try CheckpointFiles.load(written, into: trainer).step == 1)
     }
 
     @Test func incompleteFolderInTheWayIsReplaced() throws {

@@ -397,6 +397,25 @@ import Wire
         #expect(try Safetensors.read(target).names.allSatisfy { !$0.hasPrefix("projection.") })
     }
 
+    /// As many positions may be of several grids: what is written for `model.pretrained` says of which.
+    @Test func importSaysTheGridOfPositions() throws {
+        let files = try Files()
+        var recipe = files.recipe
+        recipe.model.head = .segmenter
+        recipe.model.backbone = .vitt16
+        recipe.model.width = 0.25
+        recipe.model.imageSize = [144, 256]
+        let (file, taken) = (files.path + "/network.safetensors", files.path + "/taken.safetensors")
+        try DurableFile.write(recipe.yaml(), to: files.path + "/recipe.yaml")
+        let network = try Network.initial(recipe.model, classes: 11, seed: 4, projecting: false)
+        try Safetensors.write(network.stateDict(), to: file)
+        let options = try ImportJob.Options(arguments: [
+            file, "--recipe", files.path + "/recipe.yaml", "--output", taken,
+        ])
+        try ImportJob.run(options, report: { _ in })
+        #expect(try Safetensors.read(taken).metadata == ["format": "pt", "position_grid": "9x16"])
+    }
+
     @Test func fingerprintIsRepeatable() throws {
         let fingerprint = try EvaluatorFingerprint.compute()
         #expect(try fingerprint == EvaluatorFingerprint.compute())

@@ -64,6 +64,14 @@ extension Tensor {
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.folder) == ["state.safetensors"])
 }
 
+@Test func metadataOfTensorsGoOutAndComeBack() throws {
+    let scratch = try Scratch()
+    var state = NamedTensors([("a", try Tensor.zeros([2]))])
+    state.metadata = ["grid": "1x2", "format": "none"]
+    try Safetensors.write(state, metadata: ["format": "pt"], to: scratch.path)
+    #expect(try Safetensors.read(scratch.path).metadata == ["grid": "1x2", "format": "pt"])
+}
+
 @Test func bytesDependOnTheTensorsOnly() throws {
     let a = try Scratch()
     let b = try Scratch()

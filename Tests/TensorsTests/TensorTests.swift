@@ -203,3 +203,14 @@ import Testing
     state["a"] = nil
     #expect(state.names == ["b.x", "b.y"] && state["a"] == nil)
 }
+
+@Test func metadataStayWhereNamesChange() throws {
+    var state = NamedTensors([("a.x", try Tensor.zeros([2]))])
+    state.metadata = ["grid": "1x2", "format": "pt"]
+    #expect(state.under("a.").prefixed("b.").metadata == state.metadata)
+    #expect(state.under("none.").metadata == state.metadata)
+    var other = NamedTensors()
+    other.metadata = ["grid": "2x1"]
+    state.merge(other)
+    #expect(state.metadata == ["grid": "2x1", "format": "pt"])
+}

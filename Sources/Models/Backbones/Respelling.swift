@@ -19,6 +19,7 @@ extension NamedTensors {
     ///   that does not divide into its parts keeps its name, and loading says so.
     func respelled(_ paths: (String) -> [String]?) -> NamedTensors {
         var found = NamedTensors()
+        found.metadata = metadata
         for (name, tensor) in self {
             let dot = name.lastIndex(of: ".") ?? name.startIndex
             guard let own = paths(String(name[..<dot])) else { continue }

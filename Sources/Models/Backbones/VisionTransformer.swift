@@ -48,6 +48,8 @@ public final class VisionTransformer: Module, Backbone {
     @Parameter("cls_token") var classToken: Tensor
     @Parameter("pos_embed") var positions: Tensor
     public override var undecayed: [String] { ["cls_token", "pos_embed"] }
+    /// 144 positions may be of 9 x 16 patches or of 12 x 12.
+    public override var stateMetadata: [String: String] { [Self.gridKey: "\(config.grid)"] }
     @Child("patch_embed.proj") var patchProjection: Conv2d
     @Child var blocks: [TransformerBlock]
     @Child var norm: LayerNorm
@@ -202,31 +204,5 @@ extension VisionTransformer {
             try fill.truncatedNormal(transformer.positions, "pos_embed", deviation: 0.02)
             return true
         }
-    }
-
-    /// Takes timm's weights, also those for square images of another size, whose position embeddings it resizes; leaves
-    /// out the classifier if this network has none.
-    public func ownNames(_ published: NamedTensors) -> NamedTensors {
-        ownNames(published) { $0.shape != positions.shape }
-    }
-
-    /// Backbones are published for square images, so that as many positions may still be of another grid.
-    public func ownNames(ofBackbone published: NamedTensors) -> NamedTensors {
-        ownNames(published) { $0.shape != positions.shape || config.grid.height != config.grid.width }
-    }
-
-    private func ownNames(_ published: NamedTensors, resizing isOther: (Tensor) -> Bool) -> NamedTensors {
-        var own = classifier == nil ? published.renamed { $0.hasPrefix("head.") ? nil : $0 } : published
-        if let given = own["pos_embed"], given.dim == 3, given.size(2) == config.width, isOther(given) {
-            let side = Int(Double(max(0, given.size(1) - 1)).squareRoot().rounded())
-            // What is no square keeps its shape, and loading says that it does not fit.
-            if side > 0, side * side == given.size(1) - 1 {
-                let resized = try? withoutGradient {
-                    try Self.resized(given.to(.float32), from: Size2D(side), to: config.grid)
-                }
-                own["pos_embed"] = resized ?? given
-            }
-        }
-        return own
     }
 }
