@@ -7,7 +7,7 @@ import Testing
 @testable import Models
 
 @Suite struct MaskFormerTests {
-    private func small(_ change: (inout MaskFormer.Config) -> Void = { _ in }) throws -> MaskFormer {
+    func small(_ change: (inout MaskFormer.Config) -> Void = { _ in }) throws -> MaskFormer {
         var config = MaskFormer.Config()
         (config.queries, config.depth, config.hidden, config.dropout) = (6, 3, 64, 0)
         change(&config)
@@ -139,60 +139,6 @@ import Testing
             #expect(asked == 2)
         }
         #expect(abs(total - whole) < 1e-4 * whole)
-    }
-
-    @Test func swinComesFromClassifiersOfImages() throws {
-        let network = try small()
-        var swin = SwinTransformer.Config.tiny.scaled(0.25)
-        swin.depths = [1, 1, 2, 1]
-        let other = try SwinTransformer(swin)
-        try other.initialize(seed: 9, other.initialization)
-        var published = other.stateDict().renamed {
-            $0.hasPrefix("hidden_states_norms.") ? nil : "swin." + $0.dropFirst("model.".count)
-        }
-        published["classifier.weight"] = try Tensor.zeros([10, 192])
-        try network.loadBackbone(published)
-        let name = "model.encoder.layers.2.blocks.1.attention.self.relative_position_bias_table"
-        let found = network.stateDict()["model.pixel_level_module.encoder." + name]
-        #expect(try #require(found).isEqual(to: other.stateDict()[name]!))
-    }
-
-    /// Microsoft's names, which merge behind a stage, and newer timm's, which merge before the next one and keep no index.
-    @Test(arguments: [false, true]) func swinTakesFusedProjections(_ mergesBefore: Bool) throws {
-        let config = SwinTransformer.Config.tiny.scaled(0.25)
-        let own = try SwinTransformer(config)
-        try own.initialize(seed: 3, own.initialization)
-        let state = own.stateDict()
-        let spelling = [
-            "layernorm_before": "norm1", "layernorm_after": "norm2", "attention.self": "attn",
-            "attention.output.dense": "attn.proj", "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2",
-        ]
-        var theirs = NamedTensors([("head.weight", try Tensor.zeros([10, 192]))])
-        for (name, tensor) in state where !name.hasPrefix("hidden_states_norms.") {
-            let parts = name.split(separator: ".").map(String.init)
-            let kind = parts[parts.count - 1]
-            if parts.contains("blocks") {
-                let below = parts[6..<parts.count - 1].joined(separator: ".")
-                let block = "layers.\(parts[3]).blocks.\(parts[5])"
-                if below == "attention.self.query" {
-                    let rest = ["key", "value"].map { name.replacingOccurrences(of: "self.query", with: "self.\($0)") }
-                    theirs["\(block).attn.qkv.\(kind)"] = try Tensor.cat([tensor] + rest.map { state[$0]! })
-                } else if let theirName = spelling[below], !(mergesBefore && kind.hasSuffix("index")) {
-                    theirs["\(block).\(theirName).\(kind)"] = tensor
-                }
-            } else if parts.contains("downsample") {
-                theirs["layers.\(Int(parts[3])! + (mergesBefore ? 1 : 0)).downsample.\(parts[5]).\(kind)"] = tensor
-            } else if parts[1] == "embeddings" {
-                theirs["patch_embed.\(parts[2] == "norm" ? "norm" : "proj").\(kind)"] = tensor
-            } else {
-                theirs["norm.\(kind)"] = tensor
-            }
-        }
-        let loaded = try SwinTransformer(config)
-        try loaded.load(loaded.ownNames(theirs))
-        for (name, tensor) in loaded.stateDict() where !name.hasPrefix("hidden_states_norms.") {
-            #expect(try tensor.isEqual(to: state[name]!), "\(name)")
-        }
     }
 
     /// The published networks' names; weights in torchvision's spelling and in transformers', with a classifier.

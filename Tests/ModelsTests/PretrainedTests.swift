@@ -149,6 +149,24 @@ import Testing
         }
     }
 
+    /// Classifiers of images have no norms behind their stages, and newer versions of timm save no index.
+    @Test func whatAFileLacksIsNotReportedAsLoaded() throws {
+        let settings = settings(.maskformer, .swint)
+        let swin = try SwinTransformer(.tiny.scaled(0.25))
+        try swin.initialize(seed: 5, swin.initialization)
+        let file = swin.stateDict().renamed { name -> String? in
+            let isOurs = name.hasPrefix("hidden_states_norms.") || name.hasSuffix("relative_position_index")
+            return isOurs ? nil : "swin." + name.dropFirst("model.".count)
+        }
+        let network = try Network.initial(settings, classes: 3, seed: 6, projecting: false)
+        let report = try load(file, into: network, settings)
+        #expect(report.names.count == file.count && report.values == file.elementCount, "\(report.line)")
+        let encoder = "model.pixel_level_module.encoder."
+        let norms = swin.stateDict().names.filter { $0.hasPrefix("hidden_states_norms.") }
+        #expect(norms.count == 8 && report.ignored == [])
+        #expect(report.missing.filter { $0.hasPrefix(encoder) } == norms.map { encoder + $0 }, "\(report.line)")
+    }
+
     @Test func reportGroupsNames() throws {
         let settings = settings(.deeplabv3, .resnet18)
         let file = try ResNet(.resnet18.scaled(0.25), classes: 10).stateDict()

@@ -1,27 +1,17 @@
 import Tensors
 
 extension SwinTransformer {
-    /// Takes the backbone's own names and those of classifiers of images: transformers', and those of Microsoft's code and
-    /// timm. They have no norm for each stage, and some lack the index of offsets: these stay as they are.
+    /// Takes the backbone's own names, those of classifiers of images (transformers', and those of Microsoft's code and
+    /// timm), and those of the backbones that Microsoft publishes for segmentation and detection.
     public func ownNames(_ published: NamedTensors) -> NamedTensors {
         let encoder = published.under("swin.")
-        var own: NamedTensors
-        if !encoder.isEmpty {
-            own = encoder.prefixed("model.")
-        } else if published.names.contains(where: { $0.hasPrefix("patch_embed.") }) {
-            // Microsoft's code merges behind a stage, newer versions of timm before the next one.
-            let mergesBefore = !published.names.contains { $0.hasPrefix("layers.0.downsample.") }
-            // What Microsoft's code computes of the image size it keeps, too.
-            own = published.renamed { $0.hasSuffix("attn_mask") ? nil : $0 }
-                .respelled { Self.ownPaths($0, mergesBefore: mergesBefore) }
-        } else {
-            return published
-        }
-        for (name, tensor) in stateDict() where own[name] == nil {
-            let isOurs = name.hasPrefix("hidden_states_norms.") || name.hasSuffix("relative_position_index")
-            if isOurs { own[name] = tensor }
-        }
-        return own
+        guard encoder.isEmpty else { return encoder.prefixed("model.") }
+        guard published.names.contains(where: { $0.hasPrefix("patch_embed.") }) else { return published }
+        // Microsoft's code merges behind a stage, newer versions of timm before the next one.
+        let mergesBefore = !published.names.contains { $0.hasPrefix("layers.0.downsample.") }
+        // What Microsoft's code computes of the image size it keeps, too.
+        return published.renamed { $0.hasSuffix("attn_mask") ? nil : $0 }
+            .respelled { Self.ownPaths($0, mergesBefore: mergesBefore) }
     }
 
     /// Below a block.
@@ -39,6 +29,8 @@ extension SwinTransformer {
         switch parts.first {
         case "head": return nil
         case "norm": return ["model.layernorm"]
+        // Behind each stage, in networks for segmentation and detection.
+        case "norm0", "norm1", "norm2", "norm3": return ["hidden_states_norms.\(path.dropFirst(4))"]
         case "patch_embed":
             return path.hasSuffix("norm") ? ["model.embeddings.norm"] : ["model.embeddings.patch_embeddings.projection"]
         case "layers" where parts.count > 3 && parts[2] == "blocks":

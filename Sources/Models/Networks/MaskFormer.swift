@@ -146,7 +146,11 @@ public final class MaskFormer: Module, SegmentationNetwork {
         return true
     }
 
+    /// Swin's last norm is the image classifier's, which Swins published for segmentation lack; classifiers lack the norms
+    /// behind the stages. ResNets have neither.
     public var publishedBackbone: PublishedBackbone? {
-        PublishedBackbone(prefix: "model.pixel_level_module.encoder.", backbone)
+        PublishedBackbone(
+            prefix: "model.pixel_level_module.encoder.", backbone, unused: "model.layernorm.",
+            optional: "hidden_states_norms.")
     }
 }

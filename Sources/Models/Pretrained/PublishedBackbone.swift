@@ -8,11 +8,14 @@ public struct PublishedBackbone {
     /// What the names begin with, below the prefix, that a file may lack or have in other shapes, because this network
     /// does not use it.
     public var unused: String?
+    /// What the names begin with, below the prefix, that this network uses and a file may lack: it keeps its first values.
+    public var optional: String?
 
-    public init(prefix: String, _ module: any Backbone, unused: String? = nil) {
+    public init(prefix: String, _ module: any Backbone, unused: String? = nil, optional: String? = nil) {
         self.prefix = prefix
         self.module = module
         self.unused = unused
+        self.optional = optional
     }
 }
 

@@ -76,7 +76,7 @@ struct WeightFit {
             let isHead = !frame.backboneParts.contains(place)
             if given == tensor.shape {
                 parts[place, default: Part()].taken.append(name)
-            } else if isUnused || given == nil && name.isBatchCount {
+            } else if isUnused || given == nil && frame.isOptional(name) {
                 parts[place, default: Part()].optional.append(name)
             } else if let shape, isHead, frame.differsInClassesOnly(shape, &fileClasses) {
                 parts[place, default: Part()].recounted.append(shape)
@@ -86,13 +86,13 @@ struct WeightFit {
                 parts[place, default: Part()].absent.append(name)
             }
         }
-        let more = state.names.filter { frame.own[$0] == nil && !$0.isBatchCount && !frame.isUnused($0) }
+        let more = state.names.filter { frame.own[$0] == nil && !$0.isComputed && !frame.isUnused($0) }
         for name in more { parts[frame.part(of: name)]?.more.append(name) }
 
         var against = Part()
         for place in order {
             guard let part = parts[place] else { continue }
-            missing += part.optional.filter { !$0.isBatchCount }
+            missing += part.optional.filter { !$0.isComputed }
             if frame.backboneParts.contains(place) {
                 taken += part.taken
                 against.absent += part.absent
@@ -102,7 +102,7 @@ struct WeightFit {
                 taken += part.taken
                 recounted += part.recounted
             } else {
-                missing += part.taken.filter { !$0.isBatchCount } + part.recounted.map(\.name)
+                missing += part.taken.filter { !$0.isComputed } + part.recounted.map(\.name)
                 missing += part.misshaped.map(\.name) + part.absent
                 if let first = part.misshaped.first { otherHeads.append(first) }
             }
@@ -150,6 +150,7 @@ private struct Frame {
     let backboneParts: Set<String>
     private let prefix: String
     private let unused: String?
+    private let optional: String?
 
     init(_ network: any SegmentationNetwork) {
         own = network.stateDict()
@@ -158,11 +159,15 @@ private struct Frame {
         let prefix = backbone?.prefix ?? ""
         self.prefix = prefix
         unused = backbone?.unused.map { prefix + $0 }
+        optional = backbone?.optional.map { prefix + $0 }
         let names = backbone?.module.stateDict().names.map { prefix + $0 } ?? []
         backboneParts = Set(names.map { Self.part(of: $0, prefix: prefix) })
     }
 
     func isUnused(_ name: String) -> Bool { unused.map { name.hasPrefix($0) } ?? false }
+
+    /// Whether a file of this network may lack it.
+    func isOptional(_ name: String) -> Bool { name.isComputed || (optional.map { name.hasPrefix($0) } ?? false) }
 
     /// `backbone.layer4` for the backbone, `classifier` for a head: what is there as a whole or not at all.
     func part(of name: String) -> String { Self.part(of: name, prefix: prefix) }
@@ -189,8 +194,9 @@ private struct Frame {
 }
 
 extension String {
-    /// PyTorch before 0.4.1 did not save it, and nothing reads it.
-    fileprivate var isBatchCount: Bool { hasSuffix("num_batches_tracked") }
+    /// Whether it is counted or follows from sizes, so that nobody misses it: PyTorch before 0.4.1 saved no count of
+    /// batches, newer versions of timm save no index of a Swin's offsets.
+    fileprivate var isComputed: Bool { hasSuffix("num_batches_tracked") || hasSuffix("relative_position_index") }
 
     fileprivate func without(_ prefix: String) -> String {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : self
