@@ -128,9 +128,13 @@ import Testing
     @Test func headsAreTakenAsAWholeOrNotAtAll() throws {
         for (head, backbone) in [
             (ModelSettings.Head.deeplabv3, ModelSettings.Backbone.resnet18), (.hrnet, .hrnetv2w18),
+            (.ocrnet, .hrnetv2w18), (.maskformer, .swint),
         ] {
             let settings = settings(head, backbone)
-            let first = try Network.initial(settings, classes: 3, seed: 5, projecting: false).stateDict()
+            let trained = try Network.initial(settings, classes: 3, seed: 5, projecting: false)
+            let first = trained.stateDict()
+            let published = try #require(trained.publishedBackbone)
+            let inBackbone = Set(published.module.stateDict().names.map { published.prefix + $0 })
             let classifier = settings.head.classifierWeight
             let part = String(classifier.prefix { $0 != "." })
             let other = try Tensor.zeros(first[classifier]!.shape + [2])
@@ -142,11 +146,35 @@ import Testing
                 let report = try load(state, into: network, settings)
                 #expect(report.missing.contains(classifier) && report.ignored.contains { $0.hasPrefix(part) })
                 for ((name, tensor), old) in zip(network.stateDict(), before) {
-                    #expect(try tensor.isEqual(to: name.hasPrefix(part + ".") ? old : first[name]!), "\(name)")
+                    #expect(try tensor.isEqual(to: inBackbone.contains(name) ? first[name]! : old), "\(name)")
                 }
                 #expect(report.otherHeads.map(\.name) == (change == nil ? [] : [classifier]), "\(report.line)")
             }
         }
+    }
+
+    /// Scores for 5 classes, coarse ones for 7: the rest of the head stays as it is, too.
+    @Test func headsForTwoNumbersOfClassesAreLeft() throws {
+        let settings = settings(.ocrnet, .hrnetv2w18)
+        var file = try Network.initial(settings, classes: 5, seed: 5, projecting: false).stateDict()
+        let other = try Network.initial(settings, classes: 7, seed: 5, projecting: false).stateDict()
+        file.merge(other.renamed { $0.hasPrefix("aux_head.") ? $0 : nil })
+        let network = try Network.initial(settings, classes: 3, seed: 6, projecting: false)
+        let report = try load(file, into: network, settings)
+        let places = ["conv3x3_ocr.", "ocr_distri_head.", "cls_head.", "aux_head."]
+        #expect(!report.names.isEmpty && !report.names.contains { name in places.contains { name.hasPrefix($0) } })
+        #expect(places.allSatisfy { place in report.missing.contains { $0.hasPrefix(place) } }, "\(report.line)")
+        #expect(report.recounted == [] && report.fileClasses == nil && report.otherHeads.count == 1)
+    }
+
+    /// What follows from the network's own configuration is no part that a head could lack.
+    @Test func weightsOfTheLossAreNotMissed() throws {
+        let settings = settings(.maskformer, .swint)
+        var file = try Network.initial(settings, classes: 3, seed: 5, projecting: false).stateDict()
+        file["criterion.empty_weight"] = nil
+        let network = try Network.initial(settings, classes: 3, seed: 6, projecting: false)
+        let report = try load(file, into: network, settings)
+        #expect(report.names.count == file.count && report.missing == [], "\(report.line)")
     }
 
     /// Classifiers of images have no norms behind their stages, and newer versions of timm save no index.

@@ -107,6 +107,7 @@ struct WeightFit {
                 if let first = part.misshaped.first { otherHeads.append(first) }
             }
         }
+        if recounted.isEmpty { fileClasses = nil }
         // Where tensors are missing, whatever the file has instead may tell why.
         let unused = against.absent.isEmpty ? against.more : more
         mismatch = StateMismatch(
@@ -148,6 +149,8 @@ private struct Frame {
     let own: NamedTensors
     let classes: Int
     let backboneParts: Set<String>
+    /// What the names of the head begin with: MaskFormer's and OCRNet's have several beginnings and are one head.
+    private let headPlaces: Set<String>
     private let prefix: String
     private let unused: String?
     private let optional: String?
@@ -161,7 +164,10 @@ private struct Frame {
         unused = backbone?.unused.map { prefix + $0 }
         optional = backbone?.optional.map { prefix + $0 }
         let names = backbone?.module.stateDict().names.map { prefix + $0 } ?? []
-        backboneParts = Set(names.map { Self.part(of: $0, prefix: prefix) })
+        let backboneParts = Set(names.map { Self.place(of: $0, prefix: prefix) })
+        self.backboneParts = backboneParts
+        headPlaces = Set(own.names.map { Self.place(of: $0, prefix: prefix) }).subtracting(backboneParts)
+            .subtracting(["projection", "aux_classifier"])
     }
 
     func isUnused(_ name: String) -> Bool { unused.map { name.hasPrefix($0) } ?? false }
@@ -169,10 +175,14 @@ private struct Frame {
     /// Whether a file of this network may lack it.
     func isOptional(_ name: String) -> Bool { name.isComputed || (optional.map { name.hasPrefix($0) } ?? false) }
 
-    /// `backbone.layer4` for the backbone, `classifier` for a head: what is there as a whole or not at all.
-    func part(of name: String) -> String { Self.part(of: name, prefix: prefix) }
+    /// `backbone.layer4` for the backbone, `head` for the head, `projection` and `aux_classifier`, which are trained beside
+    /// it: what is there as a whole or not at all. What the network does not have is of a part of its own.
+    func part(of name: String) -> String {
+        let place = Self.place(of: name, prefix: prefix)
+        return headPlaces.contains(place) ? "head" : place
+    }
 
-    private static func part(of name: String, prefix: String) -> String {
+    private static func place(of name: String, prefix: String) -> String {
         guard !prefix.isEmpty, name.hasPrefix(prefix) else { return String(name.prefix { $0 != "." }) }
         return prefix + name.dropFirst(prefix.count).prefix { $0 != "." }
     }
@@ -194,9 +204,12 @@ private struct Frame {
 }
 
 extension String {
-    /// Whether it is counted or follows from sizes, so that nobody misses it: PyTorch before 0.4.1 saved no count of
-    /// batches, newer versions of timm save no index of a Swin's offsets.
-    fileprivate var isComputed: Bool { hasSuffix("num_batches_tracked") || hasSuffix("relative_position_index") }
+    /// Whether it is counted or follows from the network's configuration, so that nobody misses it: PyTorch before 0.4.1
+    /// saved no count of batches, newer versions of timm save no index of a Swin's offsets, and not every MaskFormer has
+    /// the weights of its loss.
+    fileprivate var isComputed: Bool {
+        ["num_batches_tracked", "relative_position_index", "empty_weight"].contains { hasSuffix($0) }
+    }
 
     fileprivate func without(_ prefix: String) -> String {
         hasPrefix(prefix) ? String(dropFirst(prefix.count)) : self
