@@ -129,17 +129,19 @@ public final class Miner {
         let product = product
         inParallel(input.anchorCount, threads: threads) { range in
             let (anchors, rows) = shared.value
+            for anchor in range {
+                let drawn = sampler.draw(side, anchor: input.keys[anchor], available: candidates.count)
+                for (i, slot) in drawn.enumerated() { rows.positions(anchor)[i] = Int32(truncatingIfNeeded: slot) }
+                rows.locate(anchor, candidates)
+            }
             withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.perAnchor + product.tile) { similarities in
-                for anchor in range {
-                    let drawn = sampler.draw(side, anchor: input.keys[anchor], available: candidates.count)
-                    for (i, slot) in drawn.enumerated() {
-                        rows.positions(anchor)[i] = Int32(truncatingIfNeeded: slot)
-                    }
-                    rows.locate(anchor, candidates)
+                rows.forEachBlock(in: range, candidates: candidates.count) { anchor, entries in
                     product.compute(
-                        anchor: anchors + anchor * dimension, dimension: dimension, rows: rows.vectors(anchor),
-                        count: rows.perAnchor, into: similarities.baseAddress!)
-                    rows.similarities(anchor).update(from: similarities.baseAddress!, count: rows.perAnchor)
+                        anchor: anchors + anchor * dimension, dimension: dimension,
+                        rows: rows.vectors(anchor) + entries.lowerBound, count: entries.count,
+                        into: similarities.baseAddress!)
+                    (rows.similarities(anchor) + entries.lowerBound).update(
+                        from: similarities.baseAddress!, count: entries.count)
                 }
             }
         }
