@@ -73,7 +73,7 @@ extension FuzzedDecoder {
 
     private static func poolBodies() throws -> FuzzedDecoder {
         let examples = [
-            #"{"credit":4,"executing":[7],"fingerprint":"f00d","session":1}"#, #"{"executing":[10,11]}"#,
+            #"{"credit":4,"executing":[7],"session":1}"#, #"{"executing":[10,11]}"#,
             #"{"error":"a.jpg is truncated"}"#,
             #"{"heartbeatMilliseconds":1000,"session":1,"silenceMilliseconds":10000}"#,
             #"{"code":"version","ours":"1","reason":"x","yours":"2"}"#,

@@ -47,7 +47,7 @@ public struct PoolEvaluation: FinalEvaluation {
 
         let consumer = try PoolConsumer(
             endpoint: session.endpoint, as: session.sender, epoch: session.epoch, context: session.context,
-            settings: Wire.PoolSettings(session.pool), strictFingerprint: session.recipe.determinism == .strict)
+            settings: Wire.PoolSettings(session.pool))
         defer { consumer.close() }
         // A closed pool ends the wait for a result.
         session.stop.onStop { _ in consumer.close() }

@@ -23,14 +23,11 @@ public final class PoolConsumer: Sendable {
     ///
     /// - Parameters:
     ///   - others: further addresses of the same pool, TCP for workers on other hosts.
-    ///   - fingerprint: what a worker must say of its kernels; nil accepts any.
-    ///   - strictFingerprint: false lets workers with another fingerprint in.
     ///   - onEvent: for log and journal; called on the pool's thread, so it must neither block nor call `close`.
     /// - Throws: `WireError.socket` where the endpoint cannot be bound.
     public init(
         endpoint: Endpoint, alsoAt others: [Endpoint] = [], as sender: Sender, epoch: Epoch, context: Context,
-        settings: PoolSettings = PoolSettings(), fingerprint: String? = nil, strictFingerprint: Bool = true,
-        onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
+        settings: PoolSettings = PoolSettings(), onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws {
         MessageMemory.keepFreedPages()
         let socket = try Socket(.router, context: context, maxMessageBytes: settings.limits.largestFrame)
@@ -38,9 +35,7 @@ public final class PoolConsumer: Sendable {
         boundEndpoint = try socket.boundEndpoint()
         for other in others { try socket.bind(other) }
         limits = settings.limits
-        let core = PoolConsumerCore(
-            as: sender, epoch: epoch, settings: settings, fingerprint: fingerprint,
-            strictFingerprint: strictFingerprint, now: .now())
+        let core = PoolConsumerCore(as: sender, epoch: epoch, settings: settings, now: .now())
         mailbox = ConsumerMailbox(epoch: epoch)
         let runner = ConsumerRunner(
             core: core, socket: socket, mailbox: mailbox, maxFrames: limits.tensors + 3, onEvent: onEvent)

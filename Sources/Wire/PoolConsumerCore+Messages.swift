@@ -150,13 +150,6 @@ extension PoolConsumerCore {
                 peer, header, .superseded, now, yours: header.incarnation.rawValue, ours: "a later start",
                 reason: "a worker of the name \(header.sender) was started after you")
         }
-        if let fingerprint, strictFingerprint, ready.fingerprint != fingerprint {
-            let theirs = ready.fingerprint ?? "none"
-            return refuse(
-                peer, header, .fingerprint, now, yours: theirs, ours: fingerprint,
-                reason: "your fingerprint is \(theirs), the run's is \(fingerprint); "
-                    + "results would differ in bits (determinism: relaxed allows that)")
-        }
         if let known = workers[peer], known.name == header.sender, known.incarnation == header.incarnation {
             guard ready.session >= known.session, header.sequence >= known.nextIncoming else {
                 counts.duplicates += 1

@@ -123,8 +123,6 @@ public struct PoolConsumerCore: Sendable {
 
     let sender: Sender
     let settings: PoolSettings
-    let fingerprint: String?
-    let strictFingerprint: Bool
     public internal(set) var epoch: Epoch
 
     var entries: [TicketID: Entry] = [:]
@@ -156,18 +154,10 @@ public struct PoolConsumerCore: Sendable {
     var counts = PoolStatistics()
     var actions: [Action] = []
 
-    /// - Parameters:
-    ///   - fingerprint: what a worker must say of its kernels; nil accepts any.
-    ///   - strictFingerprint: false lets workers with another fingerprint in (results may then differ in bits).
-    public init(
-        as sender: Sender, epoch: Epoch, settings: PoolSettings, fingerprint: String? = nil,
-        strictFingerprint: Bool = true, now: Instant
-    ) {
+    public init(as sender: Sender, epoch: Epoch, settings: PoolSettings, now: Instant) {
         self.sender = sender
         self.epoch = epoch
         self.settings = settings
-        self.fingerprint = fingerprint
-        self.strictFingerprint = strictFingerprint
         guardian = FrameGuard(limit: settings.badFrameLimit, reports: settings.badFrameReports)
         refusals = ReportLimit(interval: settings.badFrameReports)
         nextHeartbeat = now + settings.heartbeat

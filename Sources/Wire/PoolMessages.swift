@@ -18,8 +18,6 @@ public enum PoolBody {
         public var credit: Int
         /// Tickets of the header's epoch that it still executes from an earlier session.
         public var executing: [TicketID]
-        /// Versions and hash of its kernels; nil where the run does not ask.
-        public var fingerprint: String?
         /// Which generation's tickets it executes; nil, and no key, is the first.
         public var generation: Generation? = nil
         /// Counts the worker's attempts to join this consumer, from 1.
@@ -46,7 +44,7 @@ public enum PoolBody {
     }
 
     public struct Refused: Codable, Sendable, Equatable {
-        public enum Code: String, Codable, Sendable { case fingerprint, version, run, superseded, credit }
+        public enum Code: String, Codable, Sendable { case version, run, superseded }
         public var code: Code
         public var ours: String
         /// One sentence that says both values.

@@ -24,7 +24,6 @@ public final class PoolWorker: Sendable {
     private let mailbox = WorkerMailbox()
     private let settings: PoolSettings
     private let sender: Sender
-    private let fingerprint: String?
     private let generation: Generation
     private let credit: Int
     private let consumers: [Endpoint]
@@ -34,21 +33,19 @@ public final class PoolWorker: Sendable {
     /// Connects; nothing is sent before `run`.
     ///
     /// - Parameters:
-    ///   - fingerprint: what this worker says of its kernels; consumers that ask refuse another one than the run's.
     ///   - generation: whose tickets it executes.
     ///   - credit: how many tickets it holds per consumer, the executing ones included. One more than the threads
     ///     keeps them busy while results travel.
     ///   - onEvent: for the log; called on the worker's own thread, so it must not block.
     /// - Throws: `WireError.socket` for an endpoint that cannot be.
     public init(
-        consumers: [Endpoint], as sender: Sender, fingerprint: String? = nil, generation: Generation = .first,
-        credit: Int, context: Context, settings: PoolSettings = PoolSettings(),
+        consumers: [Endpoint], as sender: Sender, generation: Generation = .first, credit: Int, context: Context,
+        settings: PoolSettings = PoolSettings(),
         onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws {
         precondition(!consumers.isEmpty, "a worker needs a consumer")
         self.consumers = consumers
         self.sender = sender
-        self.fingerprint = fingerprint
         self.generation = generation
         self.credit = credit
         self.settings = settings
@@ -101,8 +98,8 @@ public final class PoolWorker: Sendable {
     private func begin(executors: Int) {
         precondition(mailbox.begin(), "a worker runs once")
         let core = PoolWorkerCore(
-            as: sender, consumers: consumers.map(\.address), fingerprint: fingerprint, generation: generation,
-            credit: credit, executors: executors, settings: settings, now: .now())
+            as: sender, consumers: consumers.map(\.address), generation: generation, credit: credit,
+            executors: executors, settings: settings, now: .now())
         let runner = WorkerRunner(
             core: core, sockets: sockets, mailbox: mailbox, maxFrames: settings.limits.tensors + 2, onEvent: onEvent)
         let thread = Thread { runner.run() }

@@ -76,7 +76,6 @@ public struct PoolWorkerCore: Sendable {
 
     let sender: Sender
     let settings: PoolSettings
-    let fingerprint: String?
     let generation: Generation
     let credit: Int
     let executors: Int
@@ -95,12 +94,11 @@ public struct PoolWorkerCore: Sendable {
     ///   - executors: how many tickets can be executed at the same time.
     ///   - generation: whose tickets it executes.
     public init(
-        as sender: Sender, consumers: [String], fingerprint: String? = nil, generation: Generation = .first,
-        credit: Int, executors: Int = 1, settings: PoolSettings, now: Instant
+        as sender: Sender, consumers: [String], generation: Generation = .first, credit: Int, executors: Int = 1,
+        settings: PoolSettings, now: Instant
     ) {
         self.sender = sender
         self.settings = settings
-        self.fingerprint = fingerprint
         self.generation = generation
         self.credit = max(1, credit)
         self.executors = max(1, executors)
@@ -231,8 +229,8 @@ public struct PoolWorkerCore: Sendable {
         links[index].nextHeartbeat = now + links[index].heartbeat
         guard !links[index].draining else { return }
         let ready = PoolBody.Ready(
-            credit: credit, executing: executing(for: index), fingerprint: fingerprint,
-            generation: generation == .first ? nil : generation, session: links[index].session)
+            credit: credit, executing: executing(for: index), generation: generation == .first ? nil : generation,
+            session: links[index].session)
         send(.ready, to: index, body: PoolConsumerCore.json(ready))
     }
 

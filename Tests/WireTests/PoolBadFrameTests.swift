@@ -129,9 +129,13 @@ import Testing
     }
 
     @Test func refusalsAreReportedAtMostOnceASecond() {
-        var pool = ConsumerHarness(fingerprint: "f00d")
-        for index in 0..<50 { pool.handle(ScriptedWorker("w\(index)").ready(credit: 1, fingerprint: "beef")) }
-        #expect(pool.events.count == 1)
+        var pool = ConsumerHarness()
+        let old = ScriptedWorker("a", incarnation: "old")
+        pool.handle(old.ready(credit: 1))
+        pool.handle(ScriptedWorker("a", incarnation: "new").ready(credit: 1))
+        pool.events = []
+        for _ in 0..<50 { pool.handle(old.ready(credit: 1)) }
+        #expect(pool.events == [.refused(peer: "a", reason: "a worker of the name a was started after you")])
         #expect(pool.core.statistics.refusedPeers == 50)
     }
 

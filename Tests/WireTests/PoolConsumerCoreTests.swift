@@ -272,29 +272,4 @@ import Testing
         try pool.issue(1...1)
         #expect(pool.types(to: a) == ["welcome", "drain"])
     }
-
-    // MARK: Fingerprints
-
-    @Test func anotherFingerprintIsRefusedWithBothInTheMessage() throws {
-        var pool = ConsumerHarness(fingerprint: "run-f")
-        let a = ScriptedWorker("a")
-        try pool.issue(1...1)
-        pool.handle(a.ready(credit: 1, fingerprint: "other-f"))
-        #expect(pool.sent.map(\.message.header.type) == ["refused"])
-        let refused: PoolBody.Refused = try pool.sent[0].message.decodeBody()
-        #expect(refused.code == .fingerprint && refused.ours == "run-f" && refused.yours == "other-f")
-        #expect(refused.reason.contains("run-f") && refused.reason.contains("other-f"))
-        #expect(pool.core.statistics.workers.isEmpty)
-        #expect(pool.core.statistics.badFrames == 0)
-        pool.handle(a.ready(credit: 1, fingerprint: "run-f"))
-        #expect(pool.tickets(to: a) == [1])
-    }
-
-    @Test func aRelaxedPoolTakesAnyFingerprint() throws {
-        var pool = ConsumerHarness(fingerprint: "run-f", strict: false)
-        let a = ScriptedWorker("a")
-        try pool.issue(1...1)
-        pool.handle(a.ready(credit: 1))
-        #expect(pool.tickets(to: a) == [1])
-    }
 }

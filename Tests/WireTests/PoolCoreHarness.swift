@@ -16,12 +16,10 @@ struct ConsumerHarness {
 
     static let sender = Sender(run: "r", name: "compute-0", incarnation: Incarnation(rawValue: "c1"))
 
-    init(fingerprint: String? = nil, strict: Bool = true, change: (inout PoolSettings) -> Void = { _ in }) {
+    init(change: (inout PoolSettings) -> Void = { _ in }) {
         var settings = PoolSettings()
         change(&settings)
-        core = PoolConsumerCore(
-            as: Self.sender, epoch: Epoch(1), settings: settings, fingerprint: fingerprint, strictFingerprint: strict,
-            now: now)
+        core = PoolConsumerCore(as: Self.sender, epoch: Epoch(1), settings: settings, now: now)
     }
 
     mutating func handle(_ event: PoolConsumerCore.Event) {
@@ -95,15 +93,12 @@ final class ScriptedWorker {
         return .received(from: peer, frames: try! message.frames())
     }
 
-    func ready(credit: Int, fingerprint: String? = nil, sameSession: Bool = false, generation: Int? = nil)
-        -> PoolConsumerCore.Event
-    {
+    func ready(credit: Int, sameSession: Bool = false, generation: Int? = nil) -> PoolConsumerCore.Event {
         if !sameSession { session += 1 }
         return message(
             "ready",
             body: PoolBody.Ready(
-                credit: credit, executing: executing, fingerprint: fingerprint,
-                generation: generation.map { Generation($0) }, session: session))
+                credit: credit, executing: executing, generation: generation.map { Generation($0) }, session: session))
     }
 
     func start(_ id: UInt64) -> PoolConsumerCore.Event {

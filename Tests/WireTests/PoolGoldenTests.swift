@@ -34,8 +34,8 @@ import Testing
             (
                 message(
                     .ready, worker, 1,
-                    body: try! PoolBody.Ready(credit: 4, executing: [7], fingerprint: "f00d", session: 1).wireJSON()),
-                header("ready", worker, 1), #"{"credit":4,"executing":[7],"fingerprint":"f00d","session":1}"#
+                    body: try! PoolBody.Ready(credit: 4, executing: [7], session: 1).wireJSON()),
+                header("ready", worker, 1), #"{"credit":4,"executing":[7],"session":1}"#
             ),
             (
                 message(
@@ -74,9 +74,8 @@ import Testing
             (
                 message(
                     .refused, consumer, 0,
-                    body: try! PoolBody.Refused(code: .fingerprint, ours: "a", reason: "a is not b", yours: "b")
-                        .wireJSON()),
-                header("refused", consumer, 0), #"{"code":"fingerprint","ours":"a","reason":"a is not b","yours":"b"}"#
+                    body: try! PoolBody.Refused(code: .run, ours: "a", reason: "a is not b", yours: "b").wireJSON()),
+                header("refused", consumer, 0), #"{"code":"run","ours":"a","reason":"a is not b","yours":"b"}"#
             ),
             (message(.bye, worker, 7), header("bye", worker, 7), "{}"),
             (message(.bye, consumer, 6), header("bye", consumer, 6), "{}"),
@@ -108,10 +107,10 @@ import Testing
                 #expect(try keys(message.body) == keys(Data(body.utf8)))
             }
         }
-        var pool = ConsumerHarness(fingerprint: "g")
+        var pool = ConsumerHarness()
         let a = ScriptedWorker("a")
-        pool.handle(a.ready(credit: 1, fingerprint: "other"))
-        pool.handle(a.ready(credit: 1, fingerprint: "g"))
+        pool.handle(ScriptedWorker("stranger", run: "other").ready(credit: 1))
+        pool.handle(a.ready(credit: 1))
         try pool.issue(1...1)
         pool.pass(.seconds(1))
         pool.handle(.drain("a"))
@@ -125,8 +124,7 @@ import Testing
         for (_, message) in pool.sent { try compare(message, "compute-0") }
 
         var core = PoolWorkerCore(
-            as: Self.worker, consumers: ["c"], fingerprint: "g", credit: 1, settings: PoolSettings(),
-            now: Instant(nanoseconds: 0))
+            as: Self.worker, consumers: ["c"], credit: 1, settings: PoolSettings(), now: Instant(nanoseconds: 0))
         var sent: [Message] = []
         func tell(_ event: PoolWorkerCore.Event, at seconds: Int = 0) throws {
             for action in core.handle(event, now: Instant(nanoseconds: 0) + .seconds(seconds)) {

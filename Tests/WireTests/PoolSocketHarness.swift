@@ -37,13 +37,11 @@ final class RunningWorker: Sendable {
 
     init(
         _ name: String, _ endpoints: [Endpoint], context: Context, credit: Int = 2, threads: Int = 1,
-        fingerprint: String? = nil,
         settings: PoolSettings = .quick, onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in },
         execute: @escaping @Sendable (Ticket, TicketContext) throws -> TicketOutput
     ) throws {
         let worker = try PoolWorker(
-            consumers: endpoints, as: Sender(run: "r", name: name), fingerprint: fingerprint, credit: credit,
-            context: context,
+            consumers: endpoints, as: Sender(run: "r", name: name), credit: credit, context: context,
             settings: settings, onEvent: onEvent)
         self.worker = worker
         let thread = Thread { [outcome] in
@@ -77,13 +75,12 @@ extension PoolSettings {
 
 extension PoolConsumer {
     static func quick(
-        _ endpoint: Endpoint, context: Context, fingerprint: String? = nil, settings: PoolSettings = .quick,
+        _ endpoint: Endpoint, context: Context, settings: PoolSettings = .quick,
         onEvent: @escaping @Sendable (PoolEvent) -> Void = { _ in }
     ) throws -> PoolConsumer {
         try PoolConsumer(
             endpoint: endpoint, as: Sender(run: "r", name: "compute-0"), epoch: Epoch(1), context: context,
-            settings: settings,
-            fingerprint: fingerprint, onEvent: onEvent)
+            settings: settings, onEvent: onEvent)
     }
 
     /// The next result, which must be there within half a minute.
@@ -115,7 +112,7 @@ final class BarePeer {
     }
 
     func ready(credit: Int) throws {
-        try send("ready", body: PoolBody.Ready(credit: credit, executing: [], fingerprint: nil, session: 1))
+        try send("ready", body: PoolBody.Ready(credit: credit, executing: [], session: 1))
     }
 
     /// Waits for a message of this type; others are passed over.

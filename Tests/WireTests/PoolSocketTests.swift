@@ -165,17 +165,19 @@ import Testing
         try worker.join()
     }
 
-    @Test func anotherFingerprintMakesRunThrow() throws {
+    @Test func aRefusalMakesRunThrow() throws {
         let events = Recorder<PoolEvent>()
-        let pool = try PoolConsumer.quick(folder.endpoint(), context: context, fingerprint: "aaaa") { events.note($0) }
+        let pool = try PoolConsumer.quick(folder.endpoint(), context: context) { events.note($0) }
         defer { pool.close() }
-        let worker = try RunningWorker(
-            "loader-0", [folder.endpoint()], context: context, fingerprint: "bbbb", execute: Self.double)
-        let error = #expect(throws: PoolError.self) { try worker.join() }
-        #expect(
-            "\(try #require(error))".hasPrefix(
-                "compute-0 refuses loader-0: your fingerprint is bbbb, the run's is aaaa"))
-        #expect(events.first { if case .refused("loader-0", _) = $0 { true } else { false } } != nil)
+        let old = try RunningWorker("loader-0", [folder.endpoint()], context: context, execute: Self.double)
+        #expect(events.first { if case .joined("loader-0", _, _) = $0 { true } else { false } } != nil)
+        let new = try RunningWorker("loader-0", [folder.endpoint()], context: context, execute: Self.double)
+        let error = #expect(throws: PoolError.self) { try old.join() }
+        let reason = "a worker of the name loader-0 was started after you"
+        #expect("\(try #require(error))" == "compute-0 refuses loader-0: \(reason)")
+        #expect(events.first { $0 == .refused(peer: "loader-0", reason: reason) } != nil)
+        new.worker.stop()
+        try new.join()
     }
 
     @Test func aNewEpochFreesAWorkerThatWaits() throws {

@@ -25,8 +25,8 @@ private struct WorkerHarness {
         change(&settings)
         core = PoolWorkerCore(
             as: Sender(run: "r", name: "loader-0", incarnation: Incarnation(rawValue: "w1")),
-            consumers: (0..<consumers).map { "c\($0)" }, fingerprint: "f", credit: credit, executors: executors,
-            settings: settings, now: now)
+            consumers: (0..<consumers).map { "c\($0)" }, credit: credit, executors: executors, settings: settings,
+            now: now)
         numbers = Array(repeating: 0, count: consumers)
     }
 
@@ -101,7 +101,7 @@ private struct WorkerHarness {
         worker.handle(.tick)
         #expect(worker.trace == ["ready", "ready"])
         let ready: PoolBody.Ready = try worker.sent[1].message.decodeBody()
-        #expect(ready == PoolBody.Ready(credit: 2, executing: [], fingerprint: "f", session: 1))
+        #expect(ready == PoolBody.Ready(credit: 2, executing: [], session: 1))
         worker.welcome()
         worker.now += .milliseconds(900)
         worker.handle(.tick)
@@ -268,9 +268,9 @@ private struct WorkerHarness {
         worker.handle(.tick)
         worker.say(
             "refused", number: 0,
-            body: PoolBody.Refused(code: .fingerprint, ours: "g", reason: "f is not g", yours: "f"))
+            body: PoolBody.Refused(code: .superseded, ours: "a later start", reason: "too late", yours: "w1"))
         #expect(worker.ended)
-        #expect(worker.error == .refused(worker: "loader-0", consumer: "compute-0", reason: "f is not g"))
+        #expect(worker.error == .refused(worker: "loader-0", consumer: "compute-0", reason: "too late"))
     }
 
     @Test func drainingFinishesWhatIsExecutedAndHandsBackTheRest() {

@@ -89,7 +89,7 @@ final class TrainingLoop {
             return try PoolConsumer(
                 endpoint: configuration.endpoint(link), alsoAt: configuration.otherEndpoints(link),
                 as: runtime.sender, epoch: configuration.epoch, context: runtime.context,
-                settings: settings, strictFingerprint: recipe.determinism == .strict, onEvent: events)
+                settings: settings, onEvent: events)
         }
         let samples = try pool(.samples)
         var pools = [samples]

@@ -23,8 +23,8 @@ public struct Evaluator {
         let logger = runtime.logger
         let worker = try PoolWorker(
             consumers: runtime.configuration.endpoints(.evaluation), as: runtime.sender,
-            fingerprint: runtime.fingerprint.digest, credit: Self.credit, context: runtime.context,
-            settings: runtime.configuration.poolSettings, onEvent: { logger.info("\($0)") })
+            credit: Self.credit, context: runtime.context, settings: runtime.configuration.poolSettings,
+            onEvent: { logger.info("\($0)") })
         runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
 
         runtime.setMetrics { worker.statistics.heartbeat }

@@ -35,14 +35,6 @@ public struct Fingerprint: Codable, Sendable, Equatable {
         return Fingerprint(versions: versions, hash: hash.hex())
     }
 
-    /// All of it as one short text, for links that compare without explaining.
-    public var digest: String {
-        var digest = SHA256()
-        for name in versions.keys.sorted() { digest.update("\(name)=\(versions[name]!)\n") }
-        digest.update(hash)
-        return digest.hex()
-    }
-
     /// Where `other` differs, in words, or nil where it does not.
     ///
     /// - Parameter ignored: names that do not count.

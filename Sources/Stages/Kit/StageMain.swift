@@ -66,7 +66,7 @@ public enum StageMain {
             logger.info(
                 "configured", metadata: ["epoch": "\(configuration.epoch)", "threads": "\(configuration.threads)"])
             let runtime = try StageRuntime(
-                link: link, configuration: configuration, fingerprint: computed, logger: logger, origin: origin)
+                link: link, configuration: configuration, logger: logger, origin: origin)
             try body(runtime)
         } catch {
             logger.critical("\(oneLine(error))")

@@ -10,8 +10,6 @@ public final class StageRuntime: @unchecked Sendable {
     /// Which replica of which stage this process is.
     public let replica: Replica
     public let configuration: StageConfiguration
-    /// What this kind of stage calculates here; pool workers send it in their READY.
-    public let fingerprint: Fingerprint
     /// Who this process is on every link: run, `loader-1`, incarnation.
     public let sender: Sender
     /// For the stage's own sockets. It is never terminated: the process ends without waiting for them.
@@ -26,12 +24,9 @@ public final class StageRuntime: @unchecked Sendable {
     private let link: StageLink
 
     /// - Throws: `UserError` for keys that cannot be read.
-    init(
-        link: StageLink, configuration: StageConfiguration, fingerprint: Fingerprint, logger: Logger, origin: LogOrigin
-    ) throws {
+    init(link: StageLink, configuration: StageConfiguration, logger: Logger, origin: LogOrigin) throws {
         self.link = link
         self.configuration = configuration
-        self.fingerprint = fingerprint
         self.logger = logger
         self.origin = origin
         replica = link.arguments.replica

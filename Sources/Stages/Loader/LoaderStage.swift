@@ -16,7 +16,7 @@ public enum LoaderStage {
         // Before a ticket can come: another list of files is this loader's fault and no image's.
         _ = try datasets.files(0, of: configuration.recipe.dataset.absolutePaths())
         let worker = try PoolWorker(
-            consumers: configuration.endpoints(.samples), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
+            consumers: configuration.endpoints(.samples), as: runtime.sender,
             // A ticket in hand beside each one in work: the next decode starts without a round trip.
             credit: configuration.threads * 2, context: runtime.context, settings: configuration.poolSettings,
             onEvent: { [logger = runtime.logger] in logger.info("\($0)") })

@@ -22,7 +22,7 @@ public enum MinerStage {
                 replica: try MemoryReplica(shape: configuration.memoryShape()),
                 context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) : nil
         let worker = try PoolWorker(
-            consumers: configuration.endpoints(.mining), as: runtime.sender, fingerprint: runtime.fingerprint.digest,
+            consumers: configuration.endpoints(.mining), as: runtime.sender,
             generation: configuration.generation ?? .first,
             // A class in work for each thread, and the next at hand.
             credit: configuration.threads + 1, context: runtime.context, settings: configuration.poolSettings,
