@@ -70,10 +70,8 @@ import Wire
         let lost = Mutex<[String]>([])
         link.onLoss { worker, expected in lost.withLock { $0.append("\(worker) \(expected)") } }
         try server.send(.command(Command(.expectLoss, worker: "miner-1")), to: hello.peer)
-        try server.send(.command(Command(.checkpoint)), to: hello.peer)
         try server.send(.command(Command(.stop)), to: hello.peer)
         #expect(waitUntil { link.stop.reason == .stop })
-        #expect(link.takeCheckpointRequest() && !link.takeCheckpointRequest())
         #expect(lost.withLock { $0 } == ["miner-1 true"])
         link.send(.event, StageEvent(.note, "last words"))
         link.send(.bye, Bye(.stopped))

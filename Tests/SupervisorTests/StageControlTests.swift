@@ -41,7 +41,7 @@ import Wire
             if control.handle(.tick, now: now).contains(.supervisorLost) { lostAt.append(now) }
         }
         #expect(lostAt == [.seconds(30)])
-        let late = StageControl.Event.received(.command(Command(.checkpoint), from: supervisor))
+        let late = StageControl.Event.received(.command(Command(.reloadKeys), from: supervisor))
         #expect(control.handle(late, now: clock.now) == [])
     }
 
@@ -70,8 +70,7 @@ import Wire
     @Test mutating func commandsBecomeActions() {
         for (command, action) in [
             (Command(.stop), StageControl.Action.stop(.stop)), (Command(.drain), .stop(.drain)),
-            (Command(.checkpoint), .checkpoint), (Command(.abandon), .stop(.abandon)),
-            (Command(.reloadKeys), .reloadKeys),
+            (Command(.abandon), .stop(.abandon)), (Command(.reloadKeys), .reloadKeys),
             (Command(.expectLoss, worker: "loader-1"), .loss(worker: "loader-1", expected: true)),
             (Command(.workerLost, worker: "loader-1"), .loss(worker: "loader-1", expected: false)),
         ] {

@@ -41,8 +41,6 @@ final class TrainingLoop {
     private var oldestMemory: UInt64
     /// Images per second, smoothed over about the last 20 steps.
     private var rate: Double?
-    /// Whether one of the ranks was asked for a checkpoint out of turn.
-    private var checkpointAsked = false
 
     /// - Parameter done: steps that the trainer's state already holds.
     init(runtime: StageRuntime, ranks: Ranks, trainer: Trainer, after done: UInt64) throws {
@@ -159,8 +157,7 @@ final class TrainingLoop {
                 throw diverged("the embeddings are no longer numbers at step \(step + 1)")
             }
             step += 1
-            let due =
-                step % UInt64(recipe.checkpoints.every) == 0 || recipe.isEvaluated(after: step) || checkpointAsked
+            let due = step % UInt64(recipe.checkpoints.every) == 0 || recipe.isEvaluated(after: step)
             if due && step < last {
                 try checkNumbers()
                 try checkpointIfPossible()
@@ -205,11 +202,9 @@ final class TrainingLoop {
         do {
             if !isStopping { own = try feed.next(check: giveUpOnStop) }
         } catch is Stopped {}
-        let isAsked = runtime.takeCheckpointRequest()
-        let agreed = try ranks.sum([own == nil ? 1 : 0, isAsked ? 1 : 0, Int64(own?.labelled ?? 0)])
-        checkpointAsked = agreed[1] > 0
+        let agreed = try ranks.sum([own == nil ? 1 : 0, Int64(own?.labelled ?? 0)])
         guard agreed[0] == 0, var batch = own else { throw Stopped() }
-        batch.labelled = Int(agreed[2])
+        batch.labelled = Int(agreed[1])
         return batch
     }
 

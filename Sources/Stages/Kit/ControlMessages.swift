@@ -163,8 +163,6 @@ public struct Command: Codable, Sendable, Equatable {
         case abandon
         /// Workers: finish the tickets that were begun, take no more, exit.
         case drain
-        /// Compute: write a checkpoint after this step and go on.
-        case checkpoint
         /// Consumers of a pool: `worker` is about to be killed or was, by the supervisor's doing; no ticket is to blame.
         case expectLoss
         /// Consumers of a pool: `worker` died of itself; reissue its tickets now.
@@ -215,7 +213,7 @@ public struct Command: Codable, Sendable, Equatable {
         case .prepareSwap: proposal.map { .prepare($0) }
         case .commitSwap: generation.flatMap { generation in step.map { .commit(generation, step: $0) } }
         case .cancelSwap: generation.map { .cancel($0) }
-        case .stop, .abandon, .drain, .checkpoint, .expectLoss, .workerLost, .reloadKeys: nil
+        case .stop, .abandon, .drain, .expectLoss, .workerLost, .reloadKeys: nil
         }
     }
 }

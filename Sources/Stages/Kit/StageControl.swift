@@ -31,7 +31,6 @@ struct StageControl {
         case sendHeartbeat
         case configure(StageConfiguration)
         case stop(StopReason)
-        case checkpoint
         /// The list of keys that may connect has changed.
         case reloadKeys
         /// A pool's worker is gone, expectedly or not.
@@ -91,7 +90,6 @@ struct StageControl {
             case .stop: actions.append(.stop(.stop))
             case .abandon: actions.append(.stop(.abandon))
             case .drain: actions.append(.stop(.drain))
-            case .checkpoint: actions.append(.checkpoint)
             case .reloadKeys: actions.append(.reloadKeys)
             case .expectLoss: if let worker = command.worker { actions.append(.loss(worker: worker, expected: true)) }
             case .workerLost: if let worker = command.worker { actions.append(.loss(worker: worker, expected: false)) }

@@ -37,7 +37,6 @@ final class StageLink: @unchecked Sendable {
         var step: StepMetrics?
         var metrics: (@Sendable () -> [String: Double])?
         var outcome: Outcome?
-        var checkpointAsked = false
         var onLoss: (@Sendable (String, Bool) -> Void)?
         var onSwap: (@Sendable (SwapOrder) -> Void)?
         /// Orders that came before anybody listened.
@@ -143,13 +142,6 @@ final class StageLink: @unchecked Sendable {
 
     func onKeysChange(_ body: @escaping @Sendable () -> Void) { shared.withLock { $0.onKeys = body } }
 
-    func takeCheckpointRequest() -> Bool {
-        shared.withLock { shared in
-            defer { shared.checkpointAsked = false }
-            return shared.checkpointAsked
-        }
-    }
-
     /// Sends what is queued and closes the link; waits for that, a second at most where nobody listens.
     func end() {
         shared.withLock { $0.isEnding = true }
@@ -239,7 +231,6 @@ final class StageLink: @unchecked Sendable {
         case .stop(let reason):
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
-        case .checkpoint: shared.withLock { $0.checkpointAsked = true }
         case .swap(let order): tell(order)
         case .reloadKeys: shared.withLock({ $0.onKeys })?()
         case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)

@@ -120,7 +120,4 @@ public final class StageRuntime: @unchecked Sendable {
 
     /// Compute: calls `body`, on the control thread, with what the supervisor says of swaps, also of those before the call.
     public func onSwap(_ body: @escaping @Sendable (SwapOrder) -> Void) { link.onSwap(body) }
-
-    /// Compute: true once after each time the supervisor asked for a checkpoint out of turn.
-    public func takeCheckpointRequest() -> Bool { link.takeCheckpointRequest() }
 }
