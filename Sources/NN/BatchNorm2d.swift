@@ -4,13 +4,13 @@ import Tensors
 /// `num_batches_tracked`.
 public final class BatchNorm2d: Module, Layer {
     /// γ, `[C]`
-    @Parameter public var weight: Tensor?
+    @Parameter public var weight: Tensor
     /// β, `[C]`
-    @Parameter public var bias: Tensor?
-    @Buffer("running_mean") public var runningMean: Tensor?
-    @Buffer("running_var") public var runningVariance: Tensor?
+    @Parameter public var bias: Tensor
+    @Buffer("running_mean") public var runningMean: Tensor
+    @Buffer("running_var") public var runningVariance: Tensor
     /// Batches seen in training, int64 without dimensions.
-    @Buffer("num_batches_tracked") public var batchesTracked: Tensor?
+    @Buffer("num_batches_tracked") public var batchesTracked: Tensor
 
     public let eps: Double
     public override var undecayed: [String] { ["weight", "bias"] }
@@ -19,24 +19,15 @@ public final class BatchNorm2d: Module, Layer {
     /// The ranks whose batches are normalised together in training; nil normalises this process's alone.
     public var group: ProcessGroup?
 
-    /// - Parameters:
-    ///   - affine: whether there are γ and β.
-    ///   - trackStatistics: whether there are running statistics; without them, evaluation uses the batch's too.
-    public init(
-        _ channels: Int, eps: Double = 1e-5, momentum: Double = 0.1, affine: Bool = true, trackStatistics: Bool = true
-    ) throws {
+    public init(_ channels: Int, eps: Double = 1e-5, momentum: Double = 0.1) throws {
         self.eps = eps
         self.momentum = momentum
         super.init()
-        if affine {
-            weight = try Tensor.ones([channels])
-            bias = try Tensor.zeros([channels])
-        }
-        if trackStatistics {
-            runningMean = try Tensor.zeros([channels])
-            runningVariance = try Tensor.ones([channels])
-            batchesTracked = try Tensor.zeros([], dtype: .int64)
-        }
+        weight = try Tensor.ones([channels])
+        bias = try Tensor.zeros([channels])
+        runningMean = try Tensor.zeros([channels])
+        runningVariance = try Tensor.ones([channels])
+        batchesTracked = try Tensor.zeros([], dtype: .int64)
     }
 
     public func callAsFunction(_ x: Tensor) throws -> Tensor { try normalized(x, -.infinity, .infinity) }
@@ -49,12 +40,12 @@ public final class BatchNorm2d: Module, Layer {
 
     /// What is normalised, brought into `least...most`, which are -∞ or 0, and 6 or ∞.
     private func normalized(_ x: Tensor, _ least: Double, _ most: Double) throws -> Tensor {
-        if isTraining, group == nil, let weight, let bias, let runningMean, let runningVariance,
+        if isTraining, group == nil,
             let y = try x.batchNormInTraining(
                 weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
                 momentum: momentum, eps: eps, least: least, most: most)
         {
-            try batchesTracked?.add_(1)
+            try batchesTracked.add_(1)
             return y
         }
         let y = try normalized(x)
@@ -62,7 +53,7 @@ public final class BatchNorm2d: Module, Layer {
     }
 
     private func normalized(_ x: Tensor) throws -> Tensor {
-        if isTraining, let batchesTracked { try batchesTracked.add_(1) }
+        if isTraining { try batchesTracked.add_(1) }
         if isTraining, let group {
             return try x.batchNorm(
                 over: group, weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
@@ -70,7 +61,7 @@ public final class BatchNorm2d: Module, Layer {
         }
         return try x.batchNorm(
             weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
-            training: isTraining || runningMean == nil, momentum: momentum, eps: eps)
+            training: isTraining, momentum: momentum, eps: eps)
     }
 
     /// γ to 1, β to 0, statistics to those of standard normal values.

@@ -2,21 +2,19 @@ import Tensors
 
 /// Layer normalisation over the last dimension, `[…, features]`; keys `weight`, `bias`.
 public final class LayerNorm: Module, Layer {
-    @Parameter public var weight: Tensor?
-    @Parameter public var bias: Tensor?
+    @Parameter public var weight: Tensor
+    @Parameter public var bias: Tensor
 
     public let features: Int
     public let eps: Double
     public override var undecayed: [String] { ["weight", "bias"] }
 
-    public init(_ features: Int, eps: Double = 1e-5, affine: Bool = true) throws {
+    public init(_ features: Int, eps: Double = 1e-5) throws {
         self.features = features
         self.eps = eps
         super.init()
-        if affine {
-            weight = try Tensor.ones([features])
-            bias = try Tensor.zeros([features])
-        }
+        weight = try Tensor.ones([features])
+        bias = try Tensor.zeros([features])
     }
 
     /// In float32 at least: sums of 16 bits would be too coarse, and so would what shortcuts add the result to.

@@ -2,18 +2,15 @@ import Tensors
 
 /// Stochastic gradient descent with momentum, step for step `torch.optim.SGD` with dampening 0.
 ///
-/// g ← ∇ + decay · p;  v ← momentum · v + g (v = g at first);  p ← p - rate · v, or p - rate · (g + momentum · v) with
-/// Nesterov's variant.
+/// g ← ∇ + decay · p;  v ← momentum · v + g (v = g at first);  p ← p - rate · v.
 public final class SGD: Optimizer {
     public var groups: [ParameterGroup]
     public let momentum: Double
-    public let nesterov: Bool
     private var velocities: [String: Tensor] = [:]
 
-    public init(_ groups: [ParameterGroup], momentum: Double = 0.9, nesterov: Bool = false) {
+    public init(_ groups: [ParameterGroup], momentum: Double = 0.9) {
         self.groups = groups
         self.momentum = momentum
-        self.nesterov = nesterov
     }
 
     public func step(learningRate: Double, skipping: Set<String>) throws {
@@ -26,8 +23,7 @@ public final class SGD: Optimizer {
                 } else {
                     velocities[name] = try direction.detach().clone()
                 }
-                let velocity = velocities[name]!
-                direction = nesterov ? try direction.add(velocity, alpha: momentum) : velocity
+                direction = velocities[name]!
             }
             try parameter.add_(direction, alpha: -rate)
         }

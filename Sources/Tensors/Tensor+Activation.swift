@@ -14,10 +14,8 @@ extension Tensor {
     /// x · sigmoid(x)
     public func silu() throws -> Tensor { try Operator.call("aten::silu", self) }
 
-    /// x · Φ(x), exact, or by the approximation through tanh.
-    public func gelu(tanhApproximation: Bool = false) throws -> Tensor {
-        try Operator.call("aten::gelu", self, tanhApproximation ? "tanh" : "none")
-    }
+    /// x · Φ(x), exact: not by the approximation through tanh.
+    public func gelu() throws -> Tensor { try Operator.call("aten::gelu", self, "none") }
 
     public func softmax(dim: Int) throws -> Tensor { try Operator.call("aten::softmax.int", self, dim) }
     public func logSoftmax(dim: Int) throws -> Tensor { try Operator.call("aten::log_softmax.int", self, dim) }

@@ -48,11 +48,6 @@ extension Tensor {
         try Self.pair("aten::topk", [self, k, dim, largest, true])
     }
 
-    /// Sorted along a dimension, and where each came from; equal ones keep their order.
-    public func sort(dim: Int = -1, descending: Bool = false) throws -> (values: Tensor, indices: Tensor) {
-        try Self.pair("aten::sort.stable", [self, true, dim, descending])
-    }
-
     /// The result of an operator that returns values and where they stood.
     static func pair(_ name: StaticString, _ arguments: [any OperatorArgument]) throws -> (Tensor, Tensor) {
         let results = try Operator.run(name, arguments)

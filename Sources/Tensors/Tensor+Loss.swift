@@ -16,11 +16,9 @@ extension Tensor {
     ///   - ignoring: the label whose elements count neither above nor below the line. If no other occurs, the mean is NaN
     ///     (0 / 0), as in PyTorch.
     public func crossEntropy(
-        _ labels: Tensor, weight: Tensor? = nil, ignoring label: Int = -100, reduction: LossReduction = .mean,
-        labelSmoothing: Double = 0
+        _ labels: Tensor, weight: Tensor? = nil, ignoring label: Int = -100, reduction: LossReduction = .mean
     ) throws -> Tensor {
-        try Operator.call(
-            "aten::cross_entropy_loss", self, labels, weight, reduction, label, labelSmoothing)
+        try Operator.call("aten::cross_entropy_loss", self, labels, weight, reduction, label, 0.0)
     }
 
     /// The negative log-likelihood of log-probabilities, `[N, C, …]`, against class indices, `[N, …]` int64.

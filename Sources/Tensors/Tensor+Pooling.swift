@@ -1,19 +1,10 @@
 /// Pooling and resizing of `[N, C, H, W]`.
 extension Tensor {
     /// - Parameter stride: the kernel's size if left out.
-    public func maxPool2d(
-        _ kernel: Size2D, stride: Size2D? = nil, padding: Size2D = 0, dilation: Size2D = 1, ceilMode: Bool = false
-    ) throws -> Tensor {
-        try Operator.call(
-            "aten::max_pool2d", self, kernel.list, (stride ?? kernel).list, padding.list, dilation.list, ceilMode)
-    }
-
-    /// - Parameter countPadding: whether zeros of the padding enter the mean.
-    public func avgPool2d(
-        _ kernel: Size2D, stride: Size2D? = nil, padding: Size2D = 0, ceilMode: Bool = false, countPadding: Bool = true
-    ) throws -> Tensor {
-        try Operator.call(
-            "aten::avg_pool2d", self, kernel.list, (stride ?? kernel).list, padding.list, ceilMode, countPadding)
+    public func maxPool2d(_ kernel: Size2D, stride: Size2D? = nil, padding: Size2D = 0) throws -> Tensor {
+        let undilated = Size2D(1)
+        return try Operator.call(
+            "aten::max_pool2d", self, kernel.list, (stride ?? kernel).list, padding.list, undilated.list, false)
     }
 
     /// The mean over as many cells as the output has: `size` 1 is global pooling.

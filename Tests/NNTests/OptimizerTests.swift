@@ -21,7 +21,7 @@ private struct OptimCase: Decodable {
     let shapes: [String: [Int]]
     let start: [String: [Double]]
     let poly_lr: Poly
-    let sgd: Trajectory, sgd_nesterov: Trajectory, sgd_poly: Trajectory
+    let sgd: Trajectory, sgd_poly: Trajectory
     let adamw: Trajectory, adamw_poly: Trajectory
 }
 
@@ -99,7 +99,6 @@ private func follow(
     for (name, trajectory) in [("sgd", kit.sgd), ("sgd_poly", kit.sgd_poly)] {
         try follow(trajectory, kit.shapes, name, { SGD($0, momentum: 0.9) }, decay: 5e-4)
     }
-    try follow(kit.sgd_nesterov, kit.shapes, "sgd_nesterov", { SGD($0, momentum: 0.9, nesterov: true) }, decay: 5e-4)
 }
 
 @Test(.enabled(if: optimCase != nil, missing)) func adamWParity() throws {

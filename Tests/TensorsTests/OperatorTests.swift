@@ -129,7 +129,6 @@ private let row = [1, 2, 3, 4] as [Float]
     try expectClose(Tensor([0, 1] as [Float]).sigmoid(), [0.5, 0.731058579])
     try expectClose(Tensor([0, 1] as [Float]).silu(), [0, 0.731058579])
     try expectClose(Tensor([0, 1] as [Float]).gelu(), [0, 0.841344746])
-    try expectClose(Tensor([0, 1] as [Float]).gelu(tanhApproximation: true), [0, 0.841191991])
     try expectClose(Tensor([0, 0] as [Float]).softmax(dim: 0), [0.5, 0.5])
     try expectClose(Tensor([0, 0] as [Float]).logSoftmax(dim: -1), [-0.693147181, -0.693147181])
 }
@@ -162,10 +161,6 @@ extension Tensor {
     #expect(try values(x.maxPool2d(2)) == [5, 7, 13, 15])
     #expect(try values(x.maxPool2d(3, stride: 2, padding: 1)) == [5, 7, 13, 15])
     #expect(try x.maxPool2d(3, stride: 2).shape == [1, 1, 1, 1])
-    #expect(try x.maxPool2d(3, stride: 2, ceilMode: true).shape == [1, 1, 2, 2])
-    #expect(try values(x.maxPool2d(2, stride: 1, dilation: 3)) == [15])
-    #expect(try values(x.avgPool2d(2)) == [2.5, 4.5, 10.5, 12.5])
-    #expect(try values(x.avgPool2d(2, stride: 4, padding: 1, countPadding: false)).first == 0)
     #expect(try values(x.adaptiveAvgPool2d(1)) == [7.5])
 
     let pair = try Tensor([0, 1] as [Float]).reshape([1, 1, 1, 2])
@@ -218,8 +213,6 @@ extension Tensor {
     #expect(try Tensor([1, 0]).oneHot(3).array(of: Int.self) == [0, 1, 0, 1, 0, 0])
     let top = try Tensor([3, 1, 2]).topK(2)
     #expect(try top.values.array(of: Int.self) == [3, 2] && top.indices.array(of: Int.self) == [0, 2])
-    let sorted = try Tensor([2, 1, 1]).sort()
-    #expect(try sorted.values.array(of: Int.self) == [1, 1, 2] && sorted.indices.array(of: Int.self) == [1, 2, 0])
 }
 
 @Test func reductions() throws {
