@@ -64,7 +64,6 @@ c10::IValue boxed(const ct_value &value, Kind kind, const ct_arguments &pools) {
   case CT_DOUBLE: return value.real;
   case CT_BOOL: return value.integer != 0;
   case CT_INTS: return c10::IValue(c10::IntArrayRef(pools.integers + value.integer, value.count));
-  case CT_DOUBLES: return c10::IValue(c10::ArrayRef<double>(pools.doubles + value.integer, value.count));
   case CT_TENSORS: {
     auto first = pools.tensors + value.integer;
     if (kind == Kind::optionalTensors) {

@@ -46,20 +46,6 @@ int32_t ct_sharing_threads(void) {
   return static_cast<int32_t>(threads.size());
 }
 
-ct_status ct_set_num_interop_threads(int32_t count) {
-  return guarded([&] { at::set_num_interop_threads(count); });
-}
-
-ct_status ct_set_deterministic(bool enabled) {
-  return guarded([&] {
-    at::globalContext().setDeterministicAlgorithms(enabled, /*warn_only=*/true);
-#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
-    // Else every torch.empty is filled with NaN, for nothing but the debugging of kernels.
-    at::globalContext().setDeterministicFillUninitializedMemory(false);
-#endif
-  });
-}
-
 int32_t ct_cuda_devices(void) {
   int32_t count = 0;
   if (!cuda) return 0;

@@ -44,8 +44,6 @@ public enum Device: Sendable, Hashable, CustomStringConvertible {
 public enum MemoryFormat: Int32, Sendable {
     /// Row-major in the order of the shape.
     case contiguous = 0
-    /// That of the tensor copied from.
-    case preserve = 1
     /// Row-major as N, H, W, C though the shape says [N, C, H, W]. Convolutions on the CPU are two to three times
     /// faster so.
     case channelsLast = 2

@@ -8,7 +8,6 @@ public enum Argument {
     case double(Double)
     case bool(Bool)
     case ints([Int])
-    case doubles([Double])
     case tensors([Tensor?])
     case string(String)
     case device(Device)
@@ -115,7 +114,6 @@ public enum Operator {
         case .double(let value): "\(value)"
         case .bool(let value): "\(value)"
         case .ints(let values): "\(values)"
-        case .doubles(let values): "\(values)"
         case .tensors(let tensors): "[\(tensors.map { $0?.description ?? "nil" }.joined(separator: ", "))]"
         case .string(let value): "'\(value)'"
         case .device(let device): "\(device)"
@@ -129,7 +127,6 @@ private struct Pools {
     var values: [ct_value] = []
     private var tensors: [OpaquePointer?] = []
     private var integers: [Int64] = []
-    private var doubles: [Double] = []
     private var bytes: [UInt8] = []
 
     mutating func append(_ argument: Argument) {
@@ -144,9 +141,6 @@ private struct Pools {
         case .ints(let list):
             add(CT_INTS, list.count, integers.count)
             integers.append(contentsOf: list.lazy.map(Int64.init))
-        case .doubles(let list):
-            add(CT_DOUBLES, list.count, doubles.count)
-            doubles.append(contentsOf: list)
         case .tensors(let list):
             add(CT_TENSORS, list.count, tensors.count)
             tensors.append(contentsOf: list.lazy.map { $0?.handle })
@@ -167,14 +161,11 @@ private struct Pools {
         values.withUnsafeBufferPointer { values in
             tensors.withUnsafeBufferPointer { tensors in
                 integers.withUnsafeBufferPointer { integers in
-                    doubles.withUnsafeBufferPointer { doubles in
-                        bytes.withUnsafeBufferPointer { bytes in
-                            var arguments = ct_arguments(
-                                values: values.baseAddress, count: Int32(values.count),
-                                tensors: tensors.baseAddress, integers: integers.baseAddress,
-                                doubles: doubles.baseAddress, bytes: bytes.baseAddress)
-                            return body(&arguments)
-                        }
+                    bytes.withUnsafeBufferPointer { bytes in
+                        var arguments = ct_arguments(
+                            values: values.baseAddress, count: Int32(values.count), tensors: tensors.baseAddress,
+                            integers: integers.baseAddress, bytes: bytes.baseAddress)
+                        return body(&arguments)
                     }
                 }
             }

@@ -22,17 +22,6 @@ public enum Torch {
     /// How many threads work at a loop of our own kernels; to be `threads`.
     static var sharingThreads: Int { Int(ct_sharing_threads()) }
 
-    /// Threads between operations; to be set once, before any work.
-    public static func setInteropThreads(_ count: Int) throws {
-        guard (1...4096).contains(count) else {
-            throw TensorError(operation: "set interop threads", reason: "\(count) is no number of threads")
-        }
-        try check(ct_set_num_interop_threads(Int32(count)), "set interop threads", ["\(count)"])
-    }
-
-    /// Prefers algorithms that always add in the same order.
-    public static func setDeterministic(_ on: Bool) throws { try check(ct_set_deterministic(on), "deterministic") }
-
     /// The number of usable GPUs; loads libtorch's CUDA library if there is one.
     public static var cudaDevices: Int { Int(ct_cuda_devices()) }
 

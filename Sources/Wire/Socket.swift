@@ -3,7 +3,7 @@ import CZeroMQ
 import Foundation
 import Synchronization
 
-/// A ZeroMQ context: the I/O threads behind a process's sockets.
+/// A ZeroMQ context: the I/O thread behind a process's sockets.
 ///
 /// `@unchecked Sendable`: libzmq contexts are thread-safe by its documentation.
 public final class Context: @unchecked Sendable {
@@ -11,9 +11,8 @@ public final class Context: @unchecked Sendable {
     /// Who this process is on TCP.
     let roles = Mutex(Roles())
 
-    public init(ioThreads: Int = 1, maxSockets: Int = 1024) {
+    public init(maxSockets: Int = 1024) {
         handle = zmq_ctx_new()
-        zmq_ctx_set(handle, ZMQ_IO_THREADS, Int32(ioThreads))
         zmq_ctx_set(handle, ZMQ_MAX_SOCKETS, Int32(maxSockets))
     }
 

@@ -34,7 +34,6 @@ enum {
   CT_DOUBLE,   // real
   CT_BOOL,     // integer, 0 or 1
   CT_INTS,     // count elements of the integer pool from index `integer`
-  CT_DOUBLES,  // count elements of the double pool from index `integer`
   CT_TENSORS,  // count elements of the tensor pool from index `integer`
   CT_STRING,   // count bytes of the byte pool from index `integer`
   CT_DEVICE,   // integer: c10 device type; count: index, -1 for none
@@ -54,7 +53,6 @@ typedef struct {
   int32_t count;
   ct_tensor *const *tensors;
   const int64_t *integers;
-  const double *doubles;
   const uint8_t *bytes;
 } ct_arguments;
 
@@ -201,9 +199,6 @@ ct_status ct_set_num_threads(int32_t count);
 int32_t ct_num_threads(void);
 /// How many threads work at a loop of this library's own, which are to be `ct_num_threads`.
 int32_t ct_sharing_threads(void);
-/// Can be called once, before any parallel work.
-ct_status ct_set_num_interop_threads(int32_t count);
-ct_status ct_set_deterministic(bool enabled);
 /// Loads the CUDA library if there is one; the number of usable GPUs.
 int32_t ct_cuda_devices(void);
 
