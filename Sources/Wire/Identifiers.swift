@@ -8,11 +8,6 @@ public struct Epoch: RawRepresentable, Codable, Hashable, Comparable, Sendable, 
     public init(_ value: UInt64) { rawValue = value }
     public var description: String { String(rawValue) }
     public static func < (a: Epoch, b: Epoch) -> Bool { a.rawValue < b.rawValue }
-    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(UInt64.self) }
-    public func encode(to encoder: Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
-    }
 }
 
 /// Counts the swaps of a stage's program and settings: 0 is what the run started with. A ticket is executed by workers
@@ -26,11 +21,6 @@ public struct Generation: RawRepresentable, Codable, Hashable, Comparable, Senda
     public var description: String { String(rawValue) }
     public var next: Generation { Generation(rawValue + 1) }
     public static func < (a: Generation, b: Generation) -> Bool { a.rawValue < b.rawValue }
-    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(Int.self) }
-    public func encode(to encoder: Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
-    }
 }
 
 /// The place of a record in the log: the training step that appended it. 0 is the empty memory before step 1.
@@ -41,11 +31,6 @@ public struct SequenceNumber: RawRepresentable, Codable, Hashable, Comparable, S
     public var description: String { String(rawValue) }
     public var next: SequenceNumber { SequenceNumber(rawValue + 1) }
     public static func < (a: SequenceNumber, b: SequenceNumber) -> Bool { a.rawValue < b.rawValue }
-    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(UInt64.self) }
-    public func encode(to encoder: Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
-    }
 }
 
 /// The start id of a process, 16 hexadecimal digits from the system's random source. A new incarnation under a known
@@ -58,11 +43,6 @@ public struct Incarnation: RawRepresentable, Codable, Hashable, Sendable, Custom
         return Incarnation(rawValue: String(repeating: "0", count: 16 - digits.count) + digits)
     }
     public var description: String { rawValue }
-    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(String.self) }
-    public func encode(to encoder: Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
-    }
 }
 
 /// Who speaks: which run, which replica of which stage, which start of it.

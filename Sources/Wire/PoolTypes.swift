@@ -11,11 +11,6 @@ public struct TicketID: RawRepresentable, Codable, Hashable, Comparable, Sendabl
     public var description: String { String(rawValue) }
     public var next: TicketID { TicketID(rawValue + 1) }
     public static func < (a: TicketID, b: TicketID) -> Bool { a.rawValue < b.rawValue }
-    public init(from decoder: Decoder) throws { rawValue = try decoder.singleValueContainer().decode(UInt64.self) }
-    public func encode(to encoder: Encoder) throws {
-        var container = encoder.singleValueContainer()
-        try container.encode(rawValue)
-    }
 }
 
 /// A unit of work. It carries all that its result depends on, so that whoever executes it produces the same bytes.
