@@ -10,40 +10,31 @@ public enum DurableFile {
     ///
     /// - Throws: `UserError` that names the path and the system's reason, for instance a full disk.
     public static func write(_ bytes: UnsafeRawBufferPointer, to path: String, mode: mode_t = 0o644) throws {
-        let aside = path + ".partial"
-        let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw systemError("cannot create", aside) }
-        do {
-            try writeAll(bytes, to: descriptor, path: aside)
-            guard fsync(descriptor) == 0 else { throw systemError("cannot sync", aside) }
-        } catch {
-            close(descriptor)
-            unlink(aside)
-            throw error
-        }
-        close(descriptor)
-        guard rename(aside, path) == 0 else {
-            let error = systemError("cannot rename \(aside) to", path)
-            unlink(aside)
-            throw error
-        }
-        try syncFolder(of: path)
+        try write(to: path, mode: mode) { put in try put(bytes) }
     }
 
-    /// The file that a path leads to, through symbolic links where there is one: two paths of one file are equal so.
-    public static func real(_ path: String) -> String {
-        guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
-        defer { free(found) }
-        return String(cString: found)
-    }
-
+    /// The same with a text's UTF-8.
     public static func write(_ text: String, to path: String, mode: mode_t = 0o644) throws {
         var text = text
         try text.withUTF8 { try write(UnsafeRawBufferPointer($0), to: path, mode: mode) }
     }
 
-    /// Replaces the file at `path` by one that `body` writes itself, to the path aside that it is given; after a crash it
-    /// is the old or the new one.
+    /// The same with what `body` puts there, piece after piece: the whole need not be in memory.
+    ///
+    /// - Throws: also what `body` throws; nothing is left aside.
+    public static func write(
+        to path: String, mode: mode_t = 0o644, _ body: (_ put: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    ) throws {
+        try replace(path) { aside in
+            let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+            guard descriptor >= 0 else { throw systemError("cannot create", aside) }
+            defer { close(descriptor) }
+            try body { try writeAll($0, to: descriptor, path: aside) }
+        }
+    }
+
+    /// Replaces the file at `path` by one that `body` makes itself, at the path aside that it is given; after a crash it is
+    /// the old or the new one.
     ///
     /// - Throws: `UserError` that names the path, and what `body` throws; nothing is left aside.
     public static func replace(_ path: String, by body: (_ aside: String) throws -> Void) throws {
@@ -55,11 +46,20 @@ public enum DurableFile {
             defer { close(descriptor) }
             guard fsync(descriptor) == 0 else { throw systemError("cannot sync", aside) }
             guard rename(aside, path) == 0 else { throw systemError("cannot rename \(aside) to", path) }
+            // Where both are names of one file already, renaming leaves both.
+            unlink(aside)
         } catch {
             unlink(aside)
             throw error
         }
         try syncFolder(of: path)
+    }
+
+    /// The file that a path leads to, through symbolic links where there is one: two paths of one file are equal so.
+    public static func real(_ path: String) -> String {
+        guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
+        defer { free(found) }
+        return String(cString: found)
     }
 
     /// Writes every byte to an open descriptor, however many calls that takes.

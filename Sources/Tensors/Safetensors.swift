@@ -1,6 +1,5 @@
 import Basics
 import Foundation
-import Glibc
 
 /// Tensors in a file that Python's `safetensors` reads and writes.
 ///
@@ -150,34 +149,11 @@ public enum Safetensors {
         header += [UInt8](repeating: 0x20, count: (8 - header.count % 8) % 8)
 
         // One tensor's copy at a time in memory, not the whole file's.
-        try replaceFile(at: path) { put in
+        try DurableFile.write(to: path) { put in
             try withUnsafeBytes(of: UInt64(header.count).littleEndian) { try put($0) }
             try header.withUnsafeBytes { try put($0) }
             for (_, tensor) in ordered { try tensor.bytes().withUnsafeBytes { try put($0) } }
         }
-    }
-
-    /// Writes a file in pieces aside, syncs it and renames it over the old one.
-    private static func replaceFile(
-        at path: String, _ body: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
-    ) throws {
-        let aside = path + ".partial"
-        let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw DurableFile.systemError("cannot create", aside) }
-        do {
-            defer { close(descriptor) }
-            try body { try DurableFile.writeAll($0, to: descriptor, path: aside) }
-            guard fsync(descriptor) == 0 else { throw DurableFile.systemError("cannot sync", aside) }
-        } catch {
-            unlink(aside)
-            throw error
-        }
-        guard rename(aside, path) == 0 else {
-            let error = DurableFile.systemError("cannot rename \(aside) to", path)
-            unlink(aside)
-            throw error
-        }
-        try DurableFile.syncFolder(of: path)
     }
 }
 

@@ -70,40 +70,30 @@ public final class LogSnapshotFile {
 
     /// Writes the state of a reducer aside, syncs it and renames it into place.
     init(writing reducer: some LogReducer, sequence: SequenceNumber, hash: LogHash, to path: String) throws {
-        let aside = path + ".partial"
-        do {
-            let out = try LogFile(creating: aside)
-            var head = Data(Self.magic.utf8)
+        try DurableFile.write(to: path) { put in
+            var head = Data(LogSnapshotFile.magic.utf8)
             head.appendLittleEndian(sequence.rawValue)
             head.append(contentsOf: hash.rawValue.utf8)
-            try out.write(head)
+            try head.withUnsafeBytes { try put($0) }
             var digest = SHA256()
             var parts: UInt64 = 0
             try reducer.writeSnapshot { part in
                 let pieces = try part.encodedPieces()
                 var length = Data()
                 length.appendLittleEndian(UInt64(pieces.reduce(0) { $0 + $1.count }))
-                try out.write(length)
-                try out.write(pieces)
-                for piece in pieces { digest.update(piece) }
+                try length.withUnsafeBytes { try put($0) }
+                for piece in pieces {
+                    try piece.withUnsafeBytes { try put($0) }
+                    digest.update(piece)
+                }
                 parts += 1
             }
             var tail = Data()
             tail.appendLittleEndian(UInt64(0))
             tail.appendLittleEndian(parts)
             tail.append(contentsOf: digest.hex().utf8)
-            try out.write(tail)
-            try out.sync()
-        } catch {
-            unlink(aside)
-            throw error
+            try tail.withUnsafeBytes { try put($0) }
         }
-        guard rename(aside, path) == 0 else {
-            let error = DurableFile.systemError("cannot rename \(aside) to", path)
-            unlink(aside)
-            throw error
-        }
-        try DurableFile.syncFolder(of: path)
         let written = try LogSnapshotFile(opening: path, verify: false)
         info = written.info
         file = written.file
@@ -127,27 +117,17 @@ public final class LogSnapshotFile {
 
     /// Gives the file another name in `folder`, by a hard link or, across file systems, a copy; durable on return.
     func place(as target: String) throws {
-        let aside = target + ".partial"
-        unlink(aside)
-        if link(path, aside) != 0 {
+        try DurableFile.replace(target) { aside in
+            unlink(aside)
+            guard link(path, aside) != 0 else { return }
             let out = try LogFile(creating: aside)
-            do {
-                let size = try file.size()
-                var offset = 0
-                while offset < size {
-                    let count = min(size - offset, 8 << 20)
-                    try out.write([file.read(count, at: offset)])
-                    offset += count
-                }
-                try out.sync()
-            } catch {
-                unlink(aside)
-                throw error
+            let size = try file.size()
+            var offset = 0
+            while offset < size {
+                let count = min(size - offset, 8 << 20)
+                try out.write([file.read(count, at: offset)])
+                offset += count
             }
         }
-        guard rename(aside, target) == 0 else { throw DurableFile.systemError("cannot rename \(aside) to", target) }
-        // Renaming one link of a file over another leaves both names in place.
-        unlink(aside)
-        try DurableFile.syncFolder(of: target)
     }
 }

@@ -203,6 +203,18 @@ import Testing
         }
     }
 
+    @Test func snapshotTakesAnotherNameOrLeavesNothingAside() throws {
+        let file = try LogSnapshotFile(
+            writing: Ring(capacity: 3), sequence: SequenceNumber(0), hash: .empty, to: folder.file("s"))
+        // The second time the name is one of the same file already.
+        for _ in 1...2 { try file.place(as: folder.file("t")) }
+        #expect(try LogSnapshotFile(opening: folder.file("t"), verify: true).sequence == SequenceNumber(0))
+        try FileManager.default.createDirectory(atPath: folder.file("taken"), withIntermediateDirectories: false)
+        let error = #expect(throws: UserError.self) { try file.place(as: folder.file("taken")) }
+        #expect(error?.description.contains("Is a directory") == true)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["s", "t", "taken"])
+    }
+
     @Test func snapshotFileHasTheseBytes() throws {
         var ring = Ring(capacity: 3)
         _ = try ring.reduce(Ring.logical(1), at: SequenceNumber(1))
