@@ -14,11 +14,8 @@ public protocol FinalEvaluation: Sendable {
 /// What an evaluation works with.
 public struct EvaluationSession: Sendable {
     public var recipe: Recipe
-    public var dataset: DatasetSummary
     /// The checkpoint folder that holds `model.safetensors`.
     public var checkpoint: String
-    /// Absolute path of the run directory.
-    public var runDirectory: String
     /// Where the consumer binds; the evaluators dial it.
     public var endpoint: Endpoint
     public var sender: Sender

@@ -103,7 +103,7 @@ public struct Launch {
             {
                 launch.takeOver(record.survivors, startedFrom: last.from)
             } else {
-                _ = try record.killLeftovers()
+                try record.killLeftovers()
             }
         }
         if !launch.isTrained, recipe.contrast.usesMemory, let newest = launch.resume,

@@ -214,16 +214,13 @@ struct ProcessRecord: Codable, Equatable {
 
     /// Kills what a dead supervisor's run left on this machine and waits until it is gone.
     ///
-    /// - Returns: names of those killed.
     /// - Throws: `UserError` where one cannot be killed, or where they may live on another machine.
-    func killLeftovers() throws -> [String] {
+    func killLeftovers() throws {
         guard host == ProcessInfo.processInfo.hostName else {
             throw UserError(
                 "the run was last supervised on \(host); go on there, or remove processes.json from the run directory once nothing of it runs there"
             )
         }
-        let left = survivors
-        try ProcessTable.killAll(left)
-        return left.map { "\($0.stage)-\($0.id)" }
+        try ProcessTable.killAll(survivors)
     }
 }

@@ -289,8 +289,7 @@ public final class SupervisorRunner {
         isListening = true
         let inbox = self.inbox
         let settings = EvaluationSession(
-            recipe: core.plan.recipe, dataset: core.plan.dataset, checkpoint: checkpoint,
-            runDirectory: core.plan.runDirectory, endpoint: endpoint,
+            recipe: core.plan.recipe, checkpoint: checkpoint, endpoint: endpoint,
             sender: Sender(run: core.plan.runName, name: "evaluation"), context: context, epoch: core.plan.epoch,
             pool: core.plan.topology.pool, stop: stop,
             progress: { inbox.put(.evaluated(number: number, done: $0, total: $1)) },

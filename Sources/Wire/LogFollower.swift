@@ -37,7 +37,6 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
     private struct State {
         var token: UInt64 = 0
         var outcome: (token: UInt64, result: Result<Void, LogError>)?
-        var badFrames = 0
         var isClosed = false
         var hasEnded = false
         var started: Result<Void, any Error>?
@@ -145,36 +144,29 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
                 }
             }
             try carryOut(core.handle(.tick, now: clock.now))
-            mailbox.locked { $0.badFrames = core.badFrames }
         }
-    }
-
-    /// Brings the replica to exactly `sequence`, never beyond.
-    ///
-    /// Forwards it applies records, waiting for those that do not exist yet; backwards it starts again from a
-    /// snapshot, which the bank can serve for the last 8 sequences at least.
-    ///
-    /// - Throws: `LogError.staleEpoch` where the log is at a newer epoch, `.refused(.gone…)` where the bank no longer
-    ///   keeps what is asked for, `.timeout`, `.cancelled`, `.replica` where the replica threw, `.closed`.
-    public func advance(to sequence: SequenceNumber, epoch: Epoch, timeout: Duration) throws {
-        try read(at: sequence, epoch: epoch, timeout: timeout) { _ in }
     }
 
     /// Takes a snapshot and comes to where the bank is, less `lag` records, so that the first ticket does not wait for
     /// that. Waits for the epoch to be opened.
     ///
-    /// - Throws: as `advance`.
+    /// - Throws: as `read`.
     public func catchUp(lag: UInt64, epoch: Epoch, timeout: Duration) throws {
         try enter(.newest(epoch, lag: lag), timeout: timeout, unless: nil)
         leave()
     }
 
-    /// Advances, then reads the replica while nothing changes it. Callers read side by side where they want the same
-    /// sequence; others wait for their turn.
+    /// Brings the replica to exactly `sequence`, never beyond, and reads it while nothing changes it. Callers read side by
+    /// side where they want the same sequence; others wait for their turn.
+    ///
+    /// Forwards it applies records, waiting for those that do not exist yet; backwards it starts again from a
+    /// snapshot, which the bank can serve for the last 8 sequences at least.
     ///
     /// - Parameters:
     ///   - timeout: for the log, nil for as long as it takes; a turn is waited for as long as it takes.
     ///   - cancellation: ends the waiting, for a turn also, with `LogError.cancelled`.
+    /// - Throws: `LogError.staleEpoch` where the log is at a newer epoch, `.refused(.gone…)` where the bank no longer
+    ///   keeps what is asked for, `.timeout`, `.cancelled`, `.replica` where the replica threw, `.closed`.
     public func read<R>(
         at sequence: SequenceNumber, epoch: Epoch, timeout: Duration?, unless cancellation: Cancellation? = nil,
         _ body: (Replica) throws -> R
@@ -239,9 +231,6 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
         case .newest(let epoch, _): throw LogError.timeout("the newest state of epoch \(epoch)")
         }
     }
-
-    /// Bad frames that were dropped.
-    public var badFrames: Int { mailbox.locked { $0.badFrames } }
 
     /// Wakes whoever waits for the replica to move, with `LogError.cancelled`; the follower stays usable.
     public func cancel() { mailbox.post(.cancel(token: nil)) }

@@ -1,5 +1,4 @@
 import Basics
-import DequeModule
 import Foundation
 
 /// Compute's end of the log: appends one record per step and never waits for the bank unless it asks to.
@@ -18,8 +17,6 @@ public final class LogWriter: Sendable {
         var isOpen = false
         var appended = SequenceNumber(0)
         var acknowledged = SequenceNumber(0)
-        /// Of the newest acknowledged records; hashes of older ones are in checkpoints or of no use.
-        var hashes: Deque<(SequenceNumber, LogHash)> = []
         var outcomes: [UInt64: Result<LogCheckpoint?, LogError>] = [:]
         var tokens: UInt64 = 0
         var failure: LogError?
@@ -88,12 +85,8 @@ public final class LogWriter: Sendable {
                     try link.send(type, epoch: core.epoch, body: body, tensors: tensors)
                 case .opened(let sequence, let hash):
                     mailbox.locked { $0.opened = (sequence, hash) }
-                case .acknowledged(let sequence, let hash):
-                    mailbox.locked { state in
-                        state.acknowledged = sequence
-                        state.hashes.append((sequence, hash))
-                        if state.hashes.count > 1024 { state.hashes.removeFirst() }
-                    }
+                case .acknowledged(let sequence, _):
+                    mailbox.locked { $0.acknowledged = sequence }
                 case .finished(let token, let checkpoint):
                     mailbox.locked { $0.outcomes[token] = .success(checkpoint) }
                 case .controlRefused(let token, let error):
@@ -143,7 +136,6 @@ public final class LogWriter: Sendable {
             state.failure = nil
             state.appended = sequence
             state.acknowledged = sequence
-            state.hashes = []
             state.outcomes = [:]
         }
         mailbox.post(.open(epoch, sequence))
@@ -152,10 +144,7 @@ public final class LogWriter: Sendable {
             return state.opened
         }
         guard let opened else { throw LogError.timeout("opening epoch \(epoch) at sequence \(sequence)") }
-        mailbox.locked { state in
-            state.isOpen = true
-            state.hashes.append((sequence, opened.1))
-        }
+        mailbox.locked { $0.isOpen = true }
         return opened.1
     }
 
@@ -189,34 +178,18 @@ public final class LogWriter: Sendable {
 
     /// Waits until all that was appended is durable at the bank.
     ///
-    /// - Throws: what ended the log.
-    public func waitUntilAcknowledged() throws {
-        try mailbox.wait(nil) { state -> Void? in
+    /// - Parameter timeout: nil waits for as long as it takes.
+    /// - Throws: `LogError.timeout`, or what ended the log.
+    public func waitUntilAcknowledged(timeout: Duration? = nil) throws {
+        let isDone = try mailbox.wait(timeout) { state -> Bool? in
             try state.check()
-            return state.acknowledged >= state.appended ? () : nil
+            return state.acknowledged >= state.appended ? true : nil
         }
+        guard isDone != nil else { throw LogError.timeout("acknowledgement of what was appended") }
     }
 
     /// Ends all waits, also later ones, with `LogError.cancelled`.
     public func cancel() { mailbox.locked { $0.isCancelled = true } }
-
-    /// Waits until a record is durable at the bank.
-    ///
-    /// - Returns: the hash at that sequence.
-    /// - Throws: `LogError.timeout`, or what ended the log.
-    public func waitAcknowledged(_ sequence: SequenceNumber, timeout: Duration) throws -> LogHash {
-        let hash = try mailbox.wait(timeout) { state -> LogHash? in
-            try state.check()
-            guard sequence <= state.appended else { throw LogError.outOfOrder(sequence, expected: state.appended) }
-            guard state.acknowledged >= sequence else { return nil }
-            guard let known = state.hashes.last(where: { $0.0 == sequence }) else {
-                throw LogError.notOpen("the hash at \(sequence) is no longer kept")
-            }
-            return known.1
-        }
-        guard let hash else { throw LogError.timeout("acknowledgement of record \(sequence)") }
-        return hash
-    }
 
     /// Has the bank write its state at exactly `sequence`, the newest appended, into a checkpoint's folder; synced.
     ///

@@ -49,8 +49,8 @@ import Wire
             recipe.dataset.kind = .folder
             recipe.dataset.description = folder("dataset.yaml")
             return EvaluationSession(
-                recipe: recipe, dataset: FakeRun.dataset, checkpoint: folder("checkpoint"), runDirectory: folder.path,
-                endpoint: endpoint, sender: Sender(run: "fake", name: "evaluation"), context: context, epoch: Epoch(1),
+                recipe: recipe, checkpoint: folder("checkpoint"), endpoint: endpoint,
+                sender: Sender(run: "fake", name: "evaluation"), context: context, epoch: Epoch(1),
                 pool: Configuration.PoolSettings(), stop: stop,
                 progress: { [self] done, total in
                     progress.withLock { $0.append("\(done)/\(total)") }
