@@ -16,7 +16,7 @@ final class StayAlive: @unchecked Sendable {
     private let logger: Logger
     var stop: StopToken?
     private let lockPath = Mutex<String?>(nil)
-    private var computeLock: Int32 = -1
+    private var computeLock: FileLock?
 
     init(kind: StageKind, logger: Logger) {
         self.kind = kind
@@ -30,14 +30,9 @@ final class StayAlive: @unchecked Sendable {
         let path = configuration.runDirectory + "/compute.lock"
         lockPath.withLock { $0 = path }
         guard kind == .compute, replica.id == 1 else { return }
-        computeLock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard computeLock >= 0 else { throw DurableFile.systemError("cannot open", path) }
-        // A stage of an earlier start may be looking at the lock this very moment.
-        for _ in 0..<20 {
-            if flock(computeLock, LOCK_EX | LOCK_NB) == 0 { return }
-            usleep(100_000)
-        }
-        throw UserError("another compute process still writes to \(configuration.runDirectory)")
+        // With patience: a stage of an earlier start may be looking at the lock this very moment.
+        computeLock = try FileLock(
+            path: path, use: "another compute process still writes to \(configuration.runDirectory)")
     }
 
     /// Called once, on the control thread.
@@ -57,11 +52,11 @@ final class StayAlive: @unchecked Sendable {
         thread.start()
     }
 
-    /// Whether nobody holds the lock; a missing file is free.
+    /// Whether nobody holds the lock; a missing file is free, and one that cannot be locked is nobody's.
     private static func isFree(_ path: String) -> Bool {
         let descriptor = open(path, O_RDWR | O_CLOEXEC)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
-        return flock(descriptor, LOCK_SH | LOCK_NB) == 0
+        return flock(descriptor, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK
     }
 }

@@ -54,7 +54,7 @@ public struct Sweep {
     ///
     /// - Throws: `UserError` where another sweep trains in it.
     public func lock() throws -> FileLock {
-        try FileLock(folder: folder, use: "another sweep trains there", patience: .zero)
+        try FileLock(folder: folder, use: "\(folder): another sweep trains there", patience: .zero)
     }
 
     public func path(of cell: SweepPlan.Cell) -> String { "\(folder)/\(cell.name)" }
