@@ -26,10 +26,7 @@ public struct SHA256: Sendable {
         var copy = state
         var digest = [UInt8](repeating: 0, count: 32)
         SHA256_Final(&digest, &copy)
-        return digest.map { byte in
-            let digits = String(byte, radix: 16)
-            return digits.count == 1 ? "0" + digits : digits
-        }.joined()
+        return digest.map { $0.digits(2, radix: 16) }.joined()
     }
 
     public static func hex(_ text: String) -> String {

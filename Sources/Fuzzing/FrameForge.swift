@@ -41,10 +41,7 @@ public struct FrameForge: Sendable {
         return (header, Array(body.utf8))
     }
 
-    private mutating func hexadecimal() -> String {
-        let digits = String(mutator.random.next(), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    private mutating func hexadecimal() -> String { mutator.random.next().digits(16, radix: 16) }
 
     private mutating func number() -> String { mutator.pick(Mutator.numbers) }
 

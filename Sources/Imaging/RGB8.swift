@@ -1,3 +1,5 @@
+import Basics
+
 /// A colour as it is stored in image files: 8 bits of red, green and blue.
 ///
 /// Encodes as the list `[red, green, blue]`, which is how people write colours in YAML and JSON.
@@ -20,7 +22,7 @@ public struct RGB8: Hashable, Sendable, Codable {
 
     /// `#rrggbb`
     public var hex: String {
-        "#" + [red, green, blue].map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        "#" + [red, green, blue].map { $0.digits(2, radix: 16) }.joined()
     }
 
     public init(from decoder: any Decoder) throws {

@@ -1,4 +1,4 @@
-import Foundation
+import Basics
 
 /// One reign of compute: every start or rollback takes the next. State is addressed by (epoch, sequence), and what
 /// belongs to an older epoch is refused everywhere.
@@ -39,8 +39,7 @@ public struct Incarnation: RawRepresentable, Codable, Hashable, Sendable, Custom
     public var rawValue: String
     public init(rawValue: String) { self.rawValue = rawValue }
     public static func fresh() -> Incarnation {
-        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-        return Incarnation(rawValue: String(repeating: "0", count: 16 - digits.count) + digits)
+        Incarnation(rawValue: UInt64.random(in: .min ... .max).digits(16, radix: 16))
     }
     public var description: String { rawValue }
 }

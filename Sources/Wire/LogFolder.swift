@@ -58,8 +58,7 @@ final class LogFolder {
     }
 
     private func name(_ kind: String, _ sequence: SequenceNumber) -> String {
-        let digits = String(sequence.rawValue)
-        return "\(path)/\(kind)-" + String(repeating: "0", count: max(0, 12 - digits.count)) + digits
+        "\(path)/\(kind)-\(sequence.rawValue.digits(12))"
     }
 
     private func sequences(of kind: String) throws -> [SequenceNumber] {

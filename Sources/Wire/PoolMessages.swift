@@ -65,6 +65,6 @@ public struct PeerID: Hashable, Sendable, CustomStringConvertible {
         if !bytes.isEmpty, bytes.allSatisfy({ $0 >= 0x20 && $0 < 0x7f }) {
             return String(decoding: bytes, as: UTF8.self)
         }
-        return "peer 0x" + bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        return "peer 0x" + bytes.map { $0.digits(2, radix: 16) }.joined()
     }
 }

@@ -1,3 +1,4 @@
+import Basics
 import Yams
 
 /// JSON whose objects keep the order of their keys: a schema lists a recipe's keys as its table has them.
@@ -37,14 +38,14 @@ indirect enum SchemaText: Sendable, Equatable {
         let inner = indent + "  "
         switch self {
         case .literal(let text): return text
-        case .string(let text): return Self.quoted(text)
+        case .string(let text): return jsonQuoted(text)
         case .list(let items) where items.allSatisfy(\.isPlain):
             return "[" + items.map { $0.text() }.joined(separator: ", ") + "]"
         case .list(let items):
             return "[\n" + items.map { inner + $0.text(indent: inner) }.joined(separator: ",\n") + "\n\(indent)]"
         case .object(let entries) where entries.isEmpty: return "{}"
         case .object(let entries):
-            let lines = entries.map { "\(inner)\(Self.quoted($0.key)): \($0.value.text(indent: inner))" }
+            let lines = entries.map { "\(inner)\(jsonQuoted($0.key)): \($0.value.text(indent: inner))" }
             return "{\n" + lines.joined(separator: ",\n") + "\n\(indent)}"
         }
     }
@@ -54,22 +55,6 @@ indirect enum SchemaText: Sendable, Equatable {
         case .literal, .string: true
         case .list, .object: false
         }
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
 }
 

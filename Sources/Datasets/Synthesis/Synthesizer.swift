@@ -67,7 +67,7 @@ public enum Synthesizer {
             try DurableFile.makeFolder(images + "annot")
             for index in 0..<count {
                 let sample = render(options: options, index: UInt64(first + index))
-                let name = String(repeating: "0", count: max(0, 5 - "\(index)".count)) + "\(index)"
+                let name = index.digits(5)
                 try ImageFile.write(
                     try JPEG.encode(sample.image, quality: options.quality), to: "\(images)/\(name).jpg")
                 try ImageFile.write(try PNG.encode(sample.label), to: "\(images)annot/\(name).png")

@@ -158,9 +158,7 @@ public enum PredictJob {
             try overlay?.append(painted.overlay)
             if let besides { try besides.append(painted.sideBySide) }
             if let folder = files.labels {
-                let digits = String(frames)
-                let name = String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-                try ImageFile.write(PNG.encode(painted.labels), to: "\(folder)/\(name).png")
+                try ImageFile.write(PNG.encode(painted.labels), to: "\(folder)/\(frames.digits(6)).png")
             }
             painted.labels.values.withUnsafeBytes { shares.add($0) }
             if frames % 100 == 0 { note("\(files.source): \(frames) frames so far") }

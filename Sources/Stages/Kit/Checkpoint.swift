@@ -14,10 +14,7 @@ public struct Checkpoint: Equatable, Sendable {
     public static let manifest = "manifest.json"
 
     /// The folder of a step's checkpoint, `step-000500`.
-    public static func folderName(step: UInt64) -> String {
-        let digits = String(step)
-        return "step-" + String(repeating: "0", count: max(0, 6 - digits.count)) + digits
-    }
+    public static func folderName(step: UInt64) -> String { "step-" + step.digits(6) }
 
     /// The step that a checkpoint's path names; nil for a folder of another name.
     public static func step(inPath path: String) -> UInt64? {

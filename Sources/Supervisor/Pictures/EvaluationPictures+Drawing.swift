@@ -1,3 +1,4 @@
+import Basics
 import Datasets
 import Imaging
 
@@ -27,12 +28,11 @@ extension EvaluationPictures {
                 small, truth.colored(with: palette), prediction.colored(with: palette),
                 try small.errors(of: prediction, against: truth),
             ])
-            let digits = String(chosen.image)
             return Picture(
                 image: chosen.image, name: files.name, mIoU: chosen.mIoU, choices: chosen.choices, width: small.width,
                 height: small.height,
                 // Of several splits two images may have one name.
-                file: String(repeating: "0", count: max(0, 6 - digits.count)) + digits + "-\(files.name).png",
+                file: "\(chosen.image.digits(6))-\(files.name).png",
                 png: try PNG.encode(strip))
         }
     }

@@ -105,10 +105,7 @@ public final class EventFile {
     }
 
     /// TensorBoard takes what has `tfevents` in its name and reads in the names' order.
-    private static func name(_ number: Int) -> String {
-        let digits = String(number)
-        return "events.out.tfevents." + String(repeating: "0", count: max(0, 10 - digits.count)) + digits + ".picoflow"
-    }
+    private static func name(_ number: Int) -> String { "events.out.tfevents.\(number.digits(10)).picoflow" }
 
     private static func number(_ name: String) -> Int? {
         let parts = name.split(separator: ".")
