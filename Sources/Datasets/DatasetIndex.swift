@@ -119,6 +119,19 @@ public struct DatasetIndex: Sendable {
         return try listing(of: split).samples
     }
 
+    /// The same of a split that must be what it was before: a file that came or went since shifts the numbers of those behind
+    /// it.
+    ///
+    /// - Parameters:
+    ///   - digest: of the split as it was; nil where nobody noted it.
+    ///   - when: what began then, and what follows from a change; ends the error's sentence.
+    /// - Throws: also `UserError` where the digest is another one.
+    public func samples(of split: String, unchangedFrom digest: String?, since when: String) throws -> [SampleFiles] {
+        let samples = try samples(of: split)
+        guard let digest, try self.digest(of: split) != digest else { return samples }
+        throw UserError("\(root): split '\(split)' has other files, or labels of another meaning, than when \(when)")
+    }
+
     /// A hash of a split's file names in their order, wherever they are, and of what its label files' values mean.
     ///
     /// - Throws: as `samples`.

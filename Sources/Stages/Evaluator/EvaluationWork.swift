@@ -63,13 +63,8 @@ final class EvaluationWork {
     private func samples(_ ticket: EvaluationTicket, _ index: DatasetIndex) throws -> [SampleFiles] {
         let split = ticket.split
         if let samples, samples.split == split, samples.digest == ticket.digest { return samples.files }
-        let files = try index.samples(of: split)
-        // A file that came or went since shifts the numbers of those behind it.
-        if let digest = ticket.digest, try index.digest(of: split) != digest {
-            throw UserError(
-                "\(index.root): split '\(split)' has other files, or labels of another meaning, than when this evaluation "
-                    + "began; evaluate again")
-        }
+        let files = try index.samples(
+            of: split, unchangedFrom: ticket.digest, since: "this evaluation began; evaluate again")
         samples = (split, ticket.digest, files)
         return files
     }

@@ -105,13 +105,10 @@ final class DatasetCache: @unchecked Sendable {
             known = found
         } else {
             let index = try Dataset.open(root.map(settings.moved) ?? settings)
-            // A file that came or went since shifts the numbers of those behind it.
-            if let digest, try index.digest(of: settings.split) != digest {
-                throw UserError(
-                    "\(index.root): split '\(settings.split)' has other files, or labels of another meaning, than when the "
-                        + "run was started; a loader that begins now would read other images")
-            }
-            known = (settings, try index.samples(of: settings.split), index.labelMapping)
+            let files = try index.samples(
+                of: settings.split, unchangedFrom: digest,
+                since: "the run was started; a loader that begins now would read other images")
+            known = (settings, files, index.labelMapping)
             opened.append(known)
         }
         guard known.files.indices.contains(image) else {
