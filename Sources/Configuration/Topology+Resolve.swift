@@ -183,7 +183,7 @@ extension PoolSettings: Configurable {
     static let fields: [Field<Self>] = [
         Field("heartbeat", \.heartbeat, .measurable, summary: "between two signs of life of a worker"),
         Field("silence", \.silence, .positive, summary: "without one for this long, others get its tickets"),
-        Field("messageLimit", \.messageLimit, .headerFits, summary: "largest message that a socket accepts"),
+        Field("messageLimit", \.messageLimit, .headerFits, summary: "largest message that a pool accepts"),
     ]
 }
 

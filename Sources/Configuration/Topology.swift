@@ -114,7 +114,7 @@ public struct PoolSettings: Codable, Sendable, Equatable {
     public var heartbeat = Duration.seconds(1)
     /// After this long without one its tickets go to others; it may come back.
     public var silence = Duration.seconds(10)
-    /// Largest message that any socket accepts: tens of times a mini-batch's keys, far below a machine's memory.
+    /// Largest message of a pool, whose sockets accept no larger one: a hundred times a sample, far below a machine's memory.
     public var messageLimit = ByteCount.mebibytes(256)
 
     public init() {}

@@ -7,7 +7,7 @@ import Foundation
 
 /// A dataset's folders and lists as its reader looks at them, and a note of each look.
 ///
-/// The notes say later, without listing anything again, whether a look would still see the same: see `DatasetCache`.
+/// The notes say later, without listing anything again, whether a look would still see the same: see `IndexCache`.
 final class DatasetTree {
     /// Something that was looked at.
     struct Witness: Codable, Equatable {

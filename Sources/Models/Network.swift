@@ -59,7 +59,7 @@ public enum Network {
     /// A trained network for inference, without its projection head, in evaluation mode.
     ///
     /// - Parameter checkpoint: the folder that holds `model.safetensors`.
-    /// - Throws: `UserError` that names the file and what does not fit, `SafetensorsError` for a damaged file.
+    /// - Throws: `UserError` that names the file and what does not fit or is damaged.
     public static func trained(_ settings: ModelSettings, classes: Int, checkpoint: String) throws
         -> any SegmentationNetwork
     {

@@ -159,7 +159,7 @@ public struct Launch {
     ///   - dataset: the recipe's, looked at by the caller.
     ///   - evaluation: measures the finished run; nil leaves that out.
     public func run(
-        dataset: DatasetSummary, evaluation: (any FinalEvaluation)?, environment: SupervisorRunner.Environment,
+        dataset: DatasetSummary, evaluation: (any CheckpointEvaluation)?, environment: SupervisorRunner.Environment,
         display: any ProgressDisplay
     ) throws -> RunOutcome {
         if isTrained, evaluation == nil {
@@ -242,7 +242,7 @@ public enum EvaluationRun {
     ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
     public static func run(
         runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology,
-        evaluation: any FinalEvaluation,
+        evaluation: any CheckpointEvaluation,
         environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> EvaluationSummary {
         let path = try RunDirectory.absolute(path)

@@ -7,7 +7,7 @@ import Wire
 
 /// Measures a checkpoint on a split of the recipe's dataset: one ticket per image to the evaluators, whose confusion
 /// matrices it adds up and whose predictions it writes.
-public struct PoolEvaluation: FinalEvaluation {
+public struct PoolEvaluation: CheckpointEvaluation {
     private let split: String?
     private let folder: String?
     private let draws: Bool

@@ -39,7 +39,7 @@ public final class SupervisorRunner {
     private var core: SupervisorCore
     private let files: RunFiles
     private let control: Endpoint
-    private let evaluation: (any FinalEvaluation)?
+    private let evaluation: (any CheckpointEvaluation)?
     private let environment: Environment
     private let display: any ProgressDisplay
     private let context = Context()
@@ -73,7 +73,7 @@ public final class SupervisorRunner {
     }
 
     public init(
-        plan: LaunchPlan, files: RunFiles, control: Endpoint, evaluation: (any FinalEvaluation)?,
+        plan: LaunchPlan, files: RunFiles, control: Endpoint, evaluation: (any CheckpointEvaluation)?,
         environment: Environment,
         display: any ProgressDisplay, timing: SupervisionTiming? = nil
     ) {

@@ -2,7 +2,7 @@ import CTorch
 
 /// Settings of libtorch in this process.
 public enum Torch {
-    /// The version linked, as `1.13.0`.
+    /// The version linked, as `1.13.1`.
     public static var version: String { String(cString: ct_version()) }
 
     /// Seeds libtorch's generators, on which only dropout and its like draw. Reseeded every step from the step's key, so
@@ -22,7 +22,7 @@ public enum Torch {
     /// How many threads work at a loop of our own kernels; to be `threads`.
     static var sharingThreads: Int { Int(ct_sharing_threads()) }
 
-    /// The number of usable GPUs; loads libtorch's CUDA library if there is one.
+    /// The number of usable GPUs. libtorch's CUDA library, where there is one, is loaded before `main`.
     public static var cudaDevices: Int { Int(ct_cuda_devices()) }
 
     /// Checks that a device exists in this process.

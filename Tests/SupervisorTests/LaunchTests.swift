@@ -23,7 +23,7 @@ import Wire
         var text: String { all.withLock { $0.joined(separator: "\n") } }
     }
 
-    private struct Table: FinalEvaluation {
+    private struct Table: CheckpointEvaluation {
         func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary {
             session.progress(1, 1)
             return EvaluationSummary(table: "of \(session.checkpoint)", json: "{}")

@@ -199,7 +199,7 @@ ct_status ct_set_num_threads(int32_t count);
 int32_t ct_num_threads(void);
 /// How many threads work at a loop of this library's own, which are to be `ct_num_threads`.
 int32_t ct_sharing_threads(void);
-/// Loads the CUDA library if there is one; the number of usable GPUs.
+/// The number of usable GPUs.
 int32_t ct_cuda_devices(void);
 
 // --- the caching CPU allocator -----------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ import Wire
 /// The frame of a stage's executable: everything from the command line to the exit code except the work itself.
 ///
 /// ```swift
-/// StageMain.run(.loader, fingerprint: LoaderFingerprint.compute) { runtime in
-///     try Loader(runtime).run()
+/// StageMain.run(.loader, fingerprint: LoaderStage.fingerprint) { runtime in
+///     try LoaderStage.run(runtime)
 /// }
 /// ```
 public enum StageMain {

@@ -4,7 +4,7 @@ import Wire
 
 /// What measures a checkpoint: the consumer of the evaluators' pool. The supervisor starts and watches the evaluator
 /// processes meanwhile, so an implementation binds `session.endpoint`, issues tickets and adds up the results.
-public protocol FinalEvaluation: Sendable {
+public protocol CheckpointEvaluation: Sendable {
     /// Called for the finished network and for those on the way, one after another, each time on a thread of its own.
     ///
     /// - Throws: why it failed, which ends the run where it is the last one; anything after `session.stop` was set.
