@@ -62,6 +62,13 @@ public final class StageRuntime: @unchecked Sendable {
     /// - Parameter waitingOn: for `.waiting`, what it waits for in a reader's words: `samples from loader`.
     public func report(_ state: StageState, waitingOn: String? = nil) { link.report(state, waitingOn: waitingOn) }
 
+    /// Workers of a pool: writes what happened in it into the log. The stage runs from when a consumer takes it: one whose
+    /// port a firewall closes waits for ever.
+    @Sendable public func noteOfWorker(_ event: PoolEvent) {
+        logger.info("\(event)")
+        if case .welcomed = event { report(.running) }
+    }
+
     /// Compute: the newest step, for progress and status. Lines in `metrics.jsonl` are `MetricsFile`'s business.
     public func report(_ step: StepMetrics) { link.report(step) }
 

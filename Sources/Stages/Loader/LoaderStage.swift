@@ -19,12 +19,12 @@ public enum LoaderStage {
             consumers: configuration.endpoints(.samples), as: runtime.sender,
             // A ticket in hand beside each one in work: the next decode starts without a round trip.
             credit: configuration.threads * 2, context: runtime.context, settings: configuration.poolSettings,
-            onEvent: { [logger = runtime.logger] in logger.info("\($0)") })
+            onEvent: runtime.noteOfWorker)
         runtime.stop.onStop { reason in
             if reason == .drain { worker.drain() } else { worker.stop() }
         }
         runtime.setMetrics { worker.statistics.heartbeat }
-        runtime.report(.running)
+        runtime.report(.waiting, waitingOn: "its consumer")
         let batch = UInt64(configuration.recipe.schedule.batch)
         try worker.run(threads: configuration.threads) { ticket, _ in
             let wanted = try JSONDecoder().decode(SampleTicket.self, from: ticket.body)

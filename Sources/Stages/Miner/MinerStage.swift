@@ -14,7 +14,6 @@ public enum MinerStage {
     /// - Parameter product: computes the similarities; a miner on another kind of processor brings its own.
     public static func run(_ runtime: StageRuntime, product: any SimilarityProduct = VectorProduct()) throws {
         let configuration = runtime.configuration
-        let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] in logger.info("\($0)") }
         let follower =
             configuration.recipe.contrast.usesMemory
             ? try LogFollower(
@@ -26,7 +25,7 @@ public enum MinerStage {
             generation: configuration.generation ?? .first,
             // A class in work for each thread, and the next at hand.
             credit: configuration.threads + 1, context: runtime.context, settings: configuration.poolSettings,
-            onEvent: events)
+            onEvent: runtime.noteOfWorker)
         // A ticket in execution may wait for the log, too, and a drain lets it finish.
         let isCatchingUp = Mutex(true)
         runtime.stop.onStop { reason in
@@ -36,7 +35,7 @@ public enum MinerStage {
         runtime.setMetrics { worker.statistics.heartbeat }
         if let follower { catchUp(follower, runtime) }
         isCatchingUp.withLock { $0 = false }
-        runtime.report(.running)
+        runtime.report(.waiting, waitingOn: "its consumer")
         let miners = MinerCrew(threads: configuration.threads, product: product)
         let classes = configuration.dataset.classes.count
         try worker.run(threads: configuration.threads) { ticket, context in
