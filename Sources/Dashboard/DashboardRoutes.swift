@@ -50,7 +50,8 @@ struct DashboardRoutes: Sendable {
         default:
             guard request.path.hasPrefix("/panels/") else { return nil }
             return ImagePanels.file(request.path.dropFirst(8), run: run.path).map {
-                DashboardResponse(type: "image/png", headers: ["Cache-Control": "private, max-age=3600"], body: $0)
+                // Not to be kept: the next run at this address has other pictures of the same names.
+                DashboardResponse(type: "image/png", body: $0)
             }
         }
     }

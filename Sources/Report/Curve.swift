@@ -66,7 +66,8 @@ struct CurvePlot {
         func y(_ value: Double) -> Double {
             Self.top + (high - value) / (high - low) * (Self.height - Self.top - Self.bottom)
         }
-        func place(_ step: Double, _ value: Double) -> String { String(format: "%.1f,%.1f", x(step), y(value)) }
+        // Finer than any screen: what the pointer is told is worked out from it.
+        func place(_ step: Double, _ value: Double) -> String { String(format: "%.3f,%.3f", x(step), y(value)) }
         var parts: [String] = []
         for mark in marks {
             let at = String(format: "%.1f", y(mark))

@@ -139,7 +139,9 @@ struct Member: Sendable {
             }
         return StatusReport.Stage(
             stage: replica.stage, id: replica.id, pid: isAlive ? pid : nil, host: host, state: state,
-            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts, metrics: heartbeat.metrics,
+            waitingOn: state == .waiting ? heartbeat.waitingOn : nil, restarts: restarts,
+            // What is gone has no memory and no queues.
+            metrics: isAlive ? heartbeat.metrics : [:],
             generation: generation == .first ? nil : generation, kind: kind,
             rates: rates.perSecond.isEmpty ? nil : rates.perSecond)
     }

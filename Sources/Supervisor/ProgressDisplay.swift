@@ -66,8 +66,11 @@ public final class TerminalDisplay: ProgressDisplay {
             // Four times a second is as fast as anybody reads.
             if let last = state.lastDrawn, now - last < .milliseconds(250) { return }
             state.lastDrawn = now
-            let width = TerminalDisplay.width()
-            let lines = ProgressText.block(report, evaluated: evaluated).map { String($0.prefix(width - 1)) }
+            let (width, height) = TerminalDisplay.size()
+            // A line that wraps, or one above the terminal's first, could not be erased.
+            let lines = ProgressText.block(report, evaluated: evaluated).prefix(max(1, height - 1)).map {
+                String($0.prefix(max(1, width - 1)))
+            }
             guard lines != state.lines else { return }
             state.lines = lines
             writeToStandardError(TerminalDisplay.erase(state.drawn) + lines.joined(separator: "\n") + "\n")
@@ -88,8 +91,11 @@ public final class TerminalDisplay: ProgressDisplay {
     /// Cursor to the block's first line, and everything below it cleared.
     private static func erase(_ lines: Int) -> String { lines > 0 ? "\u{1b}[\(lines)F\u{1b}[J" : "" }
 
-    private static func width() -> Int {
+    private static func size() -> (width: Int, height: Int) {
         var size = winsize()
-        return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 20 ? Int(size.ws_col) : 80
+        let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        return (
+            isKnown && size.ws_col > 0 ? Int(size.ws_col) : 80, isKnown && size.ws_row > 0 ? Int(size.ws_row) : 24
+        )
     }
 }

@@ -50,12 +50,14 @@ extension SupervisorCore {
                 "\(replica) failed \(failures) times without training coming any further, last: \(why)", now, &actions)
         }
         let until = now + backoff(after: failures)
-        if member.kind == .bank, remedy == .restart, rollback == nil {
+        let keepsEpoch = member.kind == .bank && remedy == .restart && rollback == nil
+        let what = keepsEpoch ? "starting it again, its log stays" : "going back to the newest checkpoint"
+        actions.append(.log(.warning, "\(replica): \(why); \(what)"))
+        actions.append(.runEvent(tag: "restarts", "\(replica): \(why); \(what)", step: newestStep))
+        if keepsEpoch {
             members[index].life = .waiting(until: until)
-            actions.append(.log(.warning, "\(replica): \(why); starting it again, its log stays"))
         } else {
             members[index].life = .held
-            actions.append(.log(.warning, "\(replica): \(why); going back to the newest checkpoint"))
             rollBack(at: until, now, &actions)
         }
     }

@@ -62,7 +62,7 @@ struct SweepCommand: ParsableCommand {
         let sweep = try Sweep(
             plan, topology: topology, replicas: stage.replicas, in: folder ?? "sweeps/\(base)")
         let (failures, isStopped) = tableOnly ? ([], false) : try train(sweep)
-        let table = try sweep.writeTables()
+        let table = tableOnly ? try sweep.table() : try sweep.writeTables()
         try output.result.show(
             table.facts(folder: sweep.folder, failures: failures, isStopped: isStopped),
             isStopped ? "stopped; the same command goes on" : table.markdown)

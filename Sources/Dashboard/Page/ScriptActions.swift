@@ -98,6 +98,9 @@ extension DashboardPage {
             return;
           }
           const report = state.report;
+          // Another run at this address: nothing of the one before may stay under its name.
+          if (plots.run !== undefined && plots.run !== report.runDirectory) return location.reload();
+          plots.run = report.runDirectory;
           plots.swaps = report.swaps || [];
           showFacts(report);
           drawGraph(state);

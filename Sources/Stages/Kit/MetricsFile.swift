@@ -17,11 +17,21 @@ public final class MetricsFile {
         let lock = try MetricsFile.lock(path)
         defer { withExtendedLifetime(lock) {} }
         if let old = FileManager.default.contents(atPath: path) {
-            let kept = MetricsFile.lines(in: old).filter { $0.metrics.map { $0.step <= step } ?? true }
-            if kept.reduce(0, { $0 + $1.bytes.count + 1 }) != old.count {
+            // From the end, as steps ascend: the whole of a long run takes seconds to decode, while an evaluation's line waits.
+            let all = old.split(separator: UInt8(ascii: "\n"))
+            var begun = all.count
+            var tail: [Data] = []
+            while begun > 0 {
+                let line = MetricsFile.lines(in: all[begun - 1]).first
+                if let metrics = line?.metrics, metrics.step <= step { break }
+                if let line, line.metrics == nil { tail.append(line.bytes) }
+                begun -= 1
+            }
+            let kept = all[..<begun] + tail.reversed()
+            if kept.reduce(0, { $0 + $1.count + 1 }) != old.count {
                 var bytes = Data()
                 for line in kept {
-                    bytes.append(line.bytes)
+                    bytes.append(line)
                     bytes.append(UInt8(ascii: "\n"))
                 }
                 try bytes.withUnsafeBytes { try DurableFile.write($0, to: path) }

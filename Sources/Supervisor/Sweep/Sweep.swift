@@ -90,11 +90,15 @@ public struct Sweep {
         }
     }
 
-    /// Writes the tables of what has finished so far, each file whole or not at all.
+    /// What has finished so far.
+    public func table() throws -> SweepTable { SweepTable(plan, try results()) }
+
+    /// Writes the tables of what has finished so far, each file whole or not at all. Whoever trains or holds the lock does
+    /// so: an older table must not take a newer one's place.
     ///
     /// - Returns: what they say.
     @discardableResult public func writeTables() throws -> SweepTable {
-        let table = SweepTable(plan, try results())
+        let table = try table()
         try DurableFile.write(table.markdown + "\n", to: folder + "/table.md")
         try DurableFile.write(table.csv, to: folder + "/table.csv")
         try DurableFile.write(table.runsCSV, to: folder + "/runs.csv")
