@@ -5,7 +5,11 @@ import PackageDescription
 // Debian's libtorch (1.13, C++17) is the default. `LIBTORCH=/path/to/torch` selects another one, for instance
 // the folder of a pip-installed PyTorch 2.x, whose headers need C++20. Such a copy is linked by full path:
 // with -ltorch_cpu the system's copy would be found first.
-let libtorch = Context.environment["LIBTORCH"]
+// Its path becomes part of the executables, which run in any folder.
+let libtorch = Context.environment["LIBTORCH"].flatMap { $0.isEmpty ? nil : $0 }.map {
+    URL(fileURLWithPath: $0, relativeTo: URL(fileURLWithPath: Context.packageDirectory, isDirectory: true))
+        .standardizedFileURL.path
+}
 
 let torchHeaders: [String] =
     libtorch.map {
@@ -22,10 +26,9 @@ let torchLinking: [LinkerSetting] =
     } ?? [.linkedLibrary("torch_cpu"), .linkedLibrary("c10")]
 
 // Several compute ranks sum their gradients by libtorch's Gloo, whose headers want Gloo's own, of the same version:
-// Debian's libgloo-dev for Debian's libtorch, and for another copy what it brings itself.
-let gloo =
-    libtorch.map { FileManager.default.fileExists(atPath: "\($0)/include/gloo/context.h") }
-    ?? FileManager.default.fileExists(atPath: "/usr/include/gloo/context.h")
+// Debian's libgloo-dev for Debian's libtorch, and for another copy what it brings itself. SwiftPM remembers what this file
+// has found, whatever is installed later, so it looks only where it must.
+let gloo = libtorch.map { FileManager.default.fileExists(atPath: "\($0)/include/gloo/context.h") } ?? true
 
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")

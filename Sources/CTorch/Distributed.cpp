@@ -1,7 +1,7 @@
 // Several ranks that train one network: process groups of c10d, and batch normalisation over all of them.
 //
-// c10d's Gloo is there where its headers find Gloo's own (Debian: libgloo-dev); Package.swift defines USE_C10D_GLOO then.
-// Without them everything builds and making a group fails with a sentence.
+// c10d's Gloo is there where its headers find Gloo's own: with Debian's libtorch (libgloo-dev), and with a copy that brings
+// them; Package.swift defines USE_C10D_GLOO then. Without them everything builds and making a group fails with a sentence.
 #include "Handles.h"
 #include <ATen/ATen.h>
 #include <c10/util/Exception.h>
@@ -204,8 +204,8 @@ ct_status ct_group_create(const char *backend, const char *path, const char *hos
       auto store = makeStore(path, host, port, prefix, rank, size, timeout);
       group = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
 #else
-      TORCH_CHECK(false, "this build knows no Gloo, so compute runs as one rank only; build where Gloo's headers are (Debian's "
-                         "libtorch: libgloo-dev; another copy: its own include/gloo)");
+      TORCH_CHECK(false, "this build knows no Gloo, so compute runs as one rank only; build it by 'swift build "
+                         "--manifest-cache none' where the copy of libtorch has its own include/gloo");
 #endif
     } else if (name == "nccl") {
 #ifdef USE_C10D_NCCL
