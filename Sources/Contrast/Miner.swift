@@ -135,7 +135,8 @@ public final class Miner {
                 rows.locate(anchor, candidates)
             }
             withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.perAnchor + product.tile) { similarities in
-                rows.forEachBlock(in: range, candidates: candidates.count) { anchor, entries in
+                // A product takes 32 rows at a time.
+                rows.forEachBlock(in: range, candidates: candidates.count, filling: 32) { anchor, entries in
                     product.compute(
                         anchor: anchors + anchor * dimension, dimension: dimension,
                         rows: rows.vectors(anchor) + entries.lowerBound, count: entries.count,

@@ -74,6 +74,7 @@ import Testing
             $0.determinism = .relaxed
         }
         #expect(same == before)
+        #expect(try digest { $0.contrast.lag = 2 } != digest { ($0.contrast.lag, $0.checkpoints.every) = (2, 1) })
     }
 
     @Test(.enabled(if: SmallDisk.isPossible, "mounting a small disk needs root"))

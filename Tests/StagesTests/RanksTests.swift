@@ -252,11 +252,11 @@ struct RanksTests {
             // One of them has no pixel of any class.
             let (pixels, regions) = rank == 1 ? (0, 0) : (2 + rank, 1)
             return MemoryRecord(
-                step: 7, images: [3 * rank, 3 * rank + 1], dimension: 2,
+                step: 7, images: [3 * rank, 3 * rank + 1], dimension: 64,
                 pixelClasses: (0..<pixels).map { Int32($0 + rank) },
                 regionClasses: Array(repeating: Int32(rank), count: regions),
                 regionImages: Array(repeating: Int32(3 * rank), count: regions),
-                rows: (0..<2 * (pixels + regions)).map { Float($0) / 3 - Float(rank) })
+                rows: (0..<64 * (pixels + regions)).map { Float($0) / 3 - Float(rank) })
         }
         let joined = try Self.onRanks(count) { try $0.joined(keys($0.rank)) }
         let expected = try MemoryRecord(joining: (0..<count).map(keys))

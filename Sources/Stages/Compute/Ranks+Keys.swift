@@ -29,8 +29,10 @@ extension MemoryRecord {
             return Array(rest.prefix(count))
         }
         let head = words.prefix(5).map { Int(truncatingIfNeeded: $0) }
-        // Each count is bounded by what is there, so that their sum cannot overflow.
-        guard head.count == 5, head[1...].allSatisfy({ (0...words.count).contains($0) }),
+        // Each count is bounded by what is there, and the dimension by what a memory may have, so that nothing overflows: a
+        // rank without a labelled pixel has a dimension and no rows.
+        guard head.count == 5, (1...65_536).contains(head[1]),
+            head[2...].allSatisfy({ (0...words.count).contains($0) }),
             head[2] + head[3] + 2 * head[4] + (head[3] + head[4]) * head[1] == rest.count
         else { throw WireError.malformed("another rank's keys do not fill their \(words.count) numbers") }
         self.init(
