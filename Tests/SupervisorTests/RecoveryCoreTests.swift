@@ -27,9 +27,16 @@ import Wire
 
     @Test func killedBankStartsAgainInItsEpochAndNobodyElseDoes() throws {
         let run = try started()
+        func bank() -> StatusReport.Stage? { run.core.report().stages.first { $0.stage == "bank" } }
+        run.say(.heartbeat(Heartbeat(state: .running, metrics: [ProcessMetric.resident: 5e6])), as: .bank)
+        #expect(bank()?.metrics == [ProcessMetric.resident: 5e6])
         let death = run.exit(.bank, .signal(9))
         #expect(death.signals.isEmpty && death.commands(to: run.peer(.compute)).isEmpty)
-        #expect(run.core.report().stages.first { $0.stage == "bank" }?.state == .restarting)
+        #expect(bank()?.state == .restarting && bank()?.metrics == [:])
+        let told = death.contains {
+            if case .runEvent(tag: "restarts", let text, _) = $0 { text.hasPrefix("bank-1: ") } else { false }
+        }
+        #expect(told)
         run.clock.advance(.milliseconds(499))
         #expect(run.handle(.tick).spawned.isEmpty)
         run.clock.advance(.milliseconds(1))

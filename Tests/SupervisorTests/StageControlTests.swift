@@ -163,12 +163,19 @@ import Wire
         // The supervisor, while compute has the file open.
         try MetricsFile.append(scores, to: path)
         for step in 2...5 { try first.append(StepMetrics(step: UInt64(step), lr: 0.1, ce: 1)) }
+        // Of steps that are dropped; both stay, in their order.
+        var late = scores
+        for step in [5, 6] as [UInt64] {
+            late.step = step
+            try MetricsFile.append(late, to: path)
+        }
         let second = try MetricsFile(path: path, continuingAfter: 3)
         try second.append(StepMetrics(step: 4, lr: 0.1, ce: 2))
         #expect(try MetricsFile.read(path: path).map(\.step) == [1, 2, 3, 4])
         let lines = try #require(folder.read("metrics.jsonl")).split(separator: "\n").map { Data($0.utf8) }
-        #expect(lines.count == 5)
-        #expect(try JSONDecoder().decode(EvaluationScores.self, from: lines[1]) == scores)
+        #expect(lines.count == 7)
+        let kept = try [1, 4, 5].map { try JSONDecoder().decode(EvaluationScores.self, from: lines[$0]) }
+        #expect(kept[0] == scores && kept.map(\.step) == [4, 5, 6])
     }
 
     @Test func stopTokenKeepsTheFirstReasonAndTellsLateListeners() {
