@@ -12,6 +12,18 @@ extension ModelSettings.Head {
     }
 }
 
+extension ModelSettings.Backbone {
+    /// Transformers' backbones normalise each pixel by itself.
+    var hasBatchNorms: Bool {
+        switch self {
+        case .hrnetv2w18, .hrnetv2w48, .mobilenetv1, .mobilenetv2, .mobilenetv3: true
+        case .resnet18, .resnet34, .resnet50, .resnet101: true
+        case .mitb0, .mitb1, .mitb2, .mitb3, .mitb4, .mitb5, .vitt16, .vits16, .vitb16, .vitl16: false
+        case .swint, .swins, .swinb, .swinl: false
+        }
+    }
+}
+
 extension ModelSettings {
     /// What is wrong with backbone and head together, in one line; nil for a network that exists.
     public var mismatch: String? {

@@ -157,6 +157,9 @@ extension ScheduleSettings: Configurable {
             "normWeightDecay", optional: \.normWeightDecay, .atLeast(0),
             summary: "weight decay of normalisations and of position and query embeddings; null: the others'"),
         Field(
+            "frozenNorms", \.frozenNorms,
+            summary: "a pretrained backbone's batch norms keep their statistics and constants"),
+        Field(
             "backboneLrFactor", \.backboneLrFactor, .atLeast(0), summary: "factor of the learning rate in the backbone"),
         Field(
             "headLrFactor", \.headLrFactor, .atLeast(0),

@@ -84,6 +84,10 @@ private let rules = [
     },
     RecipeRule(keys: ["model.backbone", "model.head"]) { $0.model.mismatch },
     RecipeRule(keys: ["model.auxiliary", "model.head", "model.backbone"]) { $0.model.auxiliaryMismatch },
+    RecipeRule(keys: ["schedule.frozenNorms", "model.backbone"]) { recipe in
+        recipe.schedule.frozenNorms && !recipe.model.backbone.hasBatchNorms
+            ? "'schedule.frozenNorms' must be false here: \(recipe.model.backbone.rawValue) has no batch norms" : nil
+    },
     RecipeRule(keys: ["schedule.minLr", "schedule.lr"]) { recipe in
         recipe.schedule.minLr > recipe.schedule.lr
             ? "'schedule.minLr' must be at most 'schedule.lr', which is \(recipe.schedule.lr), not \(recipe.schedule.minLr)"

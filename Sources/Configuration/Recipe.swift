@@ -204,6 +204,9 @@ public struct ScheduleSettings: Codable, Sendable, Equatable {
     public var weightDecay = 5e-4
     /// Weight decay of normalisations' parameters and of learned embeddings of positions and queries; `weightDecay` where nil.
     public var normWeightDecay: Double?
+    /// Leaves the batch norms of a pretrained backbone as they are, statistics and constants; random ones are trained in any
+    /// case.
+    public var frozenNorms = false
     /// Factors of the learning rate in the backbone, and in all that is not the backbone.
     public var backboneLrFactor = 1.0
     public var headLrFactor = 1.0

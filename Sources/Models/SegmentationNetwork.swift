@@ -55,6 +55,16 @@ public protocol SegmentationNetwork: Module {
     var publishedBackbone: PublishedBackbone? { get }
 }
 
+extension SegmentationNetwork {
+    /// Leaves the backbone's batch norms as they are from now on: they normalise by their running statistics, which no batch
+    /// moves, and their constants get no gradient.
+    public func freezeBackboneNorms() throws {
+        for (_, module) in publishedBackbone?.module.namedModules() ?? [] {
+            if let norm = module as? BatchNorm2d { try norm.eval().requiresGrad(false) }
+        }
+    }
+}
+
 /// Class scores at a network's own resolution.
 public struct Scores {
     /// Scores that are trained beside the main ones and dropped afterwards.

@@ -86,6 +86,11 @@ private let backbones = ModelSettings.Backbone.allCases.map(\.rawValue).joined(s
             recipeMessage(minimal, "model={head: ocrnet, backbone: hrnetv2w18, auxiliary: true}").hasSuffix("its own"))
         #expect(recipeMessage(minimal, "model={head: hrnet, backbone: hrnetv2w18, width: 0.5}").isEmpty)
         #expect(recipeMessage(minimal, "model={backbone: resnet18, auxiliary: true}").isEmpty)
+        #expect(recipeMessage(minimal, "schedule.frozenNorms=true").isEmpty)
+        #expect(
+            recipeMessage(minimal, "model={head: segformer, backbone: mitb0}", "schedule.frozenNorms=true")
+                == "--set schedule.frozenNorms=true: 'schedule.frozenNorms' must be false here: mitb0 has no batch norms"
+        )
     }
 
     @Test(arguments: [

@@ -25,7 +25,7 @@ private let otherValues: [String: String] = [
     "schedule.momentum": "0", "schedule.weightDecay": "0.01", "schedule.power": "1", "schedule.warmup": "0",
     "schedule.lrWarmup": "20", "schedule.lrWarmupRatio": "1e-6", "schedule.normWeightDecay": "0",
     "schedule.backboneLrFactor": "0.1", "schedule.headLrFactor": "10", "schedule.clipNorm": "0.01",
-    "schedule.minLr": "1e-5",
+    "schedule.minLr": "1e-5", "schedule.frozenNorms": "true",
     "checkpoints.every": "1", "checkpoints.keep": "1",
     "evaluate.every": "2000", "evaluate.scales": "[0.75, 1, 1.25]", "evaluate.flip": "true", "evaluate.window": "whole",
     "determinism": "relaxed",

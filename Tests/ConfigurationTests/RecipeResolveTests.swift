@@ -194,6 +194,9 @@ private func randomRecipe(_ seed: UInt64) -> Recipe {
     recipe.schedule.normWeightDecay = optional(double())
     recipe.schedule.backboneLrFactor = double()
     recipe.schedule.headLrFactor = double()
+    let isTransformer =
+        [.segformer, .segmenter].contains(recipe.model.head) || "\(recipe.model.backbone)".hasPrefix("swin")
+    recipe.schedule.frozenNorms = !isTransformer && random.below(2) == 0
     recipe.schedule.clipNorm = optional(double())
     recipe.schedule.minLr = recipe.schedule.lr / 2
     recipe.checkpoints.every = count()

@@ -98,6 +98,7 @@ import Testing
                     expected.optimizer = .adamw
                     (expected.lr, expected.weightDecay, expected.normWeightDecay) = (1e-4, 1e-4, 0)
                     (expected.backboneLrFactor, expected.clipNorm) = (0.1, 0.01)
+                    expected.frozenNorms = true
                 case .maskformer:
                     expected.optimizer = .adamw
                     (expected.lr, expected.weightDecay, expected.normWeightDecay) = (6e-5, 0.01, 0)

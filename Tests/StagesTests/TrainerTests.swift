@@ -195,6 +195,41 @@ import Wire
         }
     }
 
+    /// The head's are trained as ever; and so are a random backbone's.
+    @Test(arguments: [true, false]) func frozenNormsAreThoseOfAPretrainedBackbone(isPretrained: Bool) throws {
+        let folder = try TemporaryFolder("frozen")
+        var recipe = Self.recipe(contrast: false)
+        recipe.schedule.frozenNorms = true
+        if isPretrained {
+            recipe.model.pretrained = folder("weights.safetensors")
+            var other = recipe
+            (other.seed, other.model.pretrained) = (6, nil)
+            let weights = try Trainer(recipe: other, classes: 4, device: .cpu).modelState()
+            try Safetensors.write(weights, to: folder("weights.safetensors"))
+        }
+        let trainer = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        /// What a step may move, by name: all but counts of batches.
+        func values() throws -> [String: [Float]] {
+            Dictionary(
+                uniqueKeysWithValues: try trainer.modelState().filter { $0.tensor.dtype == .float32 }.map {
+                    ($0.name, try $0.tensor.detach().array())
+                })
+        }
+        let before = try values()
+        let batch = try Self.batch()
+        let pass = try trainer.forward(batch, learnsEmbedding: false)
+        _ = try trainer.backwardFromScores(pass, batch: batch)
+        try trainer.backwardThroughBackbone(pass)
+        _ = try trainer.update(step: 1, embedding: false)
+        let after = try values()
+        let moved = Set(before.keys.filter { before[$0] != after[$0] })
+        let norms = before.keys.filter { $0.hasSuffix("running_var") }.map { String($0.dropLast(11)) }
+        let ofNorms = moved.filter { name in norms.contains { name.hasPrefix($0) } }
+        #expect(ofNorms.contains { $0.hasPrefix("backbone.") } == !isPretrained, "\(ofNorms)")
+        #expect(ofNorms.contains { $0.hasPrefix("classifier.") })
+        #expect(moved.subtracting(ofNorms).contains { $0.hasPrefix("backbone.") })
+    }
+
     /// Plain descent moves all parameters together by rate times length.
     @Test func aClippedGradientMovesTheNetworkByNoMoreThanItsLength() throws {
         var recipe = Self.recipe(contrast: false)

@@ -67,6 +67,7 @@ final class Trainer {
         pretrained = report
         try network.to(device).to(dtype).train().requiresGrad(true)
         network.synchronizeBatchNorm(over: group)
+        if recipe.schedule.frozenNorms, recipe.model.pretrained != nil { try network.freezeBackboneNorms() }
 
         let settings = recipe.schedule
         schedule = PolySchedule(
