@@ -7,7 +7,7 @@ import Imaging
 /// Tree: `images/training`, `images/validation` (JPEG, a few of them grey) and `annotations/training`,
 /// `annotations/validation` (PNG of the same names), as ADEChallengeData2016.zip unpacks. File values 1 to 150 are the
 /// classes 0 to 149, 0 is ignored. The challenge's test images, release_test.zip, are the split `test` where
-/// `release_test/testing` stands beside them.
+/// `release_test/testing` stands beside them or beside the folder that the other archive unpacks to.
 ///
 /// Zhou et al., "Scene Parsing through ADE20K Dataset", CVPR 2017; names (of each class the first) and colours:
 /// `objectInfo150.txt` and `visualizationCode/color150.mat` of github.com/CSAILVision/sceneparsing, where road and skyscraper
@@ -20,6 +20,10 @@ public enum ADE20K {
     static let source = DatasetSource(
         "download http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip, unpack it and give its folder "
             + "ADEChallengeData2016 as dataset.root")
+
+    static let testSource = DatasetSource(
+        "download http://data.csail.mit.edu/places/ADEchallenge/release_test.zip and unpack it in dataset.root or beside it"
+    )
 
     /// - Throws: `UserError`: what was expected where, and how to get it.
     static func open(root: String, in tree: DatasetTree) throws -> DatasetIndex {
@@ -35,7 +39,8 @@ public enum ADE20K {
             guard !listing.isEmpty else { throw source.error("\(images): holds no .jpg image") }
             splits.append(listing)
         }
-        let test = [root, base].map { Folders.join($0, "release_test/testing") }.first { tree.isFolder($0) }
+        let test = [root, base, Folders.join(base, "..")].map { Folders.join($0, "release_test/testing") }
+            .first { tree.isFolder($0) }
         if let test { splits.append(try Folders.pair(split: "test", images: test, labels: nil, in: tree)) }
         return DatasetIndex(kind: .ade20k, root: root, classes: classes, labelMapping: labelMapping, splits: splits)
     }

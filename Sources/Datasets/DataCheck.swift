@@ -24,7 +24,8 @@ public enum DataCheck {
                 what = "has no label maps in split '\(split)' (\(key))"
             } else {
                 let names = index.splits.map(\.name).joined(separator: ", ")
-                what = "has no split '\(split)' (\(key)); there are \(names)"
+                let hint = DatasetSource.hint(forSplit: split, of: index.kind).map { "; \($0)" } ?? ""
+                what = "has no split '\(split)' (\(key)); there are \(names)\(hint)"
             }
             report.problems.append(.init(split: split, file: index.root, what: what))
         }

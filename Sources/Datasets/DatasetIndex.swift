@@ -153,9 +153,9 @@ public struct DatasetIndex: Sendable {
         let wanted = split.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
         let parts = try wanted.map { name in
             guard let found = splits.first(where: { $0.name == name }) else {
-                throw UserError(
-                    "\(root): has no split '\(name)' (has \(names.joined(separator: ", ")))"
-                        + suggestion(for: name, among: names))
+                let what = "\(root): has no split '\(name)' (has \(names.joined(separator: ", ")))"
+                if let hint = DatasetSource.hint(forSplit: name, of: kind) { throw UserError("\(what); \(hint)") }
+                throw UserError(what + suggestion(for: name, among: names))
             }
             return found
         }

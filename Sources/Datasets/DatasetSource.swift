@@ -1,4 +1,5 @@
 import Basics
+import Configuration
 
 /// How a dataset is got, which ends every message about a part of it that is not there.
 struct DatasetSource: Sendable {
@@ -29,5 +30,17 @@ struct DatasetSource: Sendable {
             throw error("\(root): has no folder \(mark), nor has a folder \(below.joined(separator: " or ")) in it")
         }
         return base
+    }
+}
+
+extension DatasetSource {
+    /// How a part of a dataset is got that may be missing while the rest is there; nil for a split that it does not publish.
+    static func hint(forSplit split: String, of kind: DatasetSettings.Kind) -> String? {
+        switch (kind, split) {
+        case (.ade20k, "test"): ADE20K.testSource.hint
+        case (.camvid, "train"), (.camvid, "val"), (.camvid, "test"): CamVid.source.hint
+        case (.cityscapes, "train"), (.cityscapes, "val"), (.cityscapes, "test"): Cityscapes.source.hint
+        case (.ade20k, _), (.camvid, _), (.cityscapes, _), (.cocoStuff, _), (.folder, _), (.pascalContext, _): nil
+        }
     }
 }

@@ -53,6 +53,26 @@ import Testing
             ADE20K.classes[0].name == "wall" && ADE20K.classes[149] == ClassInfo(name: "flag", color: RGB8(92, 0, 255)))
     }
 
+    /// Both archives unpacked into one folder, of which the first one's is given as the root.
+    @Test func ade20kTestImagesMayStandBesideTheRoot() throws {
+        let tree = try TinyTree.sample(.ade20k)
+        let outside = tree.scratch.path
+        let root = outside + "/ADEChallengeData2016"
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        for folder in ["images", "annotations"] {
+            try FileManager.default.moveItem(atPath: "\(outside)/\(folder)", toPath: "\(root)/\(folder)")
+        }
+        var settings = tree.settings
+        settings.root = root
+        let without = try Dataset.open(settings, cache: nil)
+        #expect(
+            message { _ = try without.samples(of: "test") }
+                == "\(root): has no split 'test' (has train, val); \(ADE20K.testSource.hint)")
+        #expect(message { _ = try without.samples(of: "tset") }.contains("has no split 'tset' (has train, val)"))
+        try tree.scratch.file("release_test/testing/x.jpg", JPEG.encode(image(4, 4)))
+        #expect(try Dataset.open(settings, cache: nil).samples(of: "test").map(\.name) == ["x"])
+    }
+
     @Test func ade20kMayStandBelowTheRootAndHaveTestImages() throws {
         let tree = try TinyTree.sample(.ade20k)
         for folder in ["images", "annotations"] {

@@ -38,6 +38,15 @@ import Testing
         #expect(plan.cells.map(\.recipe.seed) == [0, 0])
         let one = try SweepPlan(recipes: [recipes[1]], over: ["model.width=0.5,1"], seeds: 1, overrides: [])
         #expect(one.variants.map(\.name) == ["width=0.5", "width=1"])
+        let alike = try SweepPlan(
+            recipes: [recipes[1]],
+            over: ["contrast.enabled=false,true", "synthesis.enabled=true", "sampler.strategy=random"], seeds: 1,
+            overrides: [])
+        #expect(
+            alike.variants.map(\.name) == [
+                "contrast.enabled=false synthesis.enabled=true strategy=random",
+                "contrast.enabled=true synthesis.enabled=true strategy=random",
+            ])
     }
 
     @Test(arguments: [
@@ -120,8 +129,16 @@ import Testing
                 | car | – | 50.00 |
                 """)
         let lines = table.csv.split(separator: "\n")
-        #expect(lines[0] == "variant,runs,mIoU,mIoU deviation,pixelAccuracy,meanAccuracy,seconds,IoU road,IoU car")
-        #expect(lines[2].hasPrefix("\"a,b\",2,0.27,"))
+        let columns = "mIoU,pixelAccuracy,meanAccuracy,seconds,IoU road,IoU car"
+        #expect(
+            lines[0] == "variant,runs,"
+                + columns.split(separator: ",").map { "\($0),\($0) deviation" }.joined(separator: ","))
+        let cells = lines[2].split(separator: ",", omittingEmptySubsequences: false).dropFirst(3).map { Double($0) }
+        let expected: [Double?] = [0.27, 0.0566, 0.5, 0, nil, nil, 61, 0, 0.27, 0.0566, 0.5, nil]
+        #expect(lines[2].hasPrefix("\"a,b\",2,") && cells.count == expected.count)
+        for (cell, value) in zip(cells, expected) {
+            #expect((cell == nil) == (value == nil) && abs((cell ?? 0) - (value ?? 0)) < 1e-4, "\(lines[2])")
+        }
         #expect(table.runsCSV.split(separator: "\n").last == "\"a,b\",1,0.31,0.5,,61.0,0.31,")
     }
 }

@@ -7,7 +7,8 @@ import StageKit
 public struct SweepPlan: Sendable {
     /// A recipe with one value of each key that is swept over.
     public struct Variant: Sendable, Equatable {
-        /// The recipe's name where there are several, then `key=value` for each key, its last component only.
+        /// The recipe's name where there are several, then `key=value` for each key, its last component
+        /// only where no other key has the same.
         public var name: String
         public var recipe: String
         /// As `--set` takes them.
@@ -47,10 +48,12 @@ public struct SweepPlan: Sendable {
             let base = ((recipe as NSString).lastPathComponent as NSString).deletingPathExtension
             var found = [Variant(name: recipes.count > 1 || axes.isEmpty ? base : "", recipe: recipe, overrides: [])]
             for axis in axes {
+                let isAlone = axes.count { $0.shortKey == axis.shortKey } == 1
                 found = found.flatMap { variant in
                     axis.values.map { value in
                         Variant(
-                            name: variant.name + (variant.name.isEmpty ? "" : " ") + "\(axis.shortKey)=\(value)",
+                            name: variant.name + (variant.name.isEmpty ? "" : " ")
+                                + "\(isAlone ? axis.shortKey : axis.key)=\(value)",
                             recipe: recipe, overrides: variant.overrides + ["\(axis.key)=\(value)"])
                     }
                 }

@@ -42,20 +42,21 @@ public struct SweepTable: Sendable {
         return lines.joined(separator: "\n")
     }
 
-    /// For programs: one line per variant, fractions.
+    /// For programs: one line per variant, fractions, each mean with its deviation behind it.
     public var csv: String {
         let head =
-            ["variant", "runs", "mIoU", "mIoU deviation", "pixelAccuracy", "meanAccuracy", "seconds"]
-            + classes.map { "IoU \($0)" }
+            ["variant", "runs"]
+            + (["mIoU", "pixelAccuracy", "meanAccuracy", "seconds"] + classes.map { "IoU \($0)" })
+            .flatMap { [$0, $0 + " deviation"] }
         let rows = plan.variants.indices.map { variant in
             let runs = self.runs(of: variant)
-            let iou = Spread(runs.map(\.meanIoU))
-            let byClass = classes.map { name in Spread(runs.map { Self.iou(of: name, $0) }).mean }
+            let spreads =
+                [
+                    Spread(runs.map(\.meanIoU)), Spread(runs.map(\.pixelAccuracy)), Spread(runs.map(\.meanAccuracy)),
+                    Spread(runs.map(\.seconds)),
+                ] + classes.map { name in Spread(runs.map { Self.iou(of: name, $0) }) }
             return [plan.variants[variant].name, "\(runs.count)"]
-                + ([
-                    iou.mean, iou.deviation, Spread(runs.map(\.pixelAccuracy)).mean,
-                    Spread(runs.map(\.meanAccuracy)).mean, Spread(runs.map(\.seconds)).mean,
-                ] + byClass).map { $0.map { "\($0)" } ?? "" }
+                + spreads.flatMap { [$0.mean, $0.deviation] }.map { $0.map { "\($0)" } ?? "" }
         }
         return ([head] + rows).map { $0.map(Self.quoted).joined(separator: ",") + "\n" }.joined()
     }
