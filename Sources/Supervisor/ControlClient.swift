@@ -51,7 +51,7 @@ public struct ControlClient {
     ///   step is known, which may take as long as its program's start: nil waits while there is a supervisor.
     public func ask(_ request: Request, timeout: Duration? = .seconds(10)) throws -> StatusReport {
         let context = Context()
-        let socket = try Socket(.dealer, context: context, maxMessageBytes: MessageLimits.control.bodyBytes)
+        let socket = try Socket(.dealer, context: context, maxMessageBytes: MessageLimits.reply.bodyBytes)
         socket.linger = 0
         try socket.connect(endpoint)
         let sender = Sender(run: (directory as NSString).lastPathComponent, name: "client")
@@ -62,7 +62,7 @@ public struct ControlClient {
         while deadline.map({ ContinuousClock.now < $0 }) ?? RunDirectory.isLive(directory) {
             _ = Poller.wait([socket], wakeup: nil, milliseconds: 200)
             guard let frames = try socket.receive() else { continue }
-            let message = try Message(frames: frames, run: sender.run, limits: .control)
+            let message = try Message(frames: frames, run: sender.run, limits: .reply)
             switch ControlType(rawValue: message.header.type) {
             case .reply: return try message.decodeBody()
             case .refused: throw UserError(try message.decodeBody(Refusal.self).message)

@@ -57,6 +57,9 @@ extension SupervisorCore {
         var patience = timing.stop
         if case .asked = ending { patience = timing.computeStop }
         let ranks = members.indices.filter { members[$0].kind == .compute && members[$0].isAlive }
+        for member in members where member.isWorking && member.kind != .compute {
+            if let peer = member.peer { actions.append(.send(.command(Command(.ending)), to: peer)) }
+        }
         // Who works waits for one that now never comes: it hears of no stop, and has nothing to save.
         let isMeeting = ranks.contains { !members[$0].isWorking }
         for index in ranks {

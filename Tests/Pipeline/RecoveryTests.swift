@@ -235,8 +235,13 @@ extension Pipeline {
             let play = try playground(watch: "")
             let run = try play.launch()
             try play.await(step: Playground.warmup + 1, of: run)
+            let compute = try play.pid(of: "compute-1")
             for pid in play.stages().values { kill(pid, SIGTERM) }
+            // A step or a checkpoint that takes longer than the others wait for the supervisor's word.
+            kill(compute, SIGSTOP)
             run.signal(SIGTERM)
+            Thread.sleep(forTimeInterval: 6)
+            kill(compute, SIGCONT)
             let stopped = try run.wait()
             #expect(stopped.code == 0, "\(stopped)")
             let newest = play.names(play.run + "/checkpoints").last

@@ -70,6 +70,7 @@ import Wire
     @Test mutating func commandsBecomeActions() {
         for (command, action) in [
             (Command(.stop), StageControl.Action.stop(.stop)), (Command(.drain), .stop(.drain)),
+            (Command(.ending), .expectStop),
             (Command(.abandon), .stop(.abandon)), (Command(.reloadKeys), .reloadKeys),
             (Command(.expectLoss, worker: "loader-1"), .loss(worker: "loader-1", expected: true)),
             (Command(.workerLost, worker: "loader-1"), .loss(worker: "loader-1", expected: false)),

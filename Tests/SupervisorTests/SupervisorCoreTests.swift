@@ -301,7 +301,10 @@ import Wire
         run.handle(.start)
         let first = run.handle(.interrupt)
         #expect(first.commands(to: run.peer(.compute)).map(\.name) == [.stop])
-        #expect(first.commands(to: run.peer(.loader(1))).isEmpty, "compute may need samples to finish its step")
+        // Compute may need samples to finish its step, and the bank for its checkpoint.
+        for replica in [Replica.bank, .loader(1), .miner] {
+            #expect(first.commands(to: run.peer(replica)).map(\.name) == [.ending])
+        }
         run.say(.event(StageEvent(.checkpoint, "checkpoint", step: 7, path: "/c7")), as: .compute)
         run.say(.bye(Bye(.stopped)), as: .compute)
         let second = run.exit(.compute, .code(0))

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import secrets
+import signal
 import socket
 import struct
 import time
@@ -26,6 +27,8 @@ parser.add_argument("--dataset-root")
 options, own_arguments = parser.parse_known_args()
 name, incarnation = f"{options.stage}-{options.id}", secrets.token_hex(8)
 context, links = zmq.Context(), []
+# A signal to every process of the run is the supervisor's to follow: compute may need this stage for its checkpoint.
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def encode(type, body, arrays, epoch, sequence, ticket=None):

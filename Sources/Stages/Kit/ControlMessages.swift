@@ -32,6 +32,13 @@ extension MessageLimits {
         limits.tensorBytes = 0
         return limits
     }
+
+    /// What a client takes of its run's supervisor: a report grows with the run's replicas, 350 bytes each.
+    public static var reply: MessageLimits {
+        var limits = control
+        limits.bodyBytes = 64 << 20
+        return limits
+    }
 }
 
 /// A stage's first message. The header carries its incarnation.
@@ -163,6 +170,9 @@ public struct Command: Codable, Sendable, Equatable {
         case abandon
         /// Workers: finish the tickets that were begun, take no more, exit.
         case drain
+        /// All but compute: the run ends, but go on until `stop`, as compute needs you for its last step and checkpoint. A
+        /// signal that comes now is part of that.
+        case ending
         /// Consumers of a pool: `worker` is about to be killed or was, by the supervisor's doing; no ticket is to blame.
         case expectLoss
         /// Consumers of a pool: `worker` died of itself; reissue its tickets now.
@@ -213,7 +223,7 @@ public struct Command: Codable, Sendable, Equatable {
         case .prepareSwap: proposal.map { .prepare($0) }
         case .commitSwap: generation.flatMap { generation in step.map { .commit(generation, step: $0) } }
         case .cancelSwap: generation.map { .cancel($0) }
-        case .stop, .abandon, .drain, .expectLoss, .workerLost, .reloadKeys: nil
+        case .stop, .abandon, .drain, .ending, .expectLoss, .workerLost, .reloadKeys: nil
         }
     }
 }

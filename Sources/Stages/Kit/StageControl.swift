@@ -31,6 +31,8 @@ struct StageControl {
         case sendHeartbeat
         case configure(StageConfiguration)
         case stop(StopReason)
+        /// The run ends; a `stop` will follow.
+        case expectStop
         /// The list of keys that may connect has changed.
         case reloadKeys
         /// A pool's worker is gone, expectedly or not.
@@ -90,6 +92,7 @@ struct StageControl {
             case .stop: actions.append(.stop(.stop))
             case .abandon: actions.append(.stop(.abandon))
             case .drain: actions.append(.stop(.drain))
+            case .ending: actions.append(.expectStop)
             case .reloadKeys: actions.append(.reloadKeys)
             case .expectLoss: if let worker = command.worker { actions.append(.loss(worker: worker, expected: true)) }
             case .workerLost: if let worker = command.worker { actions.append(.loss(worker: worker, expected: false)) }

@@ -60,6 +60,8 @@ final class StageLink: @unchecked Sendable {
     private let wakeup = Wakeup()
     private let answered = DispatchSemaphore(value: 0)
     private let ended = DispatchSemaphore(value: 0)
+    /// Whether the run is ending; the control thread's.
+    private var expectsStop = false
     private let onLost: @Sendable () -> Void
 
     /// - Parameter onLost: called on the control thread when the supervisor has been silent for the grace time; ends the
@@ -173,7 +175,8 @@ final class StageLink: @unchecked Sendable {
             var termination = Termination()
             while true {
                 let now = start.duration(to: clock.now)
-                if termination.isDue(signals: Termination.signals, isStopped: stop.isStopped, now: now) { terminate() }
+                let isEnding = expectsStop || stop.isStopped
+                if termination.isDue(signals: Termination.signals, isEnding: isEnding, now: now) { terminate() }
                 for action in control.handle(.tick, now: now) { try perform(action, socket, &sequence) }
                 while let frames = try socket.receive() {
                     guard let inbound = decode(frames) else { continue }
@@ -181,12 +184,12 @@ final class StageLink: @unchecked Sendable {
                         try perform(action, socket, &sequence)
                     }
                 }
-                let (queued, isEnding) = shared.withLock { shared in
+                let (queued, isLast) = shared.withLock { shared in
                     defer { shared.outbox = [] }
                     return (shared.outbox, shared.isEnding)
                 }
                 for (type, body) in queued { try send(type, body, socket, &sequence) }
-                if isEnding { return }
+                if isLast { return }
                 let deadline = min(control.nextDeadline, termination.deadline ?? control.nextDeadline)
                 let wait = deadline - start.duration(to: clock.now)
                 _ = Poller.wait([socket], wakeup: wakeup, milliseconds: max(0, wait.wholeMilliseconds + 1))
@@ -231,6 +234,7 @@ final class StageLink: @unchecked Sendable {
         case .stop(let reason):
             logger.info("asked to \(reason.rawValue)")
             stop.request(reason)
+        case .expectStop: expectsStop = true
         case .swap(let order): tell(order)
         case .reloadKeys: shared.withLock({ $0.onKeys })?()
         case .loss(let worker, let expected): shared.withLock({ $0.onLoss })?(worker, expected)
@@ -257,10 +261,12 @@ final class StageLink: @unchecked Sendable {
     private func lose() { onLost() }
 
     /// Ends the process as SIGTERM does where nobody puts it off.
-    private func terminate() {
+    private func terminate() -> Never {
         logger.warning("ended by a signal, SIGTERM, that is not of a stop of the run")
         Termination.putOffNoMore()
         kill(getpid(), SIGTERM)
+        // A container's first process is ended by no signal of its own.
+        StageMain.end(128 + SIGTERM)
     }
 
     private var configuredEpoch: Epoch? {

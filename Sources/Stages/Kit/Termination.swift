@@ -5,12 +5,14 @@ import Wire
 /// When SIGTERM ends a stage at work.
 ///
 /// The end of a machine, of a service or of a batch job sends it to every process of a run at once. The supervisor then
-/// says that the run stops, and compute needs the other stages for its last step and its checkpoint, so a signal that
-/// comes with such a word is the supervisor's to follow. Without one it ends the process a little later, and long after
+/// says that the run ends, and compute needs the other stages for its last step and its checkpoint, so a signal that
+/// comes with such a word is the supervisor's to follow. Without one it ends the process a little later, and after
 /// one, where somebody has lost patience, at once. Who has no configuration yet has nothing to lose: it ends at once, too.
 struct Termination {
-    /// How far the signal and the supervisor's word may lie apart: a supervisor that is just writing a file is not late.
+    /// How long after the signal the supervisor's word may come: one that is just writing a file is not late.
     static let patience = Duration.seconds(5)
+    /// How long after the word a signal is still part of the same end: who signals all goes through them one by one.
+    static let together = Duration.seconds(1)
 
     /// Counted by the handler, read by the control thread; a word-sized atomic is safe in a handler.
     private static let count = Atomic<Int>(0)
@@ -18,7 +20,7 @@ struct Termination {
 
     private var taken = 0
     private var heard: Duration?
-    private var stopped: Duration?
+    private var told: Duration?
 
     /// When `isDue` has something to say next.
     var deadline: Duration? { heard.map { $0 + Self.patience } }
@@ -48,16 +50,16 @@ struct Termination {
     ///
     /// - Parameters:
     ///   - signals: how many have come in all.
-    ///   - isStopped: whether the supervisor has asked the stage to end.
-    mutating func isDue(signals: Int, isStopped: Bool, now: Duration) -> Bool {
-        if isStopped, stopped == nil { stopped = now }
+    ///   - isEnding: whether the supervisor has said that the stage or the whole run is to end.
+    mutating func isDue(signals: Int, isEnding: Bool, now: Duration) -> Bool {
+        if isEnding, told == nil { told = now }
         if signals > taken {
             taken = signals
             heard = heard ?? now
         }
         guard let heard else { return false }
-        guard let stopped else { return now - heard >= Self.patience }
+        guard let told else { return now - heard >= Self.patience }
         self.heard = nil
-        return heard - stopped >= Self.patience
+        return heard - told >= Self.together
     }
 }
