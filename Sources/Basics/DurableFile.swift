@@ -30,6 +30,8 @@ public enum DurableFile {
             guard descriptor >= 0 else { throw systemError("cannot create", aside) }
             defer { close(descriptor) }
             try body { try writeAll($0, to: descriptor, path: aside) }
+            // On this descriptor: a file share tells the writer alone, and once, what it could not keep.
+            guard fsync(descriptor) == 0 else { throw systemError("cannot sync", aside) }
         }
     }
 

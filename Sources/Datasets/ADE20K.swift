@@ -1,4 +1,5 @@
 import Basics
+import Foundation
 import Imaging
 
 /// ADE20K as the scene-parsing challenge of 2016 gives it out: scenes of all kinds, 150 classes, sizes of all kinds; 20,210
@@ -39,8 +40,9 @@ public enum ADE20K {
             guard !listing.isEmpty else { throw source.error("\(images): holds no .jpg image") }
             splits.append(listing)
         }
-        let test = [root, base, Folders.join(base, "..")].map { Folders.join($0, "release_test/testing") }
-            .first { tree.isFolder($0) }
+        // Beside a link as well as beside what it leads to.
+        let beside = [Folders.join(root, ".."), (root as NSString).deletingLastPathComponent]
+        let test = ([root, base] + beside).map { Folders.join($0, "release_test/testing") }.first { tree.isFolder($0) }
         if let test { splits.append(try Folders.pair(split: "test", images: test, labels: nil, in: tree)) }
         return DatasetIndex(kind: .ade20k, root: root, classes: classes, labelMapping: labelMapping, splits: splits)
     }

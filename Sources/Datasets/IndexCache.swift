@@ -51,7 +51,9 @@ public struct IndexCache: Sendable {
         let isSettled = witnesses.allSatisfy { witness in
             witness.stamp.map { max($0.modified, $0.changed) < latest } ?? true
         }
-        guard isSettled, let bytes = KeptIndex.bytes(of: index, settings, witnesses) else { return }
+        guard isSettled, !witnesses.contains(where: { Self.isFUSE($0.path) }),
+            let bytes = KeptIndex.bytes(of: index, settings, witnesses)
+        else { return }
         let aside = "\(folder)/\(UUID().uuidString).partial"
         do {
             try FileManager.default.createDirectory(
@@ -61,6 +63,12 @@ public struct IndexCache: Sendable {
         } catch {
             unlink(aside)
         }
+    }
+
+    /// Whether a path leads through FUSE, whose clients of object stores make up a folder's times: no change shows there.
+    private static func isFUSE(_ path: String) -> Bool {
+        var system = statfs()
+        return statfs(path, &system) == 0 && system.f_type == 0x6573_5546
     }
 
     /// One file per dataset, so a changed one replaces the former.
@@ -74,7 +82,7 @@ public struct IndexCache: Sendable {
 /// rest of its label map's path, each ended by a zero byte.
 struct KeptIndex: Codable {
     /// Counted up with every change of what a reader accepts or makes of a dataset: a kept listing does not meet the reader.
-    private static let version = "picoflow dataset index 3\n"
+    private static let version = "picoflow dataset index 4\n"
 
     struct Split: Codable {
         var name: String

@@ -128,6 +128,7 @@ public final class LogSnapshotFile {
                 try out.write([file.read(count, at: offset)])
                 offset += count
             }
+            try out.sync()
         }
     }
 }

@@ -71,6 +71,13 @@ import Testing
         #expect(message { _ = try without.samples(of: "tset") }.contains("has no split 'tset' (has train, val)"))
         try tree.scratch.file("release_test/testing/x.jpg", JPEG.encode(image(4, 4)))
         #expect(try Dataset.open(settings, cache: nil).samples(of: "test").map(\.name) == ["x"])
+        // The same through a link beside which they are; the folder itself has none beside it.
+        let elsewhere = try Scratch()
+        try FileManager.default.createSymbolicLink(atPath: elsewhere.path + "/ade", withDestinationPath: root)
+        try FileManager.default.moveItem(
+            atPath: outside + "/release_test", toPath: elsewhere.path + "/release_test")
+        settings.root = elsewhere.path + "/ade"
+        #expect(try Dataset.open(settings, cache: nil).samples(of: "test").map(\.name) == ["x"])
     }
 
     @Test func ade20kMayStandBelowTheRootAndHaveTestImages() throws {
