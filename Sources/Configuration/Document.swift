@@ -13,7 +13,9 @@ struct Document {
     /// - Throws: `UserError` with file and line where the file cannot be read, is no YAML, has a key twice or is no mapping.
     static func load(_ path: String) throws -> Document {
         let data = try readFile(path)
-        guard let text = String(validating: data, as: UTF8.self) else {
+        // libyaml takes a byte order mark for a column.
+        let text = data.starts(with: [0xef, 0xbb, 0xbf]) ? data.dropFirst(3) : data[...]
+        guard let text = String(validating: text, as: UTF8.self) else {
             throw UserError("\(path): not a text file in UTF-8")
         }
         return try parse(text, origin: .file(path, line: nil))

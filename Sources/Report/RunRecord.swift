@@ -143,7 +143,7 @@ struct RunRecord {
                 return "a sample was left out\(step.map { " at step \($0)" } ?? ""): \(message)"
             case .evaluationFailed(let step, let why): return "the evaluation of step \(step) failed: \(why)"
             case .ended(let summary): return summary
-            case .fingerprint, .programFingerprint, .swapAsked, .evaluated: return nil
+            case .fingerprint, .programFingerprint, .allotted, .swapAsked, .evaluated: return nil
             }
         }
     }

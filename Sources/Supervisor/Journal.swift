@@ -15,6 +15,9 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     case sampleSkipped(String, step: UInt64?, position: UInt64? = nil)
     /// A stage has another number of replicas; for readers only, as it changes no results.
     case scaled(stage: String, from: Int, to: Int, reason: String)
+    /// A host that joined was given numbers of a stage, `last` the highest so far: no other host gets them, whichever
+    /// supervisor it asks.
+    case allotted(stage: String, last: Int)
     /// A swap was asked for; its generation is used up, whether or not a `swap` follows.
     case swapAsked(SwapProposal)
     /// A swap that was asked for comes to nothing.
@@ -32,7 +35,7 @@ public enum JournalEntry: Codable, Equatable, Sendable {
     /// Whether a run goes on where there is no room for it: at worst a supervisor that takes over starts fewer replicas.
     var isForReadersOnly: Bool {
         switch self {
-        case .scaled, .evaluated, .evaluationFailed: true
+        case .scaled, .allotted, .evaluated, .evaluationFailed: true
         case .epoch, .fingerprint, .sampleSkipped, .swapAsked, .swapCancelled, .swap, .programFingerprint, .ended: false
         }
     }
@@ -59,7 +62,7 @@ public enum JournalEntry: Codable, Equatable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case entry, start, kind, fingerprint, message, step, position
-        case stage, from, to, reason, proposal, swap, generation, scores
+        case stage, from, to, last, reason, proposal, swap, generation, scores
     }
 
     public init(from decoder: Decoder) throws {
@@ -81,6 +84,9 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             self = .scaled(
                 stage: try values.decode(String.self, forKey: .stage), from: try values.decode(Int.self, forKey: .from),
                 to: try values.decode(Int.self, forKey: .to), reason: try values.decode(String.self, forKey: .reason))
+        case "allotted":
+            self = .allotted(
+                stage: try values.decode(String.self, forKey: .stage), last: try values.decode(Int.self, forKey: .last))
         case "swap-asked": self = .swapAsked(try values.decode(SwapProposal.self, forKey: .proposal))
         case "swap-cancelled": self = .swapCancelled(try values.decode(Generation.self, forKey: .generation))
         case "swap": self = .swap(try values.decode(Swap.self, forKey: .swap))
@@ -120,6 +126,10 @@ public enum JournalEntry: Codable, Equatable, Sendable {
             try values.encode(from, forKey: .from)
             try values.encode(to, forKey: .to)
             try values.encode(reason, forKey: .reason)
+        case .allotted(let stage, let last):
+            try values.encode("allotted", forKey: .entry)
+            try values.encode(stage, forKey: .stage)
+            try values.encode(last, forKey: .last)
         case .swapAsked(let proposal):
             try values.encode("swap-asked", forKey: .entry)
             try values.encode(proposal, forKey: .proposal)
@@ -206,6 +216,13 @@ public final class Journal {
         var counts: [String: Int] = [:]
         for case .scaled(let stage, _, let count, _) in lived { counts[stage] = count }
         return counts
+    }
+
+    /// The highest number that a stage on another host has had, by stage.
+    public var allotted: [String: Int] {
+        var highest: [String: Int] = [:]
+        for case .allotted(let stage, let last) in entries { highest[stage] = max(highest[stage] ?? 0, last) }
+        return highest
     }
 
     /// Positions in the sample order that were trained without their sample, and are to be again.

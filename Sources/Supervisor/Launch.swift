@@ -106,7 +106,8 @@ public struct Launch {
                 try record.killLeftovers()
             }
         }
-        if !launch.isTrained, recipe.contrast.usesMemory, let newest = launch.resume,
+        // Stages that live need no checkpoint: theirs may be pruned.
+        if !launch.takesOver, !launch.isTrained, recipe.contrast.usesMemory, let newest = launch.resume,
             !FileManager.default.fileExists(atPath: newest.path + "/" + LogCheckpoint.fileName)
         {
             throw UserError(
@@ -185,6 +186,7 @@ public struct Launch {
             if case .ended = last {} else { try journal.append(.ended("failed: its supervisor died")) }
         }
         plan.history = journal.swaps
+        plan.allotted = journal.allotted
         plan.skipped = journal.skipped
         if evaluation == nil {
             // Nobody would let go of what compute keeps for it.

@@ -32,6 +32,8 @@ public struct LaunchPlan: Sendable {
     public var history = SwapHistory()
     /// Replicas of the stages that were scaled under a supervisor whose stages are taken over.
     public var counts: [String: Int] = [:]
+    /// The highest number that a stage on another host has had, by stage, from the journal.
+    var allotted: [String: Int] = [:]
     /// The run's evaluations so far.
     public var evaluations = EvaluationHistory()
     /// Positions in the sample order that were trained without their sample, from the journal.

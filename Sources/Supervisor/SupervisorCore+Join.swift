@@ -43,9 +43,17 @@ extension SupervisorCore {
         do {
             guard !isWindingUp else { throw UserError("the run is ending") }
             let replicas = try request.replicas.isEmpty ? allot(request, to: key) : readopt(request.replicas, by: key)
-            // What it ran before it was started anew; should that come back after all, it says hello under its old number.
-            members.removeAll {
-                $0.isLost && $0.key == key && $0.host == request.host && !replicas.contains($0.replica)
+            // A supervisor after this one must give them to nobody else.
+            for stage in Set(replicas.map(\.stage)).sorted() {
+                let last = replicas.reduce(0) { $1.stage == stage ? max($0, $1.id) : $0 }
+                guard last > plan.allotted[stage] ?? 0 else { continue }
+                plan.allotted[stage] = last
+                actions.append(.journal(.allotted(stage: stage, last: last)))
+            }
+            // What it ran before it was started anew; should that come back after all, it is in again.
+            for index in members.indices
+            where members[index].isLost && members[index].key == key && members[index].host == request.host {
+                members[index].hasLeft = !replicas.contains(members[index].replica)
             }
             for replica in replicas where index(of: replica) == nil { adopt(replica, key: key, host: request.host) }
             hosts.append(
@@ -97,7 +105,7 @@ extension SupervisorCore {
                 throw UserError("\(count) replicas of '\(name)'; 1 to \(room(for: key)) are possible with this key")
             }
             let taken = members.filter { $0.replica.stage == name }.map(\.replica.id).max() ?? 0
-            let first = max(taken + 1, Replica.firstExternalID)
+            let first = max(taken, plan.allotted[name] ?? 0, Replica.firstExternalID - 1) + 1
             return (first..<first + count).map { Replica(name, $0) }
         }
     }
@@ -113,7 +121,9 @@ extension SupervisorCore {
     }
 
     /// How many more replicas a key may have.
-    private func room(for key: CurveKey) -> Int { Self.mostReplicasPerKey - members.count { $0.key == key } }
+    private func room(for key: CurveKey) -> Int {
+        Self.mostReplicasPerKey - members.count { $0.key == key && !$0.hasLeft }
+    }
 
     private func canAdopt(_ replica: Replica) -> Bool {
         replica.isExternal && plan.trainingStages.contains { $0.name == replica.stage && $0.isJoinable }
@@ -207,6 +217,7 @@ extension SupervisorCore {
         members[index].lastHeard = now
         members[index].isOver = false
         members[index].isLost = false
+        members[index].hasLeft = false
         members[index].life = .working
         actions.append(.send(.configuration(configuration), to: peer))
     }
@@ -225,6 +236,7 @@ extension SupervisorCore {
         }
         if members[index].isLost, !isWindingUp {
             members[index].isLost = false
+            members[index].hasLeft = false
             members[index].life = .working
             actions.append(.log(.info, "\(members[index].replica) on \(members[index].host ?? "?") is back"))
         }

@@ -86,6 +86,8 @@ extension SupervisorCore {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
                     actions.append(.send(.refused(message), to: peer))
+                    // Of a swap that another of its workers has ended already.
+                    guard !members[index].isLeaving else { return }
                     let why = "\(message); 'determinism: relaxed' in the recipe lets it in"
                     if hasCancelledSwap(of: members[index], why, now, &actions)
                         || hasGivenUpEvaluation(of: members[index], why, &actions)

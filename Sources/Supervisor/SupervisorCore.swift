@@ -165,6 +165,8 @@ public struct SupervisorCore: Sendable {
     ) {
         guard let index = index(of: replica) else { return }
         let member = members[index]
+        // Its swap came to nothing, or a smaller count did without it, before it was there.
+        guard !member.isLeaving else { return over(index) }
         members[index].forgetProcess()
         members[index].isOver = true
         let message = "\(replica) could not be started: \(why)"
@@ -175,7 +177,7 @@ public struct SupervisorCore: Sendable {
         guard member.kind.isWorker, others > 0 else { return fail(message, now, &actions) }
         // There may be room again in a moment.
         members[index].failures = member.failures + 1
-        guard ending == nil, !member.isLeaving, members[index].failures < timing.failures else {
+        guard ending == nil, members[index].failures < timing.failures else {
             return goOnWithout(message, others, &actions)
         }
         members[index].isOver = false

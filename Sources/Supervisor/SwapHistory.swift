@@ -30,7 +30,7 @@ public struct SwapHistory: Sendable, Equatable {
             case .programFingerprint(let generation, let fingerprint):
                 if fingerprints[generation] == nil { fingerprints[generation] = fingerprint }
             case .ended: pending = nil
-            case .epoch, .fingerprint, .sampleSkipped, .scaled, .evaluated, .evaluationFailed: break
+            case .epoch, .fingerprint, .sampleSkipped, .scaled, .allotted, .evaluated, .evaluationFailed: break
             }
         }
     }

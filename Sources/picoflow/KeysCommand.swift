@@ -50,10 +50,11 @@ struct KeysCommand: ParsableCommand {
         /// For results: a run at work goes by the list that it knows.
         var remark: String { run == nil ? "; a run at work is not told, as by --run" : "" }
 
-        /// Tells a run at work that its list has changed.
-        func announce() throws {
-            guard let run, RunDirectory.isLive(run) else { return }
-            _ = try ControlClient(run: run).ask(.keysChanged)
+        /// A run at work, which must be told that its list has changed. It is looked for before anything is changed, so that a
+        /// command that cannot reach it can be given again.
+        func listener() throws -> ControlClient? {
+            guard let run, RunDirectory.isLive(run) else { return nil }
+            return try ControlClient(run: run)
         }
 
         /// What a client key says its run is; nil for a folder of several.
@@ -90,6 +91,7 @@ struct KeysCommand: ParsableCommand {
 
         func run() throws {
             let path = out ?? name + ".key"
+            let listener = try self.folder.listener()
             let folder = try self.folder.make()
             let keys = try CurveKeyPair.generate()
             guard access(path, F_OK) != 0 else { throw UserError("\(path) exists; name another file by --out") }
@@ -103,7 +105,7 @@ struct KeysCommand: ParsableCommand {
                 try? folder.revoke(name)
                 throw error
             }
-            try self.folder.announce()
+            _ = try listener?.ask(.keysChanged)
             try output.show(
                 Client(
                     name: name, file: path, key: "\(keys.publicKey)", server: "\(folder.serverKeys().publicKey)"),
@@ -126,9 +128,10 @@ struct KeysCommand: ParsableCommand {
 
         func run() throws {
             let key = try CurveKey(self.key)
+            let listener = try self.folder.listener()
             let folder = try self.folder.make()
             try folder.allow(key, name: name)
-            try self.folder.announce()
+            _ = try listener?.ask(.keysChanged)
             let server = try folder.serverKeys().publicKey
             try output.show(
                 Client(name: name, key: "\(key)", server: "\(server)"),
@@ -147,8 +150,9 @@ struct KeysCommand: ParsableCommand {
         @OptionGroup var output: ResultOptions
 
         func run() throws {
+            let listener = try folder.listener()
             try folder.open().revoke(name)
-            try folder.announce()
+            _ = try listener?.ask(.keysChanged)
             try output.show(Client(name: name, isAllowed: false), "\(name) may not join any more\(folder.remark)")
         }
     }

@@ -15,6 +15,14 @@ import Testing
         "parts/m.yaml": "model: {dropout: 0.3, embedding: 32}\n",
     ]
 
+    /// As some editors of Windows write it.
+    @Test func aByteOrderMarkIsNoPartOfTheFirstKey() throws {
+        try withFiles(["r.yaml": "\u{feff}seed: 3\r\ndataset: {kind: camvid, root: data}\r\n"]) { folder in
+            let recipe = try Recipe.resolve(path: folder + "/r.yaml")
+            #expect(recipe.seed == 3 && recipe.dataset.root.hasSuffix("data"))
+        }
+    }
+
     @Test func ownKeysOverridePartsAndOverridesBoth() throws {
         try withFiles(files) { folder in
             let path = folder + "/recipes/r.yaml"

@@ -295,6 +295,31 @@ extension Pipeline {
             #expect(!play.names(play.run).contains("processes.json"))
         }
 
+        /// What they began with is history: they need it no more.
+        @Test func stagesAreTakenOverWhoseCheckpointIsPruned() throws {
+            let play = try patient()
+            let first = try play.launch()
+            try play.await(step: 10, of: first)
+            first.signal(SIGINT)
+            #expect(try first.wait().code == 0)
+            let begun = try #require(play.names(play.run + "/checkpoints").last)
+
+            let run = try play.start(["launch", "--resume", play.run])
+            #expect(waitUntil(.seconds(60)) { !play.names(play.run + "/checkpoints").contains(begun) })
+            let compute = try play.pid(of: "compute-1")
+            kill(compute, SIGSTOP)
+            run.signal(SIGKILL)
+            _ = try run.wait()
+            let resumed = try play.start(["launch", "--resume", play.run])
+            #expect(
+                waitUntil { resumed.errors.contains("took over bank-1, compute-1, loader-1, miner-1") },
+                "\(resumed.errors)")
+            kill(compute, SIGCONT)
+            let ending = try resumed.wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(try play.weights() == Reference.weights())
+        }
+
         @Test func whatDiedWithTheSupervisorIsMadeGood() throws {
             let play = try patient()
             let run = try play.launch()

@@ -220,9 +220,29 @@ import Wire
         guard case .send(.joined(let reply), _)? = again.last else { return #expect(Bool(false), "\(again)") }
         #expect(reply.replicas == [Replica("loader", 1003)])
         #expect(state(first) == nil && state(Replica("loader", 1002)) != nil)
-        // It was only cut off: it is let in under its own number.
-        #expect(say(.heartbeat(Heartbeat(state: .running)), as: first) == [.send(.heartbeat, to: stage(first))])
-        #expect(hello(first).contains { if case .send(.configuration, _) = $0 { true } else { false } })
+        // It was only cut off.
+        say(.heartbeat(Heartbeat(state: .running)), as: first)
+        #expect(state(first) == .running)
+    }
+
+    /// Whichever host asks a new supervisor first.
+    @Test func numbersOfHostsStayTheirsUnderAnotherSupervisor() {
+        let answer = join(["loader": 2, "miner": 1])
+        let entries: [JournalEntry] = [.allotted(stage: "loader", last: 1002), .allotted(stage: "miner", last: 1001)]
+        #expect(answer.journalled == entries)
+        var plan = run.core.plan
+        plan.allotted = ["loader": 1002]
+        run.core = SupervisorCore(plan: plan, hasEvaluation: false)
+        run.handle(.start)
+        guard case .send(.joined(let reply), _)? = join(["loader": 1], as: "g").last else {
+            return #expect(Bool(false))
+        }
+        #expect(reply.replicas == [Replica("loader", 1003)])
+        // And the one that has them is let in with them.
+        guard case .send(.joined(let old), _)? = join(["loader": 2], replicas: [first]).last else {
+            return #expect(Bool(false))
+        }
+        #expect(old.replicas == [first])
     }
 
     @Test func aRestartedProcessTakesItsNumberAgain() {

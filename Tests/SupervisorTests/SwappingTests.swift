@@ -274,6 +274,28 @@ import Wire
         #expect(run.core.report().swaps == nil)
     }
 
+    /// The first failure ends the swap; the others are of workers that nobody waits for.
+    @Test func programThatCannotBeStartedCostsTheSwapOnlyHoweverManyShouldRunIt() throws {
+        var plan = try FakeRun.plan()
+        plan.topology = try Topology.resolve(
+            yaml: """
+                stages:
+                  loader: {threads: 1}
+                  compute: {samples: loader, mining: miner, memory: bank, threads: 1}
+                  bank: {threads: 1}
+                  miner: {replicas: 2, memory: bank, threads: 1}
+                """, path: "t.yaml")
+        let run = try FakeRun()
+        run.core = SupervisorCore(plan: plan, hasEvaluation: false)
+        run.handle(.start)
+        let asked = ask(run, SwapRequest(stage: "miner", exec: ["x"]), answering: false)
+        #expect(asked.spawned == [Replica("miner", 3), Replica("miner", 4)])
+        for replica in asked.spawned { run.handle(.spawnFailed(replica, "no such file")) }
+        #expect(run.actions.refusal(to: client) == "miner-3 could not be started: no such file")
+        #expect(run.core.phase == .training && run.actions.outcome == nil)
+        #expect(run.core.report().stages.filter { $0.stage == "miner" }.map(\.id) == [1, 2])
+    }
+
     @Test func programThatKeepsFailingCostsTheSwapOnly() throws {
         let run = try started()
         _ = ask(run, exec: ["x"])

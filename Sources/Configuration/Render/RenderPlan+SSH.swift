@@ -53,7 +53,7 @@ extension RenderPlan {
             # One key for all workers. It goes from the head to each of them and stays with us no longer than this script.
             key=$(mktemp)
             trap 'rm -f "$key"' EXIT
-            on_head 'mkdir -p "$(dirname "$run")"; [ -e "$run.key" ] || picoflow keys new \(Self.inQuotes(newKey("ssh"))) --out "$run.key" >&2; cat "$run.key"' >"$key"
+            on_head 'mkdir -p "$(dirname "$run")"; key=\(keyFile("ssh")); [ -e "$key" ] || picoflow keys new \(Self.inQuotes(newKey("ssh"))) --out "$key" >&2; cat "$key"' >"$key"
             workers=()
             index=0
             for host in "$@"; do

@@ -81,8 +81,8 @@ extension RenderPlan {
     private var workersSetUp: String {
         """
         head_host=$(hostname -f)
-        key=$run.key
-        mkdir -p "$(dirname "$key")"
+        key=\(keyFile("slurm"))
+        mkdir -p "$(dirname "$run")"
         [ -e "$key" ] || picoflow keys new \(newKey("slurm")) --out "$key"
         export PICOFLOW_JOIN="tcp://$head_host:\(port ?? 0)" PICOFLOW_KEY="$key" PICOFLOW_NAME="${run##*/}"
         """

@@ -113,6 +113,12 @@ public struct RenderPlan: Sendable {
         return "\(client)-\(name) --keys \(Shell.quoted(keys))"
     }
 
+    /// Where the script keeps its workers' key, for the shell in which `run` is the run's directory: with the run's own keys,
+    /// which go when the run is removed, or beside the run.
+    func keyFile(_ client: String) -> String {
+        topology.supervisor.keys == nil ? "$run/keys/\(client).key" : "$run.key"
+    }
+
     /// Words that name the run to `picoflow join`, where the key does not as it is for several.
     ///
     /// - Parameter run: the run's name, as the shell of `join` has it.
