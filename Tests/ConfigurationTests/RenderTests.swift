@@ -55,7 +55,9 @@ import Yams
         #expect(slurm.contains("picoflow keys new slurm-pico-1 --keys 'my keys' --out \"$key\""))
         #expect(slurm.contains("--stage loader=$count --run \"$PICOFLOW_NAME\" \\"))
         let ssh = try #require(plan.ssh().first).text
-        #expect(ssh.contains(#"picoflow keys new ssh-pico-1 --keys '\''my keys'\'' --out "$key""#) && ssh.contains("key=$run.key;"))
+        #expect(
+            ssh.contains(#"picoflow keys new ssh-pico-1 --keys '\''my keys'\'' --out "$key""#)
+                && ssh.contains("key=$run.key;"))
         #expect(ssh.contains("${stages[*]} --run $(printf %q \"${run##*/}\")\""))
     }
 
