@@ -75,6 +75,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CPidFD"),
         .systemLibrary(name: "CTimex"),
+        .systemLibrary(name: "CStatFS"),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
 
         // Libraries, in the order of their dependence.
@@ -88,7 +89,7 @@ let package = Package(
         .target(
             name: "Imaging",
             dependencies: ["Basics", "Configuration", "CTurboJPEG", "CJPEG", "CPixels", "CPNG", "CISAL", "CZlib"]),
-        .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", yams]),
+        .target(name: "Datasets", dependencies: ["Basics", "Configuration", "Imaging", "CStatFS", yams]),
         .target(name: "Contrast", dependencies: ["Basics", "Configuration", "CVectors"]),
         .target(
             name: "Wire", dependencies: ["Basics", "CZeroMQ", collections],

@@ -1,4 +1,5 @@
 import Basics
+import CStatFS
 import Configuration
 import Foundation
 import Imaging

@@ -40,11 +40,11 @@ extension Pipeline {
             let reason = "also holds the run enabled=false-seed-0, which is none of this sweep's"
             #expect(less.code == 1 && less.message.contains(reason), "\(less)")
             // Whoever only looks writes nothing: the sweep may be at work.
-            let table = (first as NSString).deletingLastPathComponent + "/table.md"
-            try FileManager.default.removeItem(atPath: table)
+            let written = play.folder("sweep/table.md")
+            try FileManager.default.removeItem(atPath: written)
             let shown = try play.start(words + ["--table-only"]).wait()
             #expect(shown.code == 0 && shown.output.contains("| enabled=false | 1 |"), "\(shown)")
-            #expect(!FileManager.default.fileExists(atPath: table))
+            #expect(!FileManager.default.fileExists(atPath: written))
 
             // A run whose journal cannot be read is not trained over.
             try "{\"entry\":\"of a later version\"}\n".write(

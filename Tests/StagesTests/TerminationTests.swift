@@ -4,31 +4,44 @@ import Testing
 
 struct TerminationTests {
     private let patience = Termination.patience
+    private let instant = Duration.milliseconds(1)
+
+    /// What `isDue` says, one call after the other.
+    private func dues(_ calls: (signals: Int, isEnding: Bool, now: Duration)...) -> [Bool] {
+        var termination = Termination()
+        return calls.map { termination.isDue(signals: $0.signals, isEnding: $0.isEnding, now: $0.now) }
+    }
 
     @Test func signalAloneEndsTheStageAfterItsPatience() {
+        let start = Duration.seconds(20)
+        #expect(
+            dues(
+                (0, false, .zero), (1, false, start), (2, false, start + patience - instant),
+                (2, false, start + patience))
+                == [false, false, false, true])
+    }
+
+    @Test func deadlineIsThatOfASignalThatWaitsForTheWord() {
         var termination = Termination()
-        #expect(!termination.isDue(signals: 0, isEnding: false, now: .seconds(10)))
         #expect(termination.deadline == nil)
-        #expect(!termination.isDue(signals: 1, isEnding: false, now: .seconds(20)))
+        _ = termination.isDue(signals: 1, isEnding: false, now: .seconds(20))
         #expect(termination.deadline == .seconds(20) + patience)
-        #expect(!termination.isDue(signals: 2, isEnding: false, now: .seconds(20) + patience - .milliseconds(1)))
-        #expect(termination.isDue(signals: 2, isEnding: false, now: .seconds(20) + patience))
-    }
-
-    @Test(arguments: [false, true]) func signalThatComesWithTheWordIsTheSupervisorsToFollow(isFirst: Bool) {
-        var termination = Termination()
-        #expect(!termination.isDue(signals: isFirst ? 1 : 0, isEnding: !isFirst, now: .zero))
-        let later = (isFirst ? patience : Termination.together) - .milliseconds(1)
-        #expect(!termination.isDue(signals: 1, isEnding: true, now: later))
+        _ = termination.isDue(signals: 1, isEnding: true, now: .seconds(21))
         #expect(termination.deadline == nil)
-        #expect(!termination.isDue(signals: 1, isEnding: true, now: patience * 20))
     }
 
+    @Test func signalThatComesWithTheWordIsTheSupervisorsToFollow() {
+        #expect(
+            dues((1, false, .zero), (1, true, patience - instant), (1, true, patience * 20)) == [false, false, false])
+        #expect(
+            dues((0, true, .zero), (1, true, Termination.together - instant), (1, true, patience * 20))
+                == [false, false, false])
+    }
+
+    /// One that came with it counts no more.
     @Test func signalAfterTheWordEndsTheStageAtOnce() {
-        var termination = Termination()
-        // One that came with the word counts no more.
-        #expect(!termination.isDue(signals: 1, isEnding: true, now: .zero))
-        #expect(!termination.isDue(signals: 1, isEnding: true, now: Termination.together))
-        #expect(termination.isDue(signals: 2, isEnding: true, now: Termination.together))
+        #expect(
+            dues((1, true, .zero), (1, true, Termination.together), (2, true, Termination.together))
+                == [false, false, true])
     }
 }
