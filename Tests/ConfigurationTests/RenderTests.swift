@@ -167,7 +167,7 @@ import Yams
         let picoflow = """
             #!/bin/bash
             case $1 in
-            keys) echo secret >"${@: -1}"; echo "a key was made" ;;
+            keys) mkdir -p "$(dirname "${@: -1}")"; echo secret >"${@: -1}"; echo "a key was made" ;;
             join) cat "$4" >joined ;;
             launch) while [ ! -s joined ]; do sleep 0.05; done ;;
             esac

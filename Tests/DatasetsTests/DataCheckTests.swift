@@ -59,7 +59,13 @@ import Testing
         var settings = scratch.settings
         settings.evaluationSplit = "test"
         let report = try DataCheck.run(settings)
-        #expect(report.problems.map(\.what) == ["has no split 'test' (dataset.evaluationSplit); there are train, val"])
+        let what = "has no split 'test' (dataset.evaluationSplit); there are train, val; \(CamVid.source.hint)"
+        #expect(report.problems.map(\.what) == [what])
+        settings.evaluationSplit = "tset"
+        #expect(
+            try DataCheck.run(settings).problems.map(\.what) == [
+                "has no split 'tset' (dataset.evaluationSplit); there are train, val"
+            ])
     }
 
     @Test func aSplitThatTheRecipeNamesNeedsLabelMaps() throws {

@@ -191,7 +191,7 @@ import Wire
         run.say(.event(StageEvent(.failed, "out of memory in conv2d")), as: .compute)
         run.say(.bye(Bye(.failed)), as: .compute)
         let stopping = run.exit(.compute, .code(1))
-        #expect(stopping.commands(to: run.peer(.bank)).map(\.name) == [.stop])
+        #expect(stopping.commands(to: run.peer(.bank)).map(\.name) == [.ending, .stop])
         // What follows from it is not the cause.
         run.exit(.bank, .signal(11))
         for replica in [Replica.loader(1), .loader(2), .miner] { run.exit(replica, .signal(15)) }
