@@ -60,7 +60,7 @@ struct JoinCommand: ParsableCommand {
             JoinHost.Options(
                 address: Endpoint(address), keyFile: absolute(key), run: runName, stages: try Self.counts(stages),
                 datasetRoot: datasetRoot.map(absolute), logs: absolute(logs)),
-            environment: environment, display: DetachedDisplay(output.quiet ? QuietDisplay() : LineDisplay()))
+            environment: environment, display: output.lines)
         let outcome = try host.work()
         try output.result.show(Ending(outcome: outcome, logs: absolute(logs)), outcome)
     }

@@ -38,9 +38,13 @@ struct OutputOptions: ParsableArguments {
     var arguments: [String] { (json ? ["--json", "yes"] : []) + (quiet ? ["--quiet", "yes"] : []) }
 
     /// How a run shows where it is: as a block that changes on a terminal, as lines elsewhere.
-    var display: any ProgressDisplay {
-        if quiet { return DetachedDisplay(QuietDisplay()) }
-        return DetachedDisplay(isatty(STDERR_FILENO) == 1 ? TerminalDisplay() : LineDisplay())
+    var display: any ProgressDisplay { isatty(STDERR_FILENO) == 1 ? display(TerminalDisplay()) : lines }
+
+    /// The same as lines in any case.
+    var lines: any ProgressDisplay { display(LineDisplay()) }
+
+    private func display(_ shown: any ProgressDisplay) -> any ProgressDisplay {
+        DetachedDisplay(quiet ? QuietDisplay() : shown)
     }
 }
 

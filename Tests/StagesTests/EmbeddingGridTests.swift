@@ -16,13 +16,4 @@ import Testing
             labels: LabelGrid(images: 1, height: 4, width: 4, values: [UInt8](repeating: 0, count: 16)))
         #expect(grid.predictions == expected)
     }
-
-    /// L_NCE is the mean over the anchors that contribute; those that are skipped do not lower it.
-    @Test func lossIsTheMeanOverContributingAnchors() throws {
-        var outcome = MiningClient.Outcome()
-        (outcome.loss, outcome.contributing, outcome.skipped, outcome.gradient) = (6, 2, 3, [2, 4])
-        try outcome.average(over: .single)
-        #expect(outcome.loss == 3 && outcome.gradient == [1, 2])
-        #expect(outcome.contributing == 2 && outcome.skipped == 3)
-    }
 }

@@ -246,6 +246,15 @@ struct RanksTests {
         #expect(error < 1e-6)
     }
 
+    /// L_NCE is the mean over the anchors that contribute; those that are skipped do not lower it.
+    @Test func lossIsTheMeanOverContributingAnchors() throws {
+        var outcome = MiningClient.Outcome()
+        (outcome.loss, outcome.contributing, outcome.skipped, outcome.gradient) = (6, 2, 3, [2, 4])
+        try outcome.average(over: .single)
+        #expect(outcome.loss == 3 && outcome.gradient == [1, 2])
+        #expect(outcome.contributing == 2 && outcome.skipped == 3)
+    }
+
     /// Where no memory is kept, every rank's anchors meet the keys of all.
     @Test(arguments: [1, 3]) func ranksShareTheKeysOfTheirMiniBatch(ranks count: Int) throws {
         func keys(_ rank: Int) -> MemoryRecord {
