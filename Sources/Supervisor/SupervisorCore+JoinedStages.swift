@@ -123,7 +123,6 @@ extension SupervisorCore {
         members[index].terminateAt = nil
         // Its last speeds are nobody's now.
         members[index].rates = MetricRates()
-        members[index].heartbeat.metrics = [:]
     }
 
     mutating func tickExternal(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
