@@ -25,7 +25,7 @@ public enum DurableFile {
     public static func write(
         to path: String, mode: mode_t = 0o644, _ body: (_ put: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
     ) throws {
-        try replace(path) { aside in
+        try exchange(path) { aside in
             let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
             guard descriptor >= 0 else { throw systemError("cannot create", aside) }
             defer { close(descriptor) }
@@ -40,13 +40,20 @@ public enum DurableFile {
     ///
     /// - Throws: `UserError` that names the path, and what `body` throws; nothing is left aside.
     public static func replace(_ path: String, by body: (_ aside: String) throws -> Void) throws {
-        let aside = path + ".partial"
-        do {
+        try exchange(path) { aside in
             try body(aside)
             let descriptor = open(aside, O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else { throw systemError("cannot open", aside) }
             defer { close(descriptor) }
             guard fsync(descriptor) == 0 else { throw systemError("cannot sync", aside) }
+        }
+    }
+
+    /// Puts what `body` makes and syncs aside into the place of the file at `path`.
+    private static func exchange(_ path: String, by body: (_ aside: String) throws -> Void) throws {
+        let aside = path + ".partial"
+        do {
+            try body(aside)
             guard rename(aside, path) == 0 else { throw systemError("cannot rename \(aside) to", path) }
             // Where both are names of one file already, renaming leaves both.
             unlink(aside)
