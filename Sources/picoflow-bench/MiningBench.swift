@@ -14,12 +14,17 @@ struct MiningBench: ParsableCommand {
             needs, at the rate of OpenBLAS's square product with the kernels that it chooses for this processor, \
             whatever OPENBLAS_CORETYPE says.
 
+            Samples at random have rows of their own for every anchor, from all over the memory: no large product gives \
+            their similarities, and memory, more than arithmetic, is their limit.
+
             --peer names a program that is run in turns with ours, as PROGRAM --case camvid|cityscapes|ade \
-            --mode mined|mined+|subsampled --threads N --seconds S, and prints a JSON object with median_ms.
+            --mode mined|mined+|subsampled --threads N --seconds S, and prints a JSON object with median_ms. It has no \
+            samples at random.
             """)
 
     @Option(help: "Sizes, separated by commas: camvid, cityscapes, ade.") var sizes = "camvid,cityscapes,ade"
-    @Option(help: "Modes, separated by commas: exact, synthesis, candidates.") var modes = "exact,synthesis,candidates"
+    @Option(help: "Modes, separated by commas: exact, synthesis, candidates, random.")
+    var modes = "exact,synthesis,candidates,random"
     @Option(help: "Threads of the miner.") var threads = 2
     @Option(help: "Seconds of each measurement; at least three steps.") var seconds = 2.0
     @Option(help: "How often each measurement is made; medians are shown.") var rounds = 3
@@ -51,7 +56,7 @@ struct MiningBench: ParsableCommand {
                 for _ in 0..<rounds {
                     Child.tell("\(size) \(mode)")
                     row.ours.append(try measure(size, mode))
-                    if let peer { row.peer.append(try measure(peer, size, mode)) }
+                    if let peer, let name = mode.peerName { row.peer.append(try measure(peer, size, name)) }
                 }
                 rows.append(row)
             }
@@ -77,9 +82,8 @@ struct MiningBench: ParsableCommand {
             ], environment: ["OPENBLAS_CORETYPE": nil])
     }
 
-    private func measure(_ peer: String, _ size: MiningSize, _ mode: MiningMode) throws -> Double {
+    private func measure(_ peer: String, _ size: MiningSize, _ name: String) throws -> Double {
         struct Answer: Decodable { var median_ms: Double }
-        let name = [MiningMode.exact: "mined", .synthesis: "mined+", .candidates: "subsampled"][mode]!
         let answer: Answer = try Child.measure(
             command: try shellWords(peer) + [
                 "--case", size.rawValue, "--mode", name, "--threads", "\(threads)", "--seconds", "\(seconds)",

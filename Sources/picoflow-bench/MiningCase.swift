@@ -26,8 +26,20 @@ enum MiningMode: String, CaseIterable, Codable, ExpressibleByArgument {
     case synthesis
     /// The same as `exact` among a random 30,720 of the memory's entries, alike many of each class.
     case candidates
+    /// Draws from the whole memory, without a search: the quick and the demo recipes' samples.
+    case random
 
     static let candidatesInAll = 30_720
+
+    /// What `--peer` calls it.
+    var peerName: String? {
+        switch self {
+        case .exact: "mined"
+        case .synthesis: "mined+"
+        case .candidates: "subsampled"
+        case .random: nil
+        }
+    }
 }
 
 /// One process's measurement.
@@ -103,9 +115,16 @@ struct MiningCase: ParsableCommand {
         }
         let entries = pixels + regions
         let all = size.classes * entries
-        let searched = mode == .candidates ? min(MiningMode.candidatesInAll, all) : all
+        let sampler = inputs[0].sampler
+        // So many candidates each anchor is compared with.
+        let compared =
+            switch mode {
+            case .exact, .synthesis: all
+            case .candidates: min(MiningMode.candidatesInAll, all)
+            case .random: min(sampler.positives, entries) + min(sampler.negatives, all - entries)
+            }
         let anchors = size.classesPresent * Self.anchorsPerClass
-        let products = 2 * Double(anchors) * Double(searched) * Double(Self.dimension)
+        let products = 2 * Double(anchors) * Double(compared) * Double(Self.dimension)
         let measurement = MiningMeasurement(
             size: size, mode: mode, threads: threads, milliseconds: Percentiles(wall), cpuMilliseconds: cpu.median,
             repeats: wall.count, gigaflopsPerSecond: rate, kernels: String(cString: openblas_get_corename()),
@@ -118,6 +137,7 @@ struct MiningCase: ParsableCommand {
     private func input(_ index: Int) throws -> MiningInput {
         var sampler = SamplerSettings()
         if mode == .candidates { sampler.candidates = MiningMode.candidatesInAll / size.classes }
+        if mode == .random { sampler.strategy = .random }
         var synthesis = SynthesisSettings()
         synthesis.enabled = mode == .synthesis
         return MiningInput(
