@@ -1,3 +1,5 @@
+import Basics
+
 /// Where a run's stages live: which there are, how many of each, on what, and who is wired to whom.
 ///
 /// It says nothing of what is trained; that is the recipe's business. The resolved form is saved with the run.

@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Foundation
 import Tensors
@@ -6,7 +7,7 @@ import Tensors
 /// the network is float32 again, so losses, softmax over classes and embeddings are in any precision.
 extension ModelSettings.Precision {
     /// Runs a part of a network's forward pass in this precision; where gradients are wanted, all of the part records.
-    public func compute<R>(on device: Tensors.Device, _ body: () throws -> R) throws -> R {
+    public func compute<R>(on device: Device, _ body: () throws -> R) throws -> R {
         try withAutocast(self == .bf16 ? .bfloat16 : nil, on: device, body)
     }
 
@@ -14,7 +15,7 @@ extension ModelSettings.Precision {
     /// instructions for it.
     ///
     /// - Parameter cpuinfo: Linux's description of the processors; a text that is none says nothing.
-    public func warning(on device: Tensors.Device, cpuinfo: String = Self.cpuinfo()) -> String? {
+    public func warning(on device: Device, cpuinfo: String = Self.cpuinfo()) -> String? {
         guard self == .bf16, device == .cpu else { return nil }
         let lines = cpuinfo.split(separator: "\n").filter { $0.hasPrefix("flags") || $0.hasPrefix("Features") }
         guard let flags = lines.first?.split(separator: " ") else { return nil }

@@ -1,3 +1,4 @@
+import Basics
 import Tensors
 
 /// A part of a network: parameters, buffers and submodules, each under the key that published weight files use.

@@ -1,3 +1,4 @@
+import Basics
 import CTorch
 
 /// Runs `body` in mixed precision on this thread: convolutions and matrix products on the device cast their operands to

@@ -1,3 +1,4 @@
+import Basics
 import CTorch
 
 /// One argument of an operator in the form the shim takes.

@@ -1,3 +1,5 @@
+import Basics
+
 extension Tensor {
     /// The tensor with elements of another type; itself if that is its type. Differentiable.
     public func to(_ dtype: DType) throws -> Tensor {

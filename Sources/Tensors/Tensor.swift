@@ -1,3 +1,4 @@
+import Basics
 import CTorch
 
 /// An n-dimensional array that libtorch owns: its elements, and what autograd recorded about them.

@@ -1,3 +1,4 @@
+import Basics
 import CTorch
 
 /// Settings of libtorch in this process.

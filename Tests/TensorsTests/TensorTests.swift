@@ -82,7 +82,9 @@ import Testing
     #expect(try Device(parsing: "cpu") == .cpu)
     #expect(try Device(parsing: "cuda") == .cuda(0))
     #expect(try Device(parsing: "cuda:3") == .cuda(3))
-    for text in ["", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:x", "cuda:1:2", "cuda:1000", "CPU"] {
+    for text in [
+        "", "gpu", "cpu:0", "cuda:", "cuda:-1", "cuda:-0", "cuda:+5", "cuda:x", "cuda:1:2", "cuda:1000", "CPU",
+    ] {
         #expect(throws: UserError.self, "\(text)") { try Device(parsing: text) }
     }
 }

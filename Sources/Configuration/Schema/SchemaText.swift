@@ -100,7 +100,7 @@ extension ValueShape {
     }
 
     private static var deviceOrDevices: SchemaText {
-        let one = SchemaText.keys(["type": .string("string"), "pattern": .string("^(cpu|cuda:[0-9]+)$")])
+        let one = SchemaText.keys(["type": .string("string"), "pattern": .string("^(cpu|cuda(:[0-9]+)?)$")])
         return .keys([
             "anyOf": .list([one, .keys(["type": .string("array"), "items": one, "minItems": .literal("1")])])
         ])

@@ -11,7 +11,7 @@ import Wire
 public enum ComputeStage {
     public static func run(_ runtime: StageRuntime) throws {
         let configuration = runtime.configuration
-        let device = try Tensors.Device(parsing: configuration.device.description)
+        let device = configuration.device
         try Torch.checkDevice(device)
         try Torch.setThreads(configuration.threads)
         runtime.report(.preparing)

@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Contrast
 import StageKit
@@ -27,7 +28,7 @@ struct Ranks {
     ///
     /// - Throws: `TensorError` where they do not come or this build cannot talk to them, `UserError` for an address of
     ///   no known form.
-    init(meeting runtime: StageRuntime, device: Tensors.Device) throws {
+    init(meeting runtime: StageRuntime, device: Device) throws {
         let configuration = runtime.configuration
         let count = configuration.replicas[runtime.replica.stage] ?? 1
         guard count > 1, let rendezvous = configuration.rendezvous else {

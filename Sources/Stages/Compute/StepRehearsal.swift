@@ -17,7 +17,7 @@ public final class StepRehearsal {
     public var parameterCount: Int { trainer.network.parameterCount }
 
     /// - Parameter recipe: its contrast is left out, so that steps need no miners.
-    public init(_ recipe: Recipe, classes: Int, device: Tensors.Device = .cpu) throws {
+    public init(_ recipe: Recipe, classes: Int, device: Device = .cpu) throws {
         var recipe = recipe
         recipe.contrast.enabled = false
         trainer = try Trainer(recipe: recipe, classes: classes, device: device)

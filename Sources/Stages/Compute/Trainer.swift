@@ -14,7 +14,7 @@ import Tensors
 final class Trainer {
     let recipe: Recipe
     let classes: Int
-    let device: Tensors.Device
+    let device: Device
     let network: any SegmentationNetwork
     /// What became of the recipe's pretrained weights; nil where it names none.
     let pretrained: WeightReport?
@@ -50,7 +50,7 @@ final class Trainer {
     ///   - resumes: a checkpoint's weights will follow, so that the recipe's pretrained ones are not looked for.
     ///   - dtype: of parameters and activations; float64 is for comparing calculations, not for training.
     init(
-        recipe: Recipe, classes: Int, device: Tensors.Device, group: ProcessGroup? = nil, resumes: Bool = false,
+        recipe: Recipe, classes: Int, device: Device, group: ProcessGroup? = nil, resumes: Bool = false,
         dtype: DType = .float32
     ) throws {
         self.recipe = recipe

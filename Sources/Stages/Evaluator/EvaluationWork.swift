@@ -20,12 +20,12 @@ final class EvaluationWork {
         var labels: LabelMap?
     }
 
-    private let device: Tensors.Device
+    private let device: Device
     private var dataset: (settings: DatasetSettings, index: DatasetIndex)?
     private var samples: (split: String, digest: String?, files: [SampleFiles])?
     private var inference: (key: NetworkKey, inference: Inference)?
 
-    init(device: Tensors.Device) { self.device = device }
+    init(device: Device) { self.device = device }
 
     /// Labels one image, and counts its labels against that.
     ///

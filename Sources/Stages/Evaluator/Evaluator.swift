@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Foundation
 import StageKit
@@ -17,7 +18,7 @@ public struct Evaluator {
     public func run() throws {
         // Results depend on the number of threads in their last bits: it is the topology's, not the machine's.
         try Torch.setThreads(runtime.configuration.threads)
-        let device = try Tensors.Device(parsing: "\(runtime.configuration.device)")
+        let device = runtime.configuration.device
         try Torch.checkDevice(device)
 
         let logger = runtime.logger

@@ -146,6 +146,6 @@ extension PredictJob.Options {
             guard let count = Int(text), count > 0 else { throw UserError("--threads \(text) is no positive number") }
             threads = count
         }
-        if let text = words["--device"] { device = try Tensors.Device(parsing: text) }
+        if let text = words["--device"] { device = try Device(parsing: text) }
     }
 }

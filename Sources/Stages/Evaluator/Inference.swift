@@ -14,7 +14,7 @@ public struct Inference {
     public let settings: EvaluationSettings
     private let window: SlidingWindow?
     private let precision: ModelSettings.Precision
-    private let device: Tensors.Device
+    private let device: Device
 
     /// - Parameters:
     ///   - network: in evaluation mode; it is moved to the device.
@@ -24,7 +24,7 @@ public struct Inference {
     public init(
         network: any SegmentationNetwork, settings: EvaluationSettings, window: [Int]? = nil,
         precision: ModelSettings.Precision = .float32,
-        device: Tensors.Device = .cpu
+        device: Device = .cpu
     ) throws {
         guard !settings.scales.isEmpty else { throw UserError("evaluate.scales is empty; [1] is the image's own size") }
         if let scale = settings.scales.first(where: { !($0 > 0 && $0 <= Self.largestScale) }) {

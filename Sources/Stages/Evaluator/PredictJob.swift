@@ -28,7 +28,7 @@ public enum PredictJob {
         public var overrides: [String] = []
         /// All processors where nil.
         public var threads: Int?
-        public var device: Tensors.Device = .cpu
+        public var device: Device = .cpu
 
         public init(run: String, checkpoint: String? = nil, images: [String], out: String) {
             self.run = run
