@@ -104,8 +104,8 @@ public final class LogFollower<Replica: LogReplica & Sendable>: @unchecked Senda
             for action in actions {
                 do {
                     switch action {
-                    case .beginRestore(let parts): try holder.replica.beginRestore(parts: parts)
-                    case .restore(let part, let index): try holder.replica.restore(part, index: index)
+                    case .beginRestore: try holder.replica.beginRestore()
+                    case .restore(let part): try holder.replica.restore(part)
                     case .endRestore(let sequence): try holder.replica.endRestore(at: sequence)
                     case .apply(let sequence, let record): try holder.replica.apply(record, at: sequence)
                     case .send(let type, let body): try link.send(type, epoch: core.epoch, body: body)

@@ -27,8 +27,8 @@ struct LogFollowerCore {
 
     enum Action {
         case send(LogMessageType, Data)
-        case beginRestore(parts: Int)
-        case restore(LogPayload, index: Int)
+        case beginRestore
+        case restore(LogPayload)
         case endRestore(SequenceNumber)
         case apply(SequenceNumber, LogPayload)
         case reached(Goal)
@@ -52,7 +52,6 @@ struct LogFollowerCore {
 
     private struct Record {
         var sequence: SequenceNumber
-        var hash: LogHash
         var payload: LogPayload
     }
 
@@ -273,7 +272,7 @@ struct LogFollowerCore {
         // It comes too late for a goal that was given up, and parts are only taken towards one.
         guard goal != nil else { return }
         transfer = Transfer(snapshot: body)
-        actions.append(.beginRestore(parts: body.parts))
+        actions.append(.beginRestore)
         finishTransfer(&actions)
     }
 
@@ -289,7 +288,7 @@ struct LogFollowerCore {
         for piece in try payload.encodedPieces() { transfer.digest.update(piece) }
         transfer.received += 1
         self.transfer = transfer
-        actions.append(.restore(payload, index: index))
+        actions.append(.restore(payload))
         finishTransfer(&actions)
     }
 
@@ -318,7 +317,7 @@ struct LogFollowerCore {
             return reset()
         }
         hash = expected
-        buffer.append(Record(sequence: body.sequence, hash: expected, payload: payload))
+        buffer.append(Record(sequence: body.sequence, payload: payload))
         awaited = remaining > 1 ? .records(remaining: remaining - 1) : nil
     }
 

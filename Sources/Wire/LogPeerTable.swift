@@ -9,7 +9,6 @@ struct LogPeerTable {
             case records(request: UInt64, next: SequenceNumber, remaining: Int)
         }
         var id: LogPeer
-        var name = "?"
         var incarnation: Incarnation?
         var lastHeard: Duration
         var request: UInt64 = 0

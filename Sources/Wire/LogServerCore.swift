@@ -178,7 +178,6 @@ struct LogServerCore<Reducer: LogReducer> {
         if peers[index].incarnation != message.header.incarnation {
             // Another process under this routing id: what the old one asked for no longer holds.
             peers[index].incarnation = message.header.incarnation
-            peers[index].name = message.header.sender
             peers[index].request = 0
             peers[index].parked = nil
             peers[index].offered = nil

@@ -110,8 +110,8 @@ public final class LogSnapshotFile {
 
     /// Makes `state` the one that the file holds.
     func restore(_ state: inout some LogReplica) throws {
-        try state.beginRestore(parts: info.parts)
-        for index in 0..<info.parts { try state.restore(part(index), index: index) }
+        try state.beginRestore()
+        for index in 0..<info.parts { try state.restore(part(index)) }
         try state.endRestore(at: info.sequence)
     }
 

@@ -3,11 +3,11 @@
 /// Calls come from one thread at a time and in order: `beginRestore`, `restore` for each part, `endRestore`, then
 /// `apply` for each later sequence. What a peer sent is not to be trusted: throw where it does not fit, never trap.
 public protocol LogReplica {
-    /// Forgets everything; a snapshot of `parts` parts follows.
-    mutating func beginRestore(parts: Int) throws
+    /// Forgets everything; the parts of a snapshot follow.
+    mutating func beginRestore() throws
 
     /// Takes the next part of the snapshot.
-    mutating func restore(_ part: LogPayload, index: Int) throws
+    mutating func restore(_ part: LogPayload) throws
 
     /// All parts are there: the state is that of `sequence`.
     mutating func endRestore(at sequence: SequenceNumber) throws

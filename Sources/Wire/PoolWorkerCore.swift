@@ -15,8 +15,6 @@ public struct PoolWorkerCore: Sendable {
     public enum Finish: Sendable {
         case output(TicketOutput)
         case failed(String)
-        /// Given up because it was cancelled: there is nothing to tell.
-        case abandoned
     }
 
     public enum Event: Sendable {
@@ -178,7 +176,6 @@ public struct PoolWorkerCore: Sendable {
                 fail(execution, "its result cannot be sent: \(error)")
             }
         case .failed(let reason): fail(execution, reason)
-        case .abandoned: statistics.abandoned += 1
         }
     }
 

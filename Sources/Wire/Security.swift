@@ -19,7 +19,7 @@ public final class ServerSecurity: Sendable {
     public let keys: CurveKeyPair
     public let allowed: AllowedKeys
     private let onNote: @Sendable (String) -> Void
-    private let refused = Mutex((count: 0, lastNote: Instant?.none, unreported: 0))
+    private let refused = Mutex((count: 0, notes: ReportLimit(interval: .seconds(1))))
 
     /// - Parameter onNote: gets a line per refusal, at most one a second; called on any thread.
     public init(
@@ -37,14 +37,7 @@ public final class ServerSecurity: Sendable {
     func note(_ text: String) {
         let unreported = refused.withLock { refused -> Int? in
             refused.count += 1
-            let now = Instant.now()
-            if let last = refused.lastNote, now < last + .seconds(1) {
-                refused.unreported += 1
-                return nil
-            }
-            refused.lastNote = now
-            defer { refused.unreported = 0 }
-            return refused.unreported
+            return refused.notes.report(at: Instant.now())
         }
         guard let unreported else { return }
         onNote(text + (unreported > 0 ? " (and \(unreported) more refusals since the last report)" : ""))

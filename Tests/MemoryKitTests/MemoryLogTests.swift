@@ -84,8 +84,8 @@ import Wire
         var state = empty
         var parts: [LogPayload] = []
         try source.writeSnapshot { parts.append($0) }
-        try state.beginRestore(parts: parts.count)
-        for (index, part) in parts.enumerated() { try state.restore(part, index: index) }
+        try state.beginRestore()
+        for part in parts { try state.restore(part) }
         try state.endRestore(at: SequenceNumber(sequence))
         return state
     }
@@ -233,13 +233,13 @@ import Wire
         #expect(throws: (any Error).self) { try restored(bank, into: MemoryReplica(shape: other), at: 5) }
         #expect(throws: (any Error).self) { try restored(bank, into: MemoryReducer(shape: other), at: 5) }
         var state = MemoryReducer(shape: shape)
-        try state.beginRestore(parts: 2)
-        try state.restore(parts[0], index: 0)
+        try state.beginRestore()
+        try state.restore(parts[0])
         #expect(throws: (any Error).self) { try state.endRestore(at: SequenceNumber(5)) }
-        try state.beginRestore(parts: 2)
-        try state.restore(parts[1], index: 1)
+        try state.beginRestore()
+        try state.restore(parts[1])
         #expect(throws: (any Error).self) { try state.endRestore(at: SequenceNumber(5)) }
-        #expect(throws: (any Error).self) { try state.restore(LogPayload(), index: 0) }
+        #expect(throws: (any Error).self) { try state.restore(LogPayload()) }
     }
 
     /// Compute, bank and miner as they are wired in a run.
@@ -250,36 +250,34 @@ import Wire
         let context = Context()
         let endpoint = try Endpoint("ipc://\(folder)/s")
         let patience = Duration.seconds(30)
-        let configuration = BankConfiguration(
-            endpoint: endpoint, sender: Sender(run: "r", name: "bank-1"), folder: folder + "/bank", start: .empty,
-            shape: shape)
-        var model = MemoryReducer(shape: shape)
-        try BankStage.run(configuration, context: context) { server in
-            let writer = try LogWriter(connect: endpoint, as: Sender(run: "r", name: "compute-1"), context: context)
-            let follower = try LogFollower(
-                connect: endpoint, as: Sender(run: "r", name: "miner-1"), replica: MemoryReplica(shape: shape),
-                context: context)
-            _ = try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: patience)
-            for step in 1...12 as ClosedRange<UInt64> {
-                try writer.append(SequenceNumber(step), record(step).encode())
-                _ = try model.reduce(record(step).encode(), at: SequenceNumber(step))
-                let memory = try follower.read(at: SequenceNumber(step), epoch: Epoch(1), timeout: patience) {
-                    $0.memory
-                }
-                #expect(contents(memory) == contents(model.memory), "step \(step)")
-            }
-            let checkpoint = try writer.checkpoint(SequenceNumber(12), into: folder, timeout: patience)
-            #expect(checkpoint.hash == server.position.hash)
-            follower.close()
-            writer.close()
-            server.stop()
+        func bank(_ folder: String, _ start: LogStart) throws -> LogServer {
+            try LogServer(
+                bind: endpoint, as: Sender(run: "r", name: "bank-1"), context: context, folder: folder,
+                reducer: WatchedMemory(MemoryReducer(shape: shape), telemetry: nil), start: start)
         }
-        var resumed = configuration
-        resumed.folder = folder + "/again"
-        resumed.start = .snapshot(folder + "/bank.snapshot")
-        let server = try BankStage.start(resumed, context: context)
-        #expect(server.position.sequence == SequenceNumber(12))
-        server.stop()
-        try server.waitUntilStopped(timeout: patience)
+        var model = MemoryReducer(shape: shape)
+        let first = try bank(folder + "/bank", .empty)
+        let writer = try LogWriter(connect: endpoint, as: Sender(run: "r", name: "compute-1"), context: context)
+        let follower = try LogFollower(
+            connect: endpoint, as: Sender(run: "r", name: "miner-1"), replica: MemoryReplica(shape: shape),
+            context: context)
+        _ = try writer.open(epoch: Epoch(1), at: SequenceNumber(0), timeout: patience)
+        for step in 1...12 as ClosedRange<UInt64> {
+            try writer.append(SequenceNumber(step), record(step).encode())
+            _ = try model.reduce(record(step).encode(), at: SequenceNumber(step))
+            let memory = try follower.read(at: SequenceNumber(step), epoch: Epoch(1), timeout: patience) { $0.memory }
+            #expect(contents(memory) == contents(model.memory), "step \(step)")
+        }
+        let checkpoint = try writer.checkpoint(SequenceNumber(12), into: folder, timeout: patience)
+        #expect(checkpoint.hash == first.position.hash)
+        follower.close()
+        writer.close()
+        first.stop()
+        try first.waitUntilStopped(timeout: patience)
+
+        let second = try bank(folder + "/again", .snapshot(folder + "/bank.snapshot"))
+        #expect(second.position.sequence == SequenceNumber(12))
+        second.stop()
+        try second.waitUntilStopped(timeout: patience)
     }
 }

@@ -181,15 +181,13 @@ import Wire
 
     @Test func stopTokenKeepsTheFirstReasonAndTellsLateListeners() {
         let token = StopToken()
-        let wakeup = Wakeup()
-        token.wake(wakeup)
+        let told = Mutex<[String]>([])
+        token.onStop { reason in told.withLock { $0.append("early: \(reason)") } }
         token.request(.drain)
         token.request(.stop)
+        token.onStop { reason in told.withLock { $0.append("late: \(reason)") } }
         #expect(token.reason == .drain)
-        #expect(Poller.wait([], wakeup: wakeup, milliseconds: 0).woken)
-        let late = Wakeup()
-        token.wake(late)
-        #expect(Poller.wait([], wakeup: late, milliseconds: 0).woken)
+        #expect(told.withLock { $0 } == ["early: drain", "late: drain"])
     }
 
     @Test func abandonmentComesOnTopOfAStop() {

@@ -276,8 +276,8 @@ final class LogSimulation {
                     Message(
                         type.rawValue, from: follower.sender, epoch: follower.core.epoch, sequence: UInt64(order),
                         body: body))
-            case .beginRestore(let parts): try follower.replica.beginRestore(parts: parts)
-            case .restore(let part, let index): try follower.replica.restore(part, index: index)
+            case .beginRestore: try follower.replica.beginRestore()
+            case .restore(let part): try follower.replica.restore(part)
             case .endRestore(let sequence): try follower.replica.endRestore(at: sequence)
             case .apply(let sequence, let record):
                 #expect(follower.asked != nil && sequence <= follower.asked!.sequence, "seed \(seed): ran ahead")

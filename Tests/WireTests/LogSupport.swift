@@ -61,9 +61,9 @@ struct Ring: LogReducer, Sendable, Equatable {
         }
     }
 
-    mutating func beginRestore(parts: Int) throws { incoming = [] }
+    mutating func beginRestore() throws { incoming = [] }
 
-    mutating func restore(_ part: LogPayload, index: Int) throws {
+    mutating func restore(_ part: LogPayload) throws {
         incoming! += try part.tensor("slots").bytes.array(of: Int32.self)
     }
 

@@ -36,9 +36,9 @@ struct WatchedMemory: LogReducer, Sendable {
         step = sequence.rawValue
     }
 
-    mutating func beginRestore(parts: Int) throws { try memory.beginRestore(parts: parts) }
+    mutating func beginRestore() throws { try memory.beginRestore() }
 
-    mutating func restore(_ part: LogPayload, index: Int) throws { try memory.restore(part, index: index) }
+    mutating func restore(_ part: LogPayload) throws { try memory.restore(part) }
 
     mutating func endRestore(at sequence: SequenceNumber) throws {
         try memory.endRestore(at: sequence)

@@ -1,5 +1,4 @@
 import Synchronization
-import Wire
 
 /// Why a stage should end.
 public enum StopReason: String, Sendable, Codable {
@@ -18,7 +17,6 @@ public enum StopReason: String, Sendable, Codable {
 public final class StopToken: Sendable {
     private struct State {
         var reason: StopReason?
-        var wakeups: [Wakeup] = []
         var callbacks: [@Sendable (StopReason) -> Void] = []
         var isAbandoned = false
         var abandonCallbacks: [@Sendable () -> Void] = []
@@ -46,24 +44,13 @@ public final class StopToken: Sendable {
             }
             for callback in callbacks { callback() }
         }
-        let (wakeups, callbacks) = state.withLock { state -> ([Wakeup], [@Sendable (StopReason) -> Void]) in
-            guard state.reason == nil else { return ([], []) }
+        let callbacks = state.withLock { state -> [@Sendable (StopReason) -> Void] in
+            guard state.reason == nil else { return [] }
             state.reason = reason
             defer { state.callbacks = [] }
-            return (state.wakeups, state.callbacks)
+            return state.callbacks
         }
-        for wakeup in wakeups { wakeup.signal() }
         for callback in callbacks { callback(reason) }
-    }
-
-    /// Has `wakeup` signalled on a stop, so that a thread that waits in `Poller.wait` looks at the token; at once where
-    /// the stop is already asked for.
-    public func wake(_ wakeup: Wakeup) {
-        let stopped = state.withLock { state in
-            state.wakeups.append(wakeup)
-            return state.reason != nil
-        }
-        if stopped { wakeup.signal() }
     }
 
     /// Calls `body` once when the stage is told to end without a checkpoint, on the control thread; at once where it was.

@@ -75,15 +75,15 @@ public struct MemoryReducer: LogReducer, Sendable {
         }
     }
 
-    public mutating func beginRestore(parts: Int) throws {
+    public mutating func beginRestore() throws {
         ledgerBytes = []
-        try replica.beginRestore(parts: parts)
+        try replica.beginRestore()
     }
 
-    public mutating func restore(_ part: LogPayload, index: Int) throws {
+    public mutating func restore(_ part: LogPayload) throws {
         let read = try MemorySnapshotPart(part)
         if read.kind == .ledger { ledgerBytes += read.bytes.array() }
-        try replica.restore(part, index: index)
+        try replica.restore(part)
     }
 
     public mutating func endRestore(at sequence: SequenceNumber) throws {

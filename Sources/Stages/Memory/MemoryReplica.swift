@@ -15,13 +15,13 @@ public struct MemoryReplica: LogReplica, Sendable {
     /// - Parameter shape: what the log's memory must be of; anything else is refused.
     public init(shape: MemoryShape) { memory = Memory(shape: shape) }
 
-    public mutating func beginRestore(parts: Int) throws {
+    public mutating func beginRestore() throws {
         // The old vectors go before the new ones come, or both would lie in memory.
         memory = Memory(shape: memory.shape)
         restoring = Restoring(shape: memory.shape)
     }
 
-    public mutating func restore(_ part: LogPayload, index: Int) throws {
+    public mutating func restore(_ part: LogPayload) throws {
         let part = try MemorySnapshotPart(part)
         guard let restoring else { throw WireError.malformed("a part of a snapshot that was not begun") }
         if part.kind == .memory { try restoring.append(part.bytes) }
