@@ -3,7 +3,6 @@ import Configuration
 import Datasets
 import Foundation
 import StageKit
-import Synchronization
 import Wire
 
 /// The shell around `JoinCore`: socket, clock, processes and signals, on one thread.
@@ -41,8 +40,7 @@ public final class JoinHost {
     private let environment: SupervisorRunner.Environment
     private let display: any ProgressDisplay
     private let sender: Sender
-    private let wakeup = Wakeup()
-    private let exits: Exits
+    private let exits: Inbox<ProcessTable.Exit>
     private let processes: ProcessTable
     private var sequence: UInt64 = 0
     private var reply: JoinReply?
@@ -63,16 +61,10 @@ public final class JoinHost {
             throw UserError("\(options.address) is no address to join: tcp://HEAD:PORT was expected")
         }
         sender = Sender(run: run, name: "join")
-        let exits = Exits()
-        let wakeup = wakeup
+        let exits = Inbox<ProcessTable.Exit>()
         self.exits = exits
-        processes = ProcessTable { exit in
-            exits.waiting.withLock { $0.append(exit) }
-            wakeup.signal()
-        }
+        processes = ProcessTable { exits.put($0) }
     }
-
-    private final class Exits: Sendable { let waiting = Mutex<[ProcessTable.Exit]>([]) }
 
     /// Works for the run until it ends, or until a signal.
     ///
@@ -95,7 +87,7 @@ public final class JoinHost {
             .dealer, context: context, identity: "join.\(sender.incarnation)",
             maxMessageBytes: MessageLimits.control.bodyBytes, onlyWhileConnected: true)
         try socket.connect(options.address)
-        let signals = environment.watchesSignals ? SignalWatch(wakeup: wakeup) : nil
+        let signals = environment.watchesSignals ? SignalWatch(wakeup: exits.wakeup) : nil
         let clock = SuspendingClock()
         let start = clock.now
         let defaults = SupervisorSettings()
@@ -103,9 +95,7 @@ public final class JoinHost {
         var queue: ArraySlice<JoinCore.Event> = []
         while true {
             while let event = try receive(socket) { queue.append(event) }
-            for exit in exits.waiting.withLock({ waiting in
-                defer { waiting = [] }; return waiting
-            }) {
+            for exit in exits.take() {
                 queue.append(.exited(exit.replica, exit.end, lastLine: LogTail.lastLine(of: log(of: exit.replica))))
             }
             for _ in 0..<(signals?.take() ?? 0) { queue.append(.interrupt) }
@@ -118,7 +108,7 @@ public final class JoinHost {
             }
             let wait = core.nextDeadline - start.duration(to: clock.now)
             let milliseconds = min(1000, max(0, Int(wait / .milliseconds(1)) + 1))
-            _ = Poller.wait([socket], wakeup: wakeup, milliseconds: milliseconds)
+            _ = Poller.wait([socket], wakeup: exits.wakeup, milliseconds: milliseconds)
         }
     }
 

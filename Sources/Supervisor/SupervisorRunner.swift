@@ -7,26 +7,6 @@ import Wire
 
 /// The shell around `SupervisorCore`: sockets, clock, processes, journal and signals, on one thread.
 public final class SupervisorRunner {
-    /// What the outside world supplies.
-    public struct Environment: Sendable {
-        /// Where the stage executables are.
-        public var executables: String
-        public var variables: [String: String]
-        /// False in tests: signals are the process's.
-        public var watchesSignals = true
-
-        public init(executables: String, variables: [String: String], watchesSignals: Bool = true) {
-            self.executables = executables
-            self.variables = variables
-            self.watchesSignals = watchesSignals
-        }
-
-        /// The stages beside our own executable, our own variables.
-        public static func ofThisProcess() throws -> Environment {
-            Environment(executables: try StageCommand.ownFolder(), variables: ProcessInfo.processInfo.environment)
-        }
-    }
-
     /// What other threads tell the loop.
     private enum Outside: Sendable {
         case exit(ProcessTable.Exit)
@@ -43,7 +23,7 @@ public final class SupervisorRunner {
     private let environment: Environment
     private let display: any ProgressDisplay
     private let context = Context()
-    private let inbox: Inbox
+    private let inbox: Inbox<Outside>
     private let processes: ProcessTable
     /// Nil where the run's files are not to be written.
     private let events: RunEvents?
@@ -51,26 +31,6 @@ public final class SupervisorRunner {
     private var session: (number: Int, stop: StopToken, losses: LossListener, hasEnded: DispatchSemaphore)?
     private var isListening = false
     private var evaluated: (done: Int, total: Int)?
-
-    /// The files of a run that a supervisor writes.
-    public struct RunFiles {
-        public var directory: String
-        /// Nil where nothing of it belongs into a journal: an evaluation beside a run.
-        public var journal: Journal?
-        /// Where the processes are listed; nil lists them nowhere.
-        public var processes: String?
-        /// What the list says of the recipe that they work on.
-        public var recipeHash: String?
-
-        public init(directory: String, journal: Journal?, processes: String?, recipeHash: String? = nil) {
-            self.directory = directory
-            self.journal = journal
-            self.processes = processes
-            self.recipeHash = recipeHash
-        }
-
-        func log(of replica: Replica) -> String { "\(directory)/logs/\(replica).log" }
-    }
 
     public init(
         plan: LaunchPlan, files: RunFiles, control: Endpoint, evaluation: (any CheckpointEvaluation)?,
@@ -87,7 +47,7 @@ public final class SupervisorRunner {
         events = files.journal.map { _ in
             RunEvents(runDirectory: files.directory, recipe: plan.recipe) { display.log(.warning, $0) }
         }
-        let inbox = Inbox()
+        let inbox = Inbox<Outside>()
         self.inbox = inbox
         processes = ProcessTable { inbox.put(.exit($0)) }
     }
@@ -354,24 +314,6 @@ public final class SupervisorRunner {
         }
         Checkpoint.prune(in: run + "/checkpoints", keep: recipe.checkpoints.keep) {
             EvaluationRecord.isAwaited(inRun: run, step: $0, recipe)
-        }
-    }
-
-    /// What other threads leave for the loop.
-    private final class Inbox: Sendable {
-        let wakeup = Wakeup()
-        private let waiting = Mutex<[Outside]>([])
-
-        func put(_ outside: Outside) {
-            waiting.withLock { $0.append(outside) }
-            wakeup.signal()
-        }
-
-        func take() -> [Outside] {
-            waiting.withLock { waiting in
-                defer { waiting = [] }
-                return waiting
-            }
         }
     }
 

@@ -2,7 +2,6 @@ import Basics
 import Foundation
 import Glibc
 import StageKit
-import Synchronization
 import Wire
 
 /// `picoflow top`: the view of a run that keeps itself up to date.
@@ -57,7 +56,7 @@ public enum Top {
         guard let terminal = Terminal() else { throw UserError("standard output is no terminal") }
         // A wrong directory is one line, not a screen.
         if !RunDirectory.isLive(path) { _ = try StatusReport.now(ofRun: path) }
-        let inbox = Inbox()
+        let inbox = Inbox<TopScreen.Event>()
         let signals = TerminalSignals(wakeup: inbox.wakeup)
         terminal.take()
         defer { terminal.giveBack() }
@@ -101,7 +100,7 @@ public enum Top {
 
     /// Looks at the run once per interval, on a thread of its own: a supervisor that does not answer must not keep keys
     /// from being heard.
-    private static func watch(_ path: String, _ interval: Duration, _ inbox: Inbox) {
+    private static func watch(_ path: String, _ interval: Duration, _ inbox: Inbox<TopScreen.Event>) {
         let thread = Thread {
             var hasEnded = false
             while true {
@@ -122,7 +121,9 @@ public enum Top {
         thread.start()
     }
 
-    private static func ask(_ request: ControlClient.Request, _ said: String, _ path: String, _ inbox: Inbox) {
+    private static func ask(
+        _ request: ControlClient.Request, _ said: String, _ path: String, _ inbox: Inbox<TopScreen.Event>
+    ) {
         Thread {
             do {
                 inbox.put(.report(try ControlClient(run: path).ask(request, timeout: request.patience)))
@@ -131,22 +132,5 @@ public enum Top {
                 inbox.put(.refused(StageMain.oneLine(error)))
             }
         }.start()
-    }
-
-    private final class Inbox: Sendable {
-        let wakeup = Wakeup()
-        private let waiting = Mutex<[TopScreen.Event]>([])
-
-        func put(_ event: TopScreen.Event) {
-            waiting.withLock { $0.append(event) }
-            wakeup.signal()
-        }
-
-        func take() -> [TopScreen.Event] {
-            waiting.withLock { waiting in
-                defer { waiting = [] }
-                return waiting
-            }
-        }
     }
 }
