@@ -16,10 +16,11 @@ import Testing
         if let suite = Self.elsewhere[name] { return print("parity \(name): not a network; see \(suite)") }
         if name == "maskformer_loss" { return try checkMaskFormerLoss(data) }
         guard try ParityFolder.decode(Kind.self, from: data).state != nil else {
-            return print("parity \(name): not a network; no implementation yet")
+            Issue.record("parity \(name): neither a network nor known")
+            return
         }
         let parity = try ParityFolder.decode(ParityCase.self, from: data)
-        guard try ParityModels.make(parity) != nil else { return print("parity \(name): no implementation yet") }
+        try #require(try ParityModels.make(parity) != nil, "parity \(name): no such network")
         var check = ParityCheck(parity)
         try check.run()
         print(check.summary)

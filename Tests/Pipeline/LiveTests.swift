@@ -86,22 +86,36 @@ extension Pipeline {
             #expect(play.stages().isEmpty)
         }
 
+        /// Asks for other settings from a step on.
+        private func swap(_ settings: [String], at step: Int, _ play: Playground, _ run: PicoFlowProcess) throws {
+            // The answer comes when compute has said that it can be.
+            let swap = try whileComputeStands(play) {
+                let swap = try play.start(
+                    ["swap", "miner"] + settings.flatMap { ["--set", $0] }
+                        + ["--at-step", "\(step)", "--run", play.run])
+                #expect(waitUntil(.seconds(20)) { run.errors.contains("asked at step \(step)") })
+                return swap
+            }
+            let ending = try swap.wait(.seconds(30))
+            #expect(ending.code == 0 && ending.output.contains("holds from step \(step) on"), "\(ending)")
+        }
+
         /// Asks for other settings from step 20 on, and for the first ones again from step 50 on.
         private func swapForthAndBack(_ play: Playground, _ run: PicoFlowProcess) throws {
             try play.await(step: Playground.warmup + 1, of: run)
-            for (settings, step) in [("hardest", 20), ("semi-hard", 50)] {
-                // The answer comes when compute has said that it can be.
-                let swap = try whileComputeStands(play) {
-                    let swap = try play.start([
-                        "swap", "miner", "--set", "sampler.strategy=\(settings)", "--set", "sampler.positives=9",
-                        "--at-step", "\(step)", "--run", play.run,
-                    ])
-                    #expect(waitUntil(.seconds(20)) { run.errors.contains("asked at step \(step)") })
-                    return swap
-                }
-                let ending = try swap.wait(.seconds(30))
-                #expect(ending.code == 0 && ending.output.contains("holds from step \(step) on"), "\(ending)")
+            for (strategy, step) in [("hardest", 20), ("semi-hard", 50)] {
+                try swap(["sampler.strategy=\(strategy)", "sampler.positives=9"], at: step, play, run)
             }
+        }
+
+        @Test func aSwappedTemperatureReachesTheMiners() throws {
+            let play = try Playground()
+            let run = try play.launch()
+            try play.await(step: Playground.warmup + 1, of: run)
+            try swap(["contrast.temperature=0.3"], at: 20, play, run)
+            let ending = try run.wait()
+            #expect(ending.code == 0, "\(ending)")
+            #expect(try play.weights() != Reference.weights())
         }
 
         @Test func sameSwapsGiveTheSameBitsWhateverCrashes() throws {

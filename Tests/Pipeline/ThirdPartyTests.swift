@@ -123,7 +123,7 @@ extension Pipeline {
         {
             let short = [
                 "schedule.iterations=6", "sampler.strategy=hardest", "synthesis.enabled=false",
-                "contrast.memory=\(memory)",
+                "contrast.memory=\(memory)", "contrast.temperature=0.3",
             ]
             let settings = short.flatMap { ["--set", $0] }
             let theirs = try Self.playground(PythonStages.withMiner)

@@ -214,14 +214,13 @@ import Testing
         #expect(throws: LogError.self) {
             try follower.read(at: SequenceNumber(2), epoch: Epoch(1), timeout: .milliseconds(30)) { $0.slots }
         }
+        let isHeard = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
             // Cancelling nobody does nothing, so it is said until somebody heard it.
-            for _ in 0..<200 {
-                follower.cancel()
-                Thread.sleep(forTimeInterval: 0.01)
-            }
+            repeat { follower.cancel() } while isHeard.wait(timeout: .now() + .milliseconds(10)) == .timedOut
         }
         #expect(throws: LogError.cancelled) { try slots(follower, at: 2) }
+        isHeard.signal()
         try stop(server)
         #expect(throws: LogError.outOfOrder(SequenceNumber(3), expected: SequenceNumber(2))) {
             try writer.append(SequenceNumber(3), Ring.logical(3))

@@ -103,11 +103,11 @@ import Testing
     @Test func heartbeatsGoOnWhileATicketIsExecuted() throws {
         var settings = PoolSettings.quick
         settings.heartbeat = .milliseconds(20)
-        settings.silence = .milliseconds(1500)
+        settings.silence = .seconds(4)
         let pool = try PoolConsumer.quick(folder.endpoint(), context: context, settings: settings)
         let worker = try RunningWorker("loader-0", [folder.endpoint()], context: context, settings: settings) {
             ticket, _ in
-            Thread.sleep(forTimeInterval: 3)
+            Thread.sleep(forTimeInterval: 6)
             return TicketOutput(body: ticket.body)
         }
         try pool.issue(ticket(1))
