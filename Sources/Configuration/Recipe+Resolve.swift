@@ -100,7 +100,7 @@ private let rules = [
     },
     // An evaluation's checkpoint would be seen by the mining behind it, and evaluations change no bit.
     RecipeRule(keys: ["contrast.lag", "evaluate.every"]) { recipe in
-        recipe.contrast.lag > 1 && recipe.evaluate.every != nil
+        recipe.contrast.hasLongLag && recipe.evaluate.every != nil
             ? "'contrast.lag' must be 1 where 'evaluate.every' is set, not \(recipe.contrast.lag)" : nil
     },
 ]

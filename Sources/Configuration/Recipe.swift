@@ -158,6 +158,8 @@ public struct ContrastSettings: Codable, Sendable, Equatable {
 
     /// Whether a bank keeps keys from one step to the next.
     public var usesMemory: Bool { enabled && memory != .none }
+    /// Whether a step is mined in the memory of longer ago than the step before it.
+    public var hasLongLag: Bool { usesMemory && lag > 1 }
 }
 
 public struct SamplerSettings: Codable, Sendable, Equatable {

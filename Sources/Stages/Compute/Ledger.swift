@@ -60,7 +60,7 @@ extension Recipe {
             training.dataset = .init()
             training.checkpoints = .init()
             // Behind a checkpoint a longer lag finds other memory.
-            if contrast.usesMemory, contrast.lag > 1 { training.checkpoints.every = checkpoints.every }
+            if contrast.hasLongLag { training.checkpoints.every = checkpoints.every }
             training.evaluate = .init()
             training.determinism = .strict
             return String(SHA256.hex(String(decoding: try training.wireJSON(), as: UTF8.self)).prefix(12))

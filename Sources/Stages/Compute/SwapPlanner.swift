@@ -37,7 +37,7 @@ struct SwapPlanner {
 
     /// - Parameters:
     ///   - done: steps that the trainer's state holds.
-    ///   - held: the newest step that was ever done.
+    ///   - held: the newest step that must come out as it did before.
     init(schedule: SwapSchedule, after done: UInt64, held: UInt64 = 0, last: UInt64) {
         self.schedule = schedule
         self.last = last

@@ -69,7 +69,7 @@ final class TrainingLoop {
                 path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done, arithmetic: arithmetic,
                 // Behind a checkpoint that a stop made, a longer lag finds other memory than the pass before did.
                 isEnforced: recipe.determinism == .strict && trainer.device == .cpu
-                    && (recipe.contrast.lag == 1 || done % UInt64(recipe.checkpoints.every) == 0)) : nil
+                    && (!recipe.contrast.hasLongLag || done % UInt64(recipe.checkpoints.every) == 0)) : nil
         let gate = SwapGate(
             SwapPlanner(
                 schedule: SwapSchedule(recipe, swaps: configuration.swaps ?? []), after: done,
