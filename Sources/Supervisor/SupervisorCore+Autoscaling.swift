@@ -13,14 +13,14 @@ extension SupervisorCore {
             }, uniquingKeysWith: { first, _ in first })
     }
 
-    mutating func autoscale(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func autoscale() {
         // Around a swap two generations share the machine; what is measured then says little.
         guard phase == .training, ending == nil, pendingSwap == nil else { return }
         for settings in plan.topology.autoscale {
             guard let stage = workingStage(named: settings.stage), let reading = reading(of: stage),
                 let decision = autoscalers[stage.name]?.read(reading, now: now)
             else { continue }
-            scale(stage.name, to: decision.count, reason: "autoscale: \(decision.reason)", now, &actions)
+            scale(stage.name, to: decision.count, reason: "autoscale: \(decision.reason)")
         }
     }
 

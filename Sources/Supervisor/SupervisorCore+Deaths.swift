@@ -5,10 +5,7 @@ import Wire
 
 /// Ends of processes: who is replaced, and whose loss ends the run.
 extension SupervisorCore {
-    mutating func exited(
-        _ replica: Replica, _ pid: Int32, _ end: ProcessEnd, _ line: String?, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) {
+    mutating func exited(_ replica: Replica, _ pid: Int32, _ end: ProcessEnd, _ line: String?) {
         guard let index = index(of: replica), members[index].pid == pid, members[index].isAlive else { return }
         members[index].life = .gone(end, lastLine: line, until: now + timing.lastWords)
         // Who was killed has no last words; but compute that was ending anyway may have said them before.
@@ -18,11 +15,11 @@ extension SupervisorCore {
         case .signal: hadNoLastWords = !wasEnding
         case .code, .unknown: hadNoLastWords = members[index].isKilled || members[index].isDiscarded
         }
-        if hadNoLastWords { conclude(index, now, &actions) }
+        if hadNoLastWords { conclude(index) }
     }
 
     /// The process is gone and what it had to say is here.
-    mutating func conclude(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func conclude(_ index: Int) {
         let member = members[index]
         guard case .gone(let end, let line, _) = member.life else { return }
         let replica = member.replica
@@ -31,12 +28,12 @@ extension SupervisorCore {
             member.configuredAt.map { now - $0 >= timing.healthy || progress(of: member.kind) > member.progressBefore }
             ?? false
         members[index].forgetProcess()
-        reportLoss(of: member, expected: member.isStopping || member.isKilled, &actions)
+        reportLoss(of: member, expected: member.isStopping || member.isKilled)
         if member.isDiscarded, ending == nil {
             // Another rank that only lost this one may have been heard first; to go back would come to the same failure.
             if let report = member.report, report.remedy == nil, member.kind == .compute {
                 members[index].isOver = true
-                return fail("\(replica) failed first: \(why)", now, &actions)
+                return fail("\(replica) failed first: \(why)")
             }
             return members[index].life = .held
         }
@@ -46,11 +43,11 @@ extension SupervisorCore {
             // Whoever asks twice wants no checkpoint, and who had no configuration yet had nothing to save.
             let hasFailed = member.configuredAt != nil && (member.bye.map { $0 == .failed } ?? (end != .code(0)))
             if !member.hasFinished, !member.isDiscarded, member.kind == .compute, hasFailed, interrupts < 2 {
-                fail("\(replica) failed while it was stopped: \(why)", now, &actions)
+                fail("\(replica) failed while it was stopped: \(why)")
             }
             return
         }
-        guard member.kind.isWorker else { return loseState(of: member, index, end, why, now, &actions) }
+        guard member.kind.isWorker else { return loseState(of: member, index, end, why) }
         guard ending == nil else { return members[index].isOver = true }
         // The evaluation that it was started for is over.
         if member.kind == .evaluator, !isEvaluating { return members[index].isOver = true }
@@ -59,13 +56,9 @@ extension SupervisorCore {
             members[index].isOver = true
             let others = others(with: member)
             let message = "\(replica) failed \(timing.failures) times in a row, last: \(why)"
-            guard others == 0 else { return goOnWithout(message, others, &actions) }
-            if hasCancelledSwap(of: member, message, now, &actions)
-                || hasGivenUpEvaluation(of: member, message, &actions)
-            {
-                return
-            }
-            return fail(message, now, &actions)
+            guard others == 0 else { return goOnWithout(message, others) }
+            if hasCancelledSwap(of: member, message) || hasGivenUpEvaluation(of: member, message) { return }
+            return fail(message)
         }
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
         actions.append(.log(.warning, "\(replica): \(why); starting it again"))
@@ -80,7 +73,7 @@ extension SupervisorCore {
         }
     }
 
-    func goOnWithout(_ message: String, _ others: Int, _ actions: inout [SupervisorAction]) {
+    mutating func goOnWithout(_ message: String, _ others: Int) {
         actions.append(.log(.error, "\(message); going on with \(others) other\(others == 1 ? "" : "s")"))
     }
 
@@ -94,7 +87,7 @@ extension SupervisorCore {
     }
 
     /// Consumers reissue at once what a dead worker held. A death by the supervisor's own hand blames no ticket.
-    func reportLoss(of member: Member, expected: Bool, _ actions: inout [SupervisorAction]) {
+    mutating func reportLoss(of member: Member, expected: Bool) {
         guard member.kind.isWorker, member.configuredAt != nil else { return }
         let name = member.replica.description
         if member.kind == .evaluator {

@@ -5,17 +5,17 @@ import Wire
 
 /// How a run ends: by itself, as asked, or because something failed.
 extension SupervisorCore {
-    mutating func interrupt(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func interrupt() {
         interrupts += 1
         switch interrupts {
         case 1 where ending == nil:
             let what = isTraining ? "compute finishes its step and writes a checkpoint" : "the evaluation is given up"
             actions.append(.log(.info, "stopping: \(what); again to stop at once"))
-            beginEnding(.asked, now, &actions)
+            beginEnding(.asked)
         case 1: break
         case 2:
             actions.append(.log(.warning, "stopping at once" + (isTraining ? ", without a checkpoint" : "")))
-            for index in members.indices where members[index].isAlive { stop(index, within: .zero, now, &actions) }
+            for index in members.indices where members[index].isAlive { stop(index, within: .zero) }
         default:
             for index in members.indices where members[index].isAlive {
                 guard members[index].key == nil else {
@@ -31,19 +31,19 @@ extension SupervisorCore {
     private var isTraining: Bool { members.contains { $0.kind == .compute && !$0.isQuiet } }
 
     /// Ends the run as failed, unless it is ending already: the first failure is the cause.
-    mutating func fail(_ message: String, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func fail(_ message: String) {
         if case .failed = ending { return actions.append(.log(.warning, "then \(message)")) }
         actions.append(.log(.error, message))
         let wasEnding = ending != nil
         ending = .failed(message)
-        guard wasEnding else { return beginEnding(.failed(message), now, &actions) }
+        guard wasEnding else { return beginEnding(.failed(message)) }
         // What compute's last checkpoint needs may be gone: no point in long patience.
         for index in members.indices {
             members[index].terminateAt = members[index].terminateAt.map { min($0, now + timing.stop) }
         }
     }
 
-    mutating func beginEnding(_ ending: Ending, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func beginEnding(_ ending: Ending) {
         self.ending = ending
         phase = .stopping
         if isEvaluating { actions.append(.cancelEvaluation) }
@@ -64,9 +64,9 @@ extension SupervisorCore {
         let isMeeting = ranks.contains { !members[$0].isWorking }
         for index in ranks {
             if isMeeting, members[index].isWorking {
-                discard(index, now, &actions)
+                discard(index)
             } else {
-                stop(index, within: patience, now, &actions)
+                stop(index, within: patience)
             }
         }
     }
@@ -78,8 +78,8 @@ extension SupervisorCore {
     }
 
     /// Tells a process to end and when it will be made to. Who has no configuration yet has nothing to lose.
-    mutating func stop(_ index: Int, within patience: Duration, _ now: Duration, _ actions: inout [SupervisorAction]) {
-        if members[index].key != nil { return stopExternal(index, within: patience, now, &actions) }
+    mutating func stop(_ index: Int, within patience: Duration) {
+        if members[index].key != nil { return stopExternal(index, within: patience) }
         members[index].isStopping = true
         if members[index].isWorking, patience > .zero, let peer = members[index].peer {
             actions.append(.send(.command(Command(.stop)), to: peer))

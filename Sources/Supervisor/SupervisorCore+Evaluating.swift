@@ -66,7 +66,7 @@ extension SupervisorCore {
     }
 
     /// Training that is faster than its evaluations fills the disk with their checkpoints.
-    func warnOfBacklog(_ actions: inout [SupervisorAction]) {
+    mutating func warnOfBacklog() {
         let waiting = evaluations.due.count
         guard isEvaluating, waiting > 1 else { return }
         actions.append(
@@ -77,13 +77,13 @@ extension SupervisorCore {
     }
 
     /// Starts what is next, once the evaluators of the one before are gone, and lets evaluators go that have none.
-    mutating func evaluateNext(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func evaluateNext() {
         guard ending == nil, !isEvaluating, hasEvaluation else { return }
         for index in evaluators {
             switch members[index].life {
             case .waiting: over(index)
             case .spawning, .starting, .working:
-                if !members[index].isStopping { stop(index, within: timing.stop, now, &actions) }
+                if !members[index].isStopping { stop(index, within: timing.stop) }
             // Over for this evaluation, not for the next.
             case .idle: if !members[index].hasLeft { members[index].isOver = false }
             case .gone, .held: break
@@ -109,7 +109,7 @@ extension SupervisorCore {
         actions.append(.startEvaluation(checkpoint: next.checkpoint))
     }
 
-    mutating func evaluationEnded(_ outcome: EvaluationOutcome, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func evaluationEnded(_ outcome: EvaluationOutcome) {
         guard let running = evaluations.running else { return }
         evaluations.running = nil
         switch running.failure.map({ EvaluationOutcome.failed($0) }) ?? outcome {
@@ -123,9 +123,7 @@ extension SupervisorCore {
         case .failed(let why):
             // After a stop or a failure it had to fail; what was due stays so for a resume.
             guard ending == nil else { return }
-            guard let step = running.step else {
-                return fail("the final evaluation failed: \(why)", now, &actions)
-            }
+            guard let step = running.step else { return fail("the final evaluation failed: \(why)") }
             actions.append(.journal(.evaluationFailed(step: step, why)))
             actions.append(.recordFailedEvaluation(step: step, why))
             actions.append(.log(.error, "the evaluation of step \(step) failed: \(why); training goes on"))
@@ -136,7 +134,7 @@ extension SupervisorCore {
     /// An evaluator that cannot be brought to work ends an evaluation beside training, not the run.
     ///
     /// - Returns: whether the member is one of such an evaluation.
-    mutating func hasGivenUpEvaluation(of member: Member, _ why: String, _ actions: inout [SupervisorAction]) -> Bool {
+    mutating func hasGivenUpEvaluation(of member: Member, _ why: String) -> Bool {
         guard member.kind == .evaluator, ending == nil, let running = evaluations.running, !running.isFinal else {
             return false
         }

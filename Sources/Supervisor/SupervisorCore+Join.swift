@@ -24,9 +24,7 @@ extension SupervisorCore {
     /// No more work: whoever joins now comes too late.
     var isWindingUp: Bool { ending != nil || ![.starting, .training].contains(phase) || plan.goal != .train }
 
-    mutating func join(
-        _ request: JoinRequest, _ peer: ControlPeer, _ incarnation: Incarnation, _ actions: inout [SupervisorAction]
-    ) {
+    mutating func join(_ request: JoinRequest, _ peer: ControlPeer, _ incarnation: Incarnation) {
         guard let key = peer.key else {
             return actions.append(
                 .send(.refused("joining takes a key; dial the address of 'supervisor.listen'"), to: peer))
@@ -68,7 +66,7 @@ extension SupervisorCore {
     }
 
     /// The host wants to go: its workers hand back what they have not begun.
-    mutating func leave(_ peer: ControlPeer, _ incarnation: Incarnation, _ actions: inout [SupervisorAction]) {
+    mutating func leave(_ peer: ControlPeer, _ incarnation: Incarnation) {
         guard let index = hosts.firstIndex(where: { $0.incarnation == incarnation && $0.key == peer.key }) else {
             return
         }
@@ -144,20 +142,20 @@ extension SupervisorCore {
     }
 
     /// Tells the hosts, once, that nothing is to be started again.
-    mutating func announceEnd(_ actions: inout [SupervisorAction]) {
+    mutating func announceEnd() {
         guard isWindingUp, !hasAnnouncedEnd else { return }
         hasAnnouncedEnd = true
         for host in hosts { actions.append(.send(.joined(reply(to: host)), to: host.peer)) }
     }
 
     /// The list of allowed keys was read again: what a key that is gone had in hand goes to others at once.
-    mutating func keysAllowed(_ keys: Set<CurveKey>, _ actions: inout [SupervisorAction]) {
+    mutating func keysAllowed(_ keys: Set<CurveKey>) {
         actions.append(.log(.info, "the keys that may join have changed; there are \(keys.count)"))
         for member in members where member.key == nil && member.isWorking && !member.kind.isWorker {
             if let peer = member.peer { actions.append(.send(.command(Command(.reloadKeys)), to: peer)) }
         }
         for index in members.indices where members[index].isWorking {
-            if let key = members[index].key, !keys.contains(key) { lose(index, "has a revoked key", &actions) }
+            if let key = members[index].key, !keys.contains(key) { lose(index, "has a revoked key") }
         }
         hosts.removeAll { !keys.contains($0.key) }
     }

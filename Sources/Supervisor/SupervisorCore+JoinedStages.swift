@@ -8,10 +8,7 @@ import Wire
 extension SupervisorCore {
     /// A stage on another host says hello. One that no host asked for, started by an engine like Slurm, may come too,
     /// under a number that no other key has.
-    mutating func externalHello(
-        _ hello: Hello, _ peer: ControlPeer, _ key: CurveKey, _ incarnation: Incarnation, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) {
+    mutating func externalHello(_ hello: Hello, _ peer: ControlPeer, _ key: CurveKey, _ incarnation: Incarnation) {
         func refuse(_ why: String) {
             actions.append(.log(.warning, "refused \(hello.replica) on \(hello.host): \(why)"))
             actions.append(.send(.refused(why), to: peer))
@@ -77,10 +74,7 @@ extension SupervisorCore {
     /// What a stage of another host says that is no hello.
     ///
     /// - Returns: false where it is a stage that we know and that is heard as any other.
-    mutating func externalHeard(
-        _ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) -> Bool {
+    mutating func externalHeard(_ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation) -> Bool {
         guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
             // A supervisor that was restarted: our own incarnation, which is new to the stage, makes it say hello.
             if case .heartbeat = message { actions.append(.send(.heartbeat, to: peer)) }
@@ -97,7 +91,7 @@ extension SupervisorCore {
         // Checkpoints, skipped samples and the end of training are compute's to tell.
         if case .event(let event) = message, event.kind != .failed, event.kind != .note { return true }
         guard case .bye(let bye) = message else { return false }
-        reportLoss(of: members[index], expected: bye.reason != .failed, &actions)
+        reportLoss(of: members[index], expected: bye.reason != .failed)
         let replica = members[index].replica
         if bye.reason == .failed {
             let why = members[index].failure.map { ": \($0)" } ?? ""
@@ -111,13 +105,13 @@ extension SupervisorCore {
     }
 
     /// It is cut off, or its host is gone: others get its tickets, and none is to blame. Its number stays its own.
-    mutating func lose(_ index: Int, _ why: String, _ actions: inout [SupervisorAction]) {
+    mutating func lose(_ index: Int, _ why: String) {
         let member = members[index]
         actions.append(
             .log(
                 .warning, "\(member.replica) on \(member.host ?? "?") \(why); others get its work, and it may come back"
             ))
-        reportLoss(of: member, expected: true, &actions)
+        reportLoss(of: member, expected: true)
         members[index].life = .idle
         members[index].isLost = true
         members[index].terminateAt = nil
@@ -125,7 +119,7 @@ extension SupervisorCore {
         members[index].rates = MetricRates()
     }
 
-    mutating func tickExternal(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func tickExternal(_ index: Int) {
         guard members[index].isWorking else { return }
         if let at = members[index].terminateAt, now >= at {
             actions.append(.log(.warning, "\(members[index].replica) did not stop in time; going on without it"))
@@ -133,13 +127,11 @@ extension SupervisorCore {
         }
         guard now - members[index].lastHeard >= silence(of: members[index]) else { return }
         if members[index].isStopping { return over(index) }
-        lose(index, "was silent for \(silence(of: members[index]).text): taken for cut off", &actions)
+        lose(index, "was silent for \(silence(of: members[index]).text): taken for cut off")
     }
 
     /// Asks it to end; nobody here can make it.
-    mutating func stopExternal(
-        _ index: Int, within patience: Duration, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) {
+    mutating func stopExternal(_ index: Int, within patience: Duration) {
         if let peer = members[index].peer { actions.append(.send(.command(Command(.stop)), to: peer)) }
         guard patience > .zero else { return over(index) }
         members[index].isStopping = true

@@ -5,33 +5,30 @@ import Wire
 
 /// What stages and clients say.
 extension SupervisorCore {
-    mutating func receive(
-        _ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) {
+    mutating func receive(_ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation) {
         // A key admits work, not orders.
         if let key = peer.key {
             switch message {
             case .stopRequest, .keysChanged, .scaleRequest, .swapRequest:
                 return actions.append(.send(.refused("this is for the run's own host to ask"), to: peer))
-            case .hello(let hello): return externalHello(hello, peer, key, incarnation, now, &actions)
+            case .hello(let hello): return externalHello(hello, peer, key, incarnation)
             case .heartbeat, .event, .bye:
-                if externalHeard(message, peer, incarnation, now, &actions) { return }
+                if externalHeard(message, peer, incarnation) { return }
             case .statusRequest, .join, .leave: break
             }
         }
         switch message {
-        case .join(let request): return join(request, peer, incarnation, &actions)
-        case .leave: return leave(peer, incarnation, &actions)
+        case .join(let request): return join(request, peer, incarnation)
+        case .leave: return leave(peer, incarnation)
         case .keysChanged: return actions.append(.reloadKeys(for: peer))
         case .statusRequest: return actions.append(.send(.reply(answer()), to: peer))
         case .stopRequest:
             actions.append(.log(.info, "asked to stop by 'picoflow stop'"))
-            if ending == nil { beginEnding(.asked, now, &actions) }
+            if ending == nil { beginEnding(.asked) }
             return actions.append(.send(.reply(answer()), to: peer))
-        case .scaleRequest(let request): return scale(request, peer, now, &actions)
-        case .swapRequest(let request): return swap(request, peer, now, &actions)
-        case .hello(let hello): return self.hello(hello, peer, incarnation, now, &actions)
+        case .scaleRequest(let request): return scale(request, peer)
+        case .swapRequest(let request): return swap(request, peer)
+        case .hello(let hello): return self.hello(hello, peer, incarnation)
         case .heartbeat, .event, .bye: break
         }
         guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
@@ -50,33 +47,30 @@ extension SupervisorCore {
                     metrics = step
                     noteProgress(step.step)
                 }
-                releasePassed(now, &actions)
-                autoscale(now, &actions)
+                releasePassed()
+                autoscale()
             }
             actions.append(.send(.heartbeat, to: peer))
-        case .event(let event): self.event(event, index, now, &actions)
+        case .event(let event): self.event(event, index)
         case .bye(let bye): members[index].bye = bye.reason
         case .hello, .statusRequest, .stopRequest, .scaleRequest, .swapRequest, .keysChanged, .join, .leave: break
         }
     }
 
-    mutating func hello(
-        _ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) {
+    mutating func hello(_ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation) {
         guard let index = index(of: hello.replica), members[index].key == nil, members[index].isAlive,
             members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.
             members[index].pid == hello.pid || settings(of: hello.replica)?.exec != nil
         else {
-            noteRefusal(of: hello, now, &actions)
+            noteRefusal(of: hello)
             return actions.append(.send(.refused("this run has not started you"), to: peer))
         }
         members[index].lastHeard = now
         if !hello.kind.isWorker, let epoch = hello.epoch, epoch != plan.epoch {
             // What it holds is not this epoch's, and it takes no other configuration.
             actions.append(.send(.refused("epoch \(epoch) is over"), to: peer))
-            return kill(index, "it was still in epoch \(epoch)", now, &actions)
+            return kill(index, "it was still in epoch \(epoch)")
         }
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
             let configuration = try? configuration(of: index)
@@ -89,17 +83,15 @@ extension SupervisorCore {
                     // Of a swap that another of its workers has ended already.
                     guard !members[index].isLeaving else { return }
                     let why = "\(message); 'determinism: relaxed' in the recipe lets it in"
-                    if hasCancelledSwap(of: members[index], why, now, &actions)
-                        || hasGivenUpEvaluation(of: members[index], why, &actions)
-                    {
+                    if hasCancelledSwap(of: members[index], why) || hasGivenUpEvaluation(of: members[index], why) {
                         return
                     }
                     // A host that joined a run of joined workers alone came first.
                     let others = others(with: members[index]) { $0.isWorking }
-                    guard hello.kind.isWorker, others > 0 else { return fail(why, now, &actions) }
+                    guard hello.kind.isWorker, others > 0 else { return fail(why) }
                     members[index].isOver = true
-                    stop(index, within: .zero, now, &actions)
-                    return goOnWithout(why, others, &actions)
+                    stop(index, within: .zero)
+                    return goOnWithout(why, others)
                 }
                 if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
             }
@@ -118,13 +110,13 @@ extension SupervisorCore {
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
         actions.append(.send(.configuration(configuration), to: peer))
-        if isNew, hello.kind == .compute { computeJoined(index, now, &actions) }
+        if isNew, hello.kind == .compute { computeJoined(index) }
         if members[index].isStopping {
             actions.append(.send(.command(Command(members[index].isLeaving ? .drain : .stop)), to: peer))
         }
     }
 
-    mutating func event(_ event: StageEvent, _ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func event(_ event: StageEvent, _ index: Int) {
         let replica = members[index].replica
         switch event.kind {
         case .failed:
@@ -139,7 +131,7 @@ extension SupervisorCore {
         case .checkpoint:
             note(event)
             actions.append(.log(.info, "\(replica): \(event.message)"))
-            warnOfBacklog(&actions)
+            warnOfBacklog()
         case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
         case .sampleSkipped:
             if let position = event.position, members[index].kind == .compute {
@@ -152,9 +144,9 @@ extension SupervisorCore {
             actions.append(.log(.warning, "\(replica): \(event.message)"))
             actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))
         case .swapPlanned:
-            if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index, now, &actions) }
+            if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index) }
         case .swapRefused:
-            if event.swap?.generation == pendingSwap?.proposal.generation { cancelSwap(event.message, now, &actions) }
+            if event.swap?.generation == pendingSwap?.proposal.generation { cancelSwap(event.message) }
         case .note: actions.append(.log(.warning, "\(replica): \(event.message)"))
         }
     }

@@ -26,17 +26,13 @@ extension SupervisorCore {
     /// - Parameters:
     ///   - member: as it was; the member at `index` has forgotten its process.
     ///   - why: in a reader's words.
-    mutating func loseState(
-        of member: Member, _ index: Int, _ end: ProcessEnd, _ why: String, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) {
+    mutating func loseState(of member: Member, _ index: Int, _ end: ProcessEnd, _ why: String) {
         let replica = member.replica
         let remedy = remedy(for: member, end)
         guard let remedy else {
             members[index].isOver = true
             let isEarly = end == .code(0) && member.failure == nil
-            return fail(
-                "\(replica) failed first: \(isEarly ? "it ended before its work was done" : why)", now, &actions)
+            return fail("\(replica) failed first: \(isEarly ? "it ended before its work was done" : why)")
         }
         guard ending == nil else {
             members[index].isOver = true
@@ -46,8 +42,7 @@ extension SupervisorCore {
         let failures = members[index].failures
         guard failures < timing.failures else {
             members[index].isOver = true
-            return fail(
-                "\(replica) failed \(failures) times without training coming any further, last: \(why)", now, &actions)
+            return fail("\(replica) failed \(failures) times without training coming any further, last: \(why)")
         }
         let until = now + backoff(after: failures)
         let keepsEpoch = member.kind == .bank && remedy == .restart && rollback == nil
@@ -58,13 +53,13 @@ extension SupervisorCore {
             members[index].life = .waiting(until: until)
         } else {
             members[index].life = .held
-            rollBack(at: until, now, &actions)
+            rollBack(at: until)
         }
     }
 
     /// Ends the epoch: kills all whose state belongs to it. The next one begins when they are dead, at `time` at the
     /// earliest.
-    mutating func rollBack(at time: Duration, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func rollBack(at time: Duration) {
         rollback = max(rollback ?? time, time)
         for index in stateful {
             switch members[index].life {
@@ -74,14 +69,14 @@ extension SupervisorCore {
                 members[index].hasFinished = false
                 members[index].isOver = false
                 members[index].life = .held
-            case .spawning, .starting, .working: discard(index, now, &actions)
+            case .spawning, .starting, .working: discard(index)
             case .idle, .gone, .held: break
             }
         }
     }
 
     /// Kills a process whose epoch is over.
-    mutating func discard(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func discard(_ index: Int) {
         members[index].isDiscarded = true
         members[index].killAt = now + timing.kill
         actions.append(.signal(members[index].replica, SIGKILL))
@@ -93,7 +88,7 @@ extension SupervisorCore {
     }
 
     /// What follows from deaths, whatever event led to them.
-    mutating func recover(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func recover() {
         if let time = epochDeadline, now >= time {
             rollback = nil
             actions.append(.beginEpoch)
@@ -118,7 +113,7 @@ extension SupervisorCore {
     }
 
     /// The new epoch is in the journal: those whose state belongs to it start, from its checkpoint.
-    mutating func begin(_ epoch: Epoch, from resume: Checkpoint?, _ actions: inout [SupervisorAction]) {
+    mutating func begin(_ epoch: Epoch, from resume: Checkpoint?) {
         plan.epoch = epoch
         plan.resume = resume
         checkpoint = resume
@@ -152,17 +147,17 @@ extension SupervisorCore {
     // MARK: After a supervisor's death
 
     /// Goes on with the processes of a supervisor that died, in the same epoch; what died meanwhile is made good.
-    mutating func takeOver(_ survivors: [Survivor], _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func takeOver(_ survivors: [Survivor]) {
         // Which workers there are, the living say; what the steps to come lack is started below.
         members.removeAll { $0.kind.isWorker && $0.kind != .evaluator }
         pendingSwap = history.pending.map { PendingSwap(proposal: $0, client: nil) }
-        for survivor in survivors { adopt(survivor, now, &actions) }
+        for survivor in survivors { adopt(survivor) }
         let trainers = members.filter { $0.kind == .compute }
         if let lost = trainers.first(where: { !$0.isAdopted }) {
             for index in stateful where !members[index].isAdopted { members[index].life = .held }
             actions.append(
                 .log(.warning, "\(lost.replica) died without a supervisor; going back to the newest checkpoint"))
-            rollBack(at: now, now, &actions)
+            rollBack(at: now)
         }
         for index in stateful where members[index].life == .idle {
             members[index].life = .spawning
@@ -171,12 +166,12 @@ extension SupervisorCore {
         let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.evaluationStages : [])
         for stage in workers {
             for generation in generations(of: stage) {
-                resize(stage, generation, to: count(of: stage, generation), now, &actions)
+                resize(stage, generation, to: count(of: stage, generation))
             }
         }
     }
 
-    private mutating func adopt(_ survivor: Survivor, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    private mutating func adopt(_ survivor: Survivor) {
         guard let stage = workingStage(named: survivor.replica.stage),
             generations(of: stage).contains(survivor.generation),
             stage.kind.isWorker || index(of: survivor.replica) != nil

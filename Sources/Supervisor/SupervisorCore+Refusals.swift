@@ -4,7 +4,7 @@ import Wire
 
 extension SupervisorCore {
     /// Tells of a process that this run has not started, at most once a second: strangers must not fill the log.
-    mutating func noteRefusal(of hello: Hello, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func noteRefusal(of hello: Hello) {
         let nanoseconds = UInt64(max(0, now / .nanoseconds(1)))
         guard let unreported = refusals.report(at: Instant(nanoseconds: nanoseconds)) else { return }
         let who = "\(hello.replica), process \(hello.pid) on \(hello.host)".prefix(300)

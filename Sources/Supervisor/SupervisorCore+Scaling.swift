@@ -9,9 +9,7 @@ import Wire
 /// Tickets carry all that their results depend on, so the number changes no bits. Who leaves is drained: it finishes
 /// what it executes, hands back the rest, and no ticket is blamed for its end.
 extension SupervisorCore {
-    mutating func scale(
-        _ request: ScaleRequest, _ peer: ControlPeer, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) {
+    mutating func scale(_ request: ScaleRequest, _ peer: ControlPeer) {
         let wanted = request.stages.sorted { $0.key < $1.key }
         // All or nothing.
         do {
@@ -20,20 +18,18 @@ extension SupervisorCore {
         } catch {
             return actions.append(.send(.refused("\(error)"), to: peer))
         }
-        for (name, count) in wanted { scale(name, to: count, reason: "asked", now, &actions) }
+        for (name, count) in wanted { scale(name, to: count, reason: "asked") }
         actions.append(.send(.reply(answer()), to: peer))
     }
 
     /// - Parameter reason: one line, for log and journal.
-    mutating func scale(
-        _ name: String, to count: Int, reason: String, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) {
+    mutating func scale(_ name: String, to count: Int, reason: String) {
         guard let stage = workingStage(named: name) else { return }
         let before = counts[name] ?? 1
         counts[name] = count
         var hasChanged = before != count
         for generation in generations(of: stage) {
-            hasChanged = resize(stage, generation, to: count, now, &actions) || hasChanged
+            hasChanged = resize(stage, generation, to: count) || hasChanged
         }
         guard hasChanged else { return }
         actions.append(.journal(.scaled(stage: name, from: before, to: count, reason: reason)))
@@ -86,21 +82,18 @@ extension SupervisorCore {
     /// Brings the replicas of one generation to a number: new ones take the lowest free ids, the highest leave.
     ///
     /// - Returns: whether there was anything to do.
-    @discardableResult mutating func resize(
-        _ stage: StageSettings, _ generation: Generation, to count: Int, _ now: Duration,
-        _ actions: inout [SupervisorAction]
-    ) -> Bool {
+    @discardableResult mutating func resize(_ stage: StageSettings, _ generation: Generation, to count: Int) -> Bool {
         let present = members.indices.filter {
             members[$0].replica.stage == stage.name && members[$0].generation == generation && members[$0].isWanted
                 // Other hosts' are theirs to number.
                 && members[$0].key == nil
         }.sorted { members[$0].replica.id < members[$1].replica.id }
-        for _ in 0..<max(0, count - present.count) { add(stage, generation, &actions) }
-        for index in present.dropFirst(count) { leave(index, now, &actions) }
+        for _ in 0..<max(0, count - present.count) { add(stage, generation) }
+        for index in present.dropFirst(count) { leave(index) }
         return present.count != count
     }
 
-    private mutating func add(_ stage: StageSettings, _ generation: Generation, _ actions: inout [SupervisorAction]) {
+    private mutating func add(_ stage: StageSettings, _ generation: Generation) {
         // Who was given up needs its number no longer.
         let taken = Set(
             members.filter {
@@ -116,12 +109,12 @@ extension SupervisorCore {
     }
 
     /// Lets a worker go: what it executes is finished first, where it executes anything.
-    mutating func leave(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func leave(_ index: Int) {
         members[index].isLeaving = true
         switch members[index].life {
         case .idle, .waiting, .held: over(index)
         case .gone: members[index].isStopping = true
-        case .spawning, .starting: stop(index, within: .zero, now, &actions)
+        case .spawning, .starting: stop(index, within: .zero)
         case .working:
             guard !members[index].isStopping, let peer = members[index].peer else { return }
             members[index].isStopping = true

@@ -22,9 +22,7 @@ extension SupervisorCore {
 
     // MARK: Asked
 
-    mutating func swap(
-        _ request: SwapRequest, _ peer: ControlPeer, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) {
+    mutating func swap(_ request: SwapRequest, _ peer: ControlPeer) {
         let proposal: SwapProposal
         do {
             proposal = try self.proposal(for: request)
@@ -36,8 +34,8 @@ extension SupervisorCore {
         actions.append(.journal(.swapAsked(proposal)))
         let at = proposal.atStep.map { " at step \($0)" } ?? ""
         actions.append(.log(.info, "swap \(proposal.generation) of \(proposal.stage) asked\(at): \(proposal.change)"))
-        begin(PendingSwap(proposal: proposal, client: peer), now, &actions)
-        tellCompute(.prepare(proposal), &actions)
+        begin(PendingSwap(proposal: proposal, client: peer))
+        tellCompute(.prepare(proposal))
     }
 
     private func proposal(for request: SwapRequest) throws -> SwapProposal {
@@ -77,71 +75,69 @@ extension SupervisorCore {
             exec: request.exec, change: (request.set + program).joined(separator: " "))
     }
 
-    private mutating func begin(_ swap: PendingSwap, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    private mutating func begin(_ swap: PendingSwap) {
         pendingSwap = swap
         guard swap.proposal.exec != nil, let stage = workingStage(named: swap.proposal.stage) else { return }
-        resize(stage, swap.proposal.generation, to: count(of: stage, swap.proposal.generation), now, &actions)
+        resize(stage, swap.proposal.generation, to: count(of: stage, swap.proposal.generation))
     }
 
     // MARK: Planned by compute
 
-    mutating func swapPlanned(_ swap: Swap, _ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func swapPlanned(_ swap: Swap, _ index: Int) {
         if let known = history.swaps.first(where: { $0.generation == swap.generation }) {
             // The commit was lost with the supervisor that journalled it.
-            return tell(index, .commit(known.generation, step: known.step), &actions)
+            return tell(index, .commit(known.generation, step: known.step))
         }
         if cancelledSwaps.contains(swap.generation) {
-            return tell(index, .cancel(swap.generation), &actions)
+            return tell(index, .cancel(swap.generation))
         }
         if pendingSwap == nil {
             // Planned under a supervisor that died before it could journal it.
             history.last = max(history.last, swap.generation)
-            begin(PendingSwap(proposal: SwapProposal(swap), client: nil), now, &actions)
+            begin(PendingSwap(proposal: SwapProposal(swap), client: nil))
         }
         guard pendingSwap?.proposal.generation == swap.generation else { return }
         pendingSwap!.steps[members[index].replica] = swap.step
         let steps = pendingSwap!.steps
         let trainers = members.filter { $0.kind == .compute && !$0.isOver }
         guard trainers.allSatisfy({ steps[$0.replica] != nil }) else { return }
-        commit(at: steps.values.max()!, now, &actions)
+        commit(at: steps.values.max()!)
     }
 
-    private mutating func commit(at step: UInt64, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    private mutating func commit(at step: UInt64) {
         guard let pending = pendingSwap else { return }
         pendingSwap = nil
         let swap = Swap(pending.proposal, step: step)
         history.swaps.append(swap)
         // Durable before compute hears of it.
         actions.append(.journal(.swap(swap)))
-        tellCompute(.commit(swap.generation, step: step), &actions)
+        tellCompute(.commit(swap.generation, step: step))
         actions.append(
             .log(.info, "swap \(swap.generation) of \(swap.stage) holds from step \(step) on: \(swap.change)"))
         actions.append(
             .runEvent(tag: "swaps", "swap \(swap.generation) of \(swap.stage): \(swap.change)", step: step))
         if let client = pending.client { actions.append(.send(.reply(answer()), to: client)) }
-        releasePassed(now, &actions)
+        releasePassed()
     }
 
-    mutating func cancelSwap(_ why: String, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func cancelSwap(_ why: String) {
         guard let pending = pendingSwap else { return }
         let generation = pending.proposal.generation
         pendingSwap = nil
         cancelledSwaps.insert(generation)
         actions.append(.journal(.swapCancelled(generation)))
-        tellCompute(.cancel(generation), &actions)
+        tellCompute(.cancel(generation))
         actions.append(.log(.warning, "swap \(generation) of \(pending.proposal.stage) comes to nothing: \(why)"))
         if let client = pending.client { actions.append(.send(.refused(why), to: client)) }
-        releasePassed(now, &actions)
+        releasePassed()
     }
 
     /// A program that could not be brought to work costs its swap, not the run.
     ///
     /// - Returns: whether the worker was one of a swap that is not committed.
-    mutating func hasCancelledSwap(
-        of member: Member, _ why: String, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) -> Bool {
+    mutating func hasCancelledSwap(of member: Member, _ why: String) -> Bool {
         guard pendingSwap?.proposal.generation == member.generation, member.generation > .first else { return false }
-        cancelSwap(why, now, &actions)
+        cancelSwap(why)
         return true
     }
 
@@ -166,7 +162,7 @@ extension SupervisorCore {
     }
 
     /// Miners whose generation's last step is done leave.
-    mutating func releasePassed(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func releasePassed() {
         for stage in plan.trainingStages where stage.kind == .miner {
             let needed = generations(of: stage)
             for index in members.indices
@@ -174,25 +170,25 @@ extension SupervisorCore {
                 && members[index].key == nil && !needed.contains(members[index].generation)
             {
                 actions.append(.log(.info, "\(members[index].replica) leaves: its generation is over"))
-                leave(index, now, &actions)
+                leave(index)
             }
         }
     }
 
     /// A compute process was configured: it knows the journalled swaps from its configuration, not the planned one, and
     /// the steps that it does again may need workers that have left.
-    mutating func computeJoined(_ index: Int, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func computeJoined(_ index: Int) {
         for stage in plan.trainingStages where stage.kind == .miner {
             for generation in generations(of: stage)
             where !members.contains(where: {
                 $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted && $0.key == nil
             }) {
-                resize(stage, generation, to: count(of: stage, generation), now, &actions)
+                resize(stage, generation, to: count(of: stage, generation))
             }
         }
         guard let proposal = pendingSwap?.proposal else { return }
         pendingSwap!.steps[members[index].replica] = nil
-        tell(index, .prepare(proposal), &actions)
+        tell(index, .prepare(proposal))
     }
 
     /// What a replica's process is: the topology's stage, with the program of its generation.
@@ -258,13 +254,13 @@ extension SupervisorCore {
 
     // MARK: Saying
 
-    private func tell(_ index: Int, _ order: SwapOrder, _ actions: inout [SupervisorAction]) {
+    private mutating func tell(_ index: Int, _ order: SwapOrder) {
         if let peer = members[index].peer { actions.append(.send(.command(Command(order)), to: peer)) }
     }
 
-    private func tellCompute(_ order: SwapOrder, _ actions: inout [SupervisorAction]) {
+    private mutating func tellCompute(_ order: SwapOrder) {
         for index in members.indices where members[index].kind == .compute && members[index].isWorking {
-            tell(index, order, &actions)
+            tell(index, order)
         }
     }
 }

@@ -8,7 +8,7 @@ import Wire
 extension SupervisorCore {
     func silence(of member: Member) -> Duration { member.kind.isWorker ? timing.workerSilence : timing.stateSilence }
 
-    mutating func tick(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func tick() {
         // After the supervisor itself stood still (a suspended terminal job), the stages' answers may not be read yet.
         if let lastTick, now - lastTick > timing.workerSilence / 2 {
             for index in members.indices { members[index].lastHeard = now }
@@ -16,7 +16,7 @@ extension SupervisorCore {
         lastTick = now
         for index in members.indices {
             guard members[index].key == nil else {
-                tickExternal(index, now, &actions)
+                tickExternal(index)
                 continue
             }
             let member = members[index]
@@ -26,10 +26,10 @@ extension SupervisorCore {
                     member.isAdopted
                     ? "it did not answer the supervisor that took the run over"
                     : "it said nothing for \(timing.hello.text) after its start"
-                kill(index, what, now, &actions)
+                kill(index, what)
             case .working where now - member.lastHeard >= silence(of: member) && member.killAt == nil:
-                kill(index, "it was silent for \(silence(of: member).text)", now, &actions)
-            case .gone(_, _, let until) where now >= until: conclude(index, now, &actions)
+                kill(index, "it was silent for \(silence(of: member).text)")
+            case .gone(_, _, let until) where now >= until: conclude(index)
             case .waiting(let until) where now >= until:
                 members[index].restarts += 1
                 members[index].life = .spawning
@@ -39,7 +39,7 @@ extension SupervisorCore {
             if member.isAlive, let at = member.terminateAt, now >= at {
                 members[index].failure = member.failure ?? "it did not stop in time and was terminated"
                 actions.append(.log(.warning, "\(member.replica) did not stop in time; terminating it"))
-                stop(index, within: .zero, now, &actions)
+                stop(index, within: .zero)
             } else if member.isAlive, let at = member.killAt, now >= at {
                 members[index].killAt = now + timing.kill
                 actions.append(.signal(member.replica, SIGKILL))
@@ -48,7 +48,7 @@ extension SupervisorCore {
     }
 
     /// Kills a process that hangs, before anything replaces it.
-    mutating func kill(_ index: Int, _ why: String, _ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func kill(_ index: Int, _ why: String) {
         let replica = members[index].replica
         members[index].failure = "\(why) and was killed (\(plan.logs)/\(replica).log)"
         members[index].isKilled = true
@@ -57,14 +57,14 @@ extension SupervisorCore {
     }
 
     /// What follows from the state, whatever event led to it.
-    mutating func advance(_ now: Duration, _ actions: inout [SupervisorAction]) {
+    mutating func advance() {
         for index in members.indices where members[index].bye != nil {
-            if case .gone = members[index].life { conclude(index, now, &actions) }
+            if case .gone = members[index].life { conclude(index) }
         }
         if pendingSwap != nil, ending != nil || phase == .evaluating || phase == .stopping {
-            cancelSwap("the run ended before it", now, &actions)
+            cancelSwap("the run ended before it")
         }
-        recover(now, &actions)
+        recover()
         let trainers = members.filter { $0.kind == .compute }
         if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
             phase == .training
@@ -72,14 +72,14 @@ extension SupervisorCore {
             phase = hasEvaluation ? .evaluating : .stopping
             if hasEvaluation { evaluations.final = finished.checkpoint }
         }
-        evaluateNext(now, &actions)
+        evaluateNext()
         if ending == nil, phase == .evaluating, evaluations.isDone { phase = .stopping }
-        announceEnd(&actions)
+        announceEnd()
         // Once compute is gone nobody needs the other training stages; once the evaluation is over, nobody any.
         let everybody = phase == .stopping && trainers.allSatisfy(\.isQuiet)
         for index in members.indices where everybody || (phase == .evaluating && members[index].kind != .evaluator) {
             if case .waiting = members[index].life { over(index) }
-            if members[index].isAlive, !members[index].isStopping { stop(index, within: timing.stop, now, &actions) }
+            if members[index].isAlive, !members[index].isStopping { stop(index, within: timing.stop) }
         }
         guard phase == .stopping, !isEvaluating, members.allSatisfy(\.isQuiet) else { return }
         isEnded = true

@@ -52,6 +52,10 @@ public struct SupervisorCore: Sendable {
     /// Of all evaluations.
     var imagesEvaluated = 0
     var refusals = ReportLimit(interval: .seconds(1))
+    /// When the event in hand happened.
+    var now = Duration.zero
+    /// What the event in hand asks for so far; none between events.
+    var actions: [SupervisorAction] = []
 
     enum Ending: Sendable {
         case asked
@@ -92,22 +96,23 @@ public struct SupervisorCore: Sendable {
 
     public mutating func handle(_ event: SupervisorEvent, now: Duration) -> [SupervisorAction] {
         guard !isEnded else { return [] }
-        var actions: [SupervisorAction] = []
+        self.now = now
+        defer { actions = [] }
         switch event {
-        case .start: start(&actions)
-        case .takeOver(let survivors): takeOver(survivors, now, &actions)
-        case .epochBegun(let epoch, let checkpoint): begin(epoch, from: checkpoint, &actions)
-        case .message(let message, let peer, let incarnation): receive(message, peer, incarnation, now, &actions)
-        case .spawned(let replica, let pid): spawned(replica, pid, now, &actions)
-        case .spawnFailed(let replica, let why): spawnFailed(replica, why, now, &actions)
-        case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line, now, &actions)
-        case .interrupt: interrupt(now, &actions)
+        case .start: start()
+        case .takeOver(let survivors): takeOver(survivors)
+        case .epochBegun(let epoch, let checkpoint): begin(epoch, from: checkpoint)
+        case .message(let message, let peer, let incarnation): receive(message, peer, incarnation)
+        case .spawned(let replica, let pid): spawned(replica, pid)
+        case .spawnFailed(let replica, let why): spawnFailed(replica, why)
+        case .exited(let replica, let pid, let end, let line): exited(replica, pid, end, line)
+        case .interrupt: interrupt()
         case .evaluated: imagesEvaluated += 1
-        case .keysAllowed(let keys): keysAllowed(keys, &actions)
-        case .evaluationEnded(let outcome): evaluationEnded(outcome, now, &actions)
-        case .tick: tick(now, &actions)
+        case .keysAllowed(let keys): keysAllowed(keys)
+        case .evaluationEnded(let outcome): evaluationEnded(outcome)
+        case .tick: tick()
         }
-        advance(now, &actions)
+        advance()
         return actions
     }
 
@@ -133,36 +138,32 @@ public struct SupervisorCore: Sendable {
 
     // MARK: Starting
 
-    private mutating func start(_ actions: inout [SupervisorAction]) {
+    private mutating func start() {
         switch plan.goal {
-        case .train: spawnAll(&actions) { $0.kind != .evaluator }
+        case .train: spawnAll { $0.kind != .evaluator }
         case .evaluate(let checkpoint):
             phase = .evaluating
             evaluations.final = checkpoint
         }
     }
 
-    private mutating func spawnAll(_ actions: inout [SupervisorAction], where isWanted: (Member) -> Bool) {
+    private mutating func spawnAll(where isWanted: (Member) -> Bool) {
         for index in members.indices where isWanted(members[index]) {
             members[index].life = .spawning
             actions.append(.spawn(members[index].replica))
         }
     }
 
-    private mutating func spawned(
-        _ replica: Replica, _ pid: Int32, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) {
+    private mutating func spawned(_ replica: Replica, _ pid: Int32) {
         guard let index = index(of: replica) else { return }
         members[index].pid = pid
         members[index].life = .starting(until: now + timing.hello)
         // The run may have ended, or gone back, between the wish and the process.
-        if ending != nil { stop(index, within: .zero, now, &actions) }
-        if rollback != nil, !members[index].kind.isWorker { discard(index, now, &actions) }
+        if ending != nil { stop(index, within: .zero) }
+        if rollback != nil, !members[index].kind.isWorker { discard(index) }
     }
 
-    private mutating func spawnFailed(
-        _ replica: Replica, _ why: String, _ now: Duration, _ actions: inout [SupervisorAction]
-    ) {
+    private mutating func spawnFailed(_ replica: Replica, _ why: String) {
         guard let index = index(of: replica) else { return }
         let member = members[index]
         // Its swap came to nothing, or a smaller count did without it, before it was there.
@@ -170,16 +171,12 @@ public struct SupervisorCore: Sendable {
         members[index].forgetProcess()
         members[index].isOver = true
         let message = "\(replica) could not be started: \(why)"
-        if hasCancelledSwap(of: member, message, now, &actions) || hasGivenUpEvaluation(of: member, message, &actions) {
-            return
-        }
+        if hasCancelledSwap(of: member, message) || hasGivenUpEvaluation(of: member, message) { return }
         let others = others(with: member)
-        guard member.kind.isWorker, others > 0 else { return fail(message, now, &actions) }
+        guard member.kind.isWorker, others > 0 else { return fail(message) }
         // There may be room again in a moment.
         members[index].failures = member.failures + 1
-        guard ending == nil, members[index].failures < timing.failures else {
-            return goOnWithout(message, others, &actions)
-        }
+        guard ending == nil, members[index].failures < timing.failures else { return goOnWithout(message, others) }
         members[index].isOver = false
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
         actions.append(.log(.warning, "\(message); trying again"))
