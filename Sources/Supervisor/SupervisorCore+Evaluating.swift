@@ -103,8 +103,7 @@ extension SupervisorCore {
         for index in evaluators where !members[index].hasLeft {
             members[index].isOver = false
             members[index].failures = 0
-            members[index].life = .spawning
-            actions.append(.spawn(members[index].replica))
+            spawn(index)
         }
         actions.append(.startEvaluation(checkpoint: next.checkpoint))
     }

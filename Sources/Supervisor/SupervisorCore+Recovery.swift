@@ -131,8 +131,7 @@ extension SupervisorCore {
             .log(.info, "epoch \(epoch) begins " + (resume.map { "after step \($0.step)" } ?? "at the beginning")))
         for index in stateful where members[index].life == .held {
             members[index].restarts += 1
-            members[index].life = .spawning
-            actions.append(.spawn(members[index].replica))
+            spawn(index)
         }
     }
 
@@ -159,10 +158,7 @@ extension SupervisorCore {
                 .log(.warning, "\(lost.replica) died without a supervisor; going back to the newest checkpoint"))
             rollBack(at: now)
         }
-        for index in stateful where members[index].life == .idle {
-            members[index].life = .spawning
-            actions.append(.spawn(members[index].replica))
-        }
+        for index in stateful where members[index].life == .idle { spawn(index) }
         let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.evaluationStages : [])
         for stage in workers {
             for generation in generations(of: stage) {

@@ -100,12 +100,10 @@ extension SupervisorCore {
                 $0.replica.stage == stage.name && !$0.hasLeft && !($0.isOver && $0.isQuiet && $0.key == nil)
             }.map(\.replica.id))
         let id = (1...).first { !taken.contains($0) }!
-        var member = Member(replica: Replica(stage.name, id), kind: stage.kind, generation: generation)
-        // Evaluators wait for their phase.
-        let starts = stage.kind != .evaluator || isEvaluating
-        if starts { member.life = .spawning }
+        let member = Member(replica: Replica(stage.name, id), kind: stage.kind, generation: generation)
         if let index = index(of: member.replica) { members[index] = member } else { members.append(member) }
-        if starts { actions.append(.spawn(member.replica)) }
+        // Evaluators wait for their phase.
+        if stage.kind != .evaluator || isEvaluating { spawn(index(of: member.replica)!) }
     }
 
     /// Lets a worker go: what it executes is finished first, where it executes anything.

@@ -32,8 +32,7 @@ extension SupervisorCore {
             case .gone(_, _, let until) where now >= until: conclude(index)
             case .waiting(let until) where now >= until:
                 members[index].restarts += 1
-                members[index].life = .spawning
-                actions.append(.spawn(member.replica))
+                spawn(index)
             default: break
             }
             if member.isAlive, let at = member.terminateAt, now >= at {

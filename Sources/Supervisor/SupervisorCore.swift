@@ -140,18 +140,17 @@ public struct SupervisorCore: Sendable {
 
     private mutating func start() {
         switch plan.goal {
-        case .train: spawnAll { $0.kind != .evaluator }
+        case .train: for index in members.indices where members[index].kind != .evaluator { spawn(index) }
         case .evaluate(let checkpoint):
             phase = .evaluating
             evaluations.final = checkpoint
         }
     }
 
-    private mutating func spawnAll(where isWanted: (Member) -> Bool) {
-        for index in members.indices where isWanted(members[index]) {
-            members[index].life = .spawning
-            actions.append(.spawn(members[index].replica))
-        }
+    /// Asks for a process of a replica.
+    mutating func spawn(_ index: Int) {
+        members[index].life = .spawning
+        actions.append(.spawn(members[index].replica))
     }
 
     private mutating func spawned(_ replica: Replica, _ pid: Int32) {
