@@ -88,12 +88,7 @@ struct Member: Sendable {
     }
 
     /// Nothing more is to come of it.
-    var isQuiet: Bool {
-        switch life {
-        case .idle: true
-        case .spawning, .starting, .working, .gone, .waiting, .held: false
-        }
-    }
+    var isQuiet: Bool { life == .idle }
 
     var isWorking: Bool { life == .working }
 

@@ -126,7 +126,7 @@ public struct SupervisorCore: Sendable {
         return StatusReport(
             run: plan.runName, runDirectory: plan.runDirectory, epoch: plan.epoch.rawValue, phase: phase,
             stages: members.filter { (!$0.isQuiet || $0.isOver || $0.key != nil) && !$0.hasLeft }.map { $0.status() },
-            step: metrics?.step ?? plan.resume?.step ?? 0, iterations: plan.recipe.schedule.iterations,
+            step: newestStep, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,
             checkpoint: checkpoint?.step, swaps: history.listed, evaluation: evaluations.latest,
