@@ -95,11 +95,10 @@ extension SupervisorCore {
             return
         }
         let consumers = Set(plan.consumers(of: member.replica.stage))
-        for consumer in members where consumers.contains(consumer.replica.stage) && consumer.isWorking {
-            if let peer = consumer.peer {
-                actions.append(.send(.command(Command(expected ? .expectLoss : .workerLost, worker: name)), to: peer))
-                if expected { actions.append(.send(.command(Command(.workerLost, worker: name)), to: peer)) }
-            }
+        for index in members.indices
+        where members[index].isWorking && consumers.contains(members[index].replica.stage) {
+            if expected { tell(index, Command(.expectLoss, worker: name)) }
+            tell(index, Command(.workerLost, worker: name))
         }
     }
 }

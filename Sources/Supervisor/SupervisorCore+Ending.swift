@@ -57,8 +57,8 @@ extension SupervisorCore {
         var patience = timing.stop
         if case .asked = ending { patience = timing.computeStop }
         let ranks = members.indices.filter { members[$0].kind == .compute && members[$0].isAlive }
-        for member in members where member.isWorking && member.kind != .compute {
-            if let peer = member.peer { actions.append(.send(.command(Command(.ending)), to: peer)) }
+        for index in members.indices where members[index].isWorking && members[index].kind != .compute {
+            tell(index, Command(.ending))
         }
         // Who works waits for one that now never comes: it hears of no stop, and has nothing to save.
         let isMeeting = ranks.contains { !members[$0].isWorking }
@@ -81,8 +81,8 @@ extension SupervisorCore {
     mutating func stop(_ index: Int, within patience: Duration) {
         if members[index].key != nil { return stopExternal(index, within: patience) }
         members[index].isStopping = true
-        if members[index].isWorking, patience > .zero, let peer = members[index].peer {
-            actions.append(.send(.command(Command(.stop)), to: peer))
+        if members[index].isWorking, patience > .zero, members[index].peer != nil {
+            tell(index, Command(.stop))
             members[index].terminateAt = now + patience
         } else {
             actions.append(.signal(members[index].replica, SIGTERM))

@@ -77,10 +77,10 @@ extension SupervisorCore {
             actions.append(.runEvent(tag: "hosts", "\(hosts[index].host) leaves", step: newestStep))
         }
         for replica in hosts[index].replicas {
-            guard let member = self.index(of: replica), members[member].isWorking, let stage = members[member].peer
+            guard let member = self.index(of: replica), members[member].isWorking, members[member].peer != nil
             else { continue }
             members[member].isStopping = true
-            actions.append(.send(.command(Command(.drain)), to: stage))
+            tell(member, Command(.drain))
         }
         let replicas = hosts[index].replicas
         members.removeAll { $0.key != nil && !$0.isWorking && replicas.contains($0.replica) }
@@ -151,8 +151,9 @@ extension SupervisorCore {
     /// The list of allowed keys was read again: what a key that is gone had in hand goes to others at once.
     mutating func keysAllowed(_ keys: Set<CurveKey>) {
         actions.append(.log(.info, "the keys that may join have changed; there are \(keys.count)"))
-        for member in members where member.key == nil && member.isWorking && !member.kind.isWorker {
-            if let peer = member.peer { actions.append(.send(.command(Command(.reloadKeys)), to: peer)) }
+        for index in members.indices
+        where members[index].key == nil && members[index].isWorking && !members[index].kind.isWorker {
+            tell(index, Command(.reloadKeys))
         }
         for index in members.indices where members[index].isWorking {
             if let key = members[index].key, !keys.contains(key) { lose(index, "has a revoked key") }

@@ -87,7 +87,7 @@ extension SupervisorCore {
             actions.append(.log(.info, "\(members[index].replica) on \(members[index].host ?? "?") is back"))
         }
         // Lost when the others were told to stop.
-        if members[index].isLost { actions.append(.send(.command(Command(.stop)), to: peer)) }
+        if members[index].isLost { tell(index, Command(.stop)) }
         // Checkpoints, skipped samples and the end of training are compute's to tell.
         if case .event(let event) = message, event.kind != .failed, event.kind != .note { return true }
         guard case .bye(let bye) = message else { return false }
@@ -132,7 +132,7 @@ extension SupervisorCore {
 
     /// Asks it to end; nobody here can make it.
     mutating func stopExternal(_ index: Int, within patience: Duration) {
-        if let peer = members[index].peer { actions.append(.send(.command(Command(.stop)), to: peer)) }
+        tell(index, Command(.stop))
         guard patience > .zero else { return over(index) }
         members[index].isStopping = true
         members[index].terminateAt = now + patience

@@ -111,9 +111,7 @@ extension SupervisorCore {
         }
         actions.append(.send(.configuration(configuration), to: peer))
         if isNew, hello.kind == .compute { computeJoined(index) }
-        if members[index].isStopping {
-            actions.append(.send(.command(Command(members[index].isLeaving ? .drain : .stop)), to: peer))
-        }
+        if members[index].isStopping { tell(index, Command(members[index].isLeaving ? .drain : .stop)) }
     }
 
     mutating func event(_ event: StageEvent, _ index: Int) {

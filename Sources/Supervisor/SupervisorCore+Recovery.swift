@@ -95,10 +95,10 @@ extension SupervisorCore {
         }
         guard ending != nil, isHopeless else { return }
         for index in members.indices where members[index].kind == .compute && members[index].isWorking {
-            guard !members[index].isAbandoned, let peer = members[index].peer else { continue }
+            guard !members[index].isAbandoned, members[index].peer != nil else { continue }
             members[index].isAbandoned = true
             actions.append(.log(.warning, "stopping without another checkpoint: the stages that it needs are gone"))
-            actions.append(.send(.command(Command(.abandon)), to: peer))
+            tell(index, Command(.abandon))
         }
     }
 

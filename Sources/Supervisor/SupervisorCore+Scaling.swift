@@ -114,10 +114,10 @@ extension SupervisorCore {
         case .gone: members[index].isStopping = true
         case .spawning, .starting: stop(index, within: .zero)
         case .working:
-            guard !members[index].isStopping, let peer = members[index].peer else { return }
+            guard !members[index].isStopping, members[index].peer != nil else { return }
             members[index].isStopping = true
             members[index].terminateAt = now + timing.stop
-            actions.append(.send(.command(Command(.drain)), to: peer))
+            tell(index, Command(.drain))
         }
     }
 }

@@ -86,11 +86,9 @@ extension SupervisorCore {
     mutating func swapPlanned(_ swap: Swap, _ index: Int) {
         if let known = history.swaps.first(where: { $0.generation == swap.generation }) {
             // The commit was lost with the supervisor that journalled it.
-            return tell(index, .commit(known.generation, step: known.step))
+            return tell(index, Command(.commit(known.generation, step: known.step)))
         }
-        if cancelledSwaps.contains(swap.generation) {
-            return tell(index, .cancel(swap.generation))
-        }
+        if cancelledSwaps.contains(swap.generation) { return tell(index, Command(.cancel(swap.generation))) }
         if pendingSwap == nil {
             // Planned under a supervisor that died before it could journal it.
             history.last = max(history.last, swap.generation)
@@ -188,7 +186,7 @@ extension SupervisorCore {
         }
         guard let proposal = pendingSwap?.proposal else { return }
         pendingSwap!.steps[members[index].replica] = nil
-        tell(index, .prepare(proposal))
+        tell(index, Command(.prepare(proposal)))
     }
 
     /// What a replica's process is: the topology's stage, with the program of its generation.
@@ -254,13 +252,9 @@ extension SupervisorCore {
 
     // MARK: Saying
 
-    private mutating func tell(_ index: Int, _ order: SwapOrder) {
-        if let peer = members[index].peer { actions.append(.send(.command(Command(order)), to: peer)) }
-    }
-
     private mutating func tellCompute(_ order: SwapOrder) {
         for index in members.indices where members[index].kind == .compute && members[index].isWorking {
-            tell(index, order)
+            tell(index, Command(order))
         }
     }
 }

@@ -185,4 +185,9 @@ public struct SupervisorCore: Sendable {
     func generation(of replica: Replica) -> Generation { index(of: replica).map { members[$0].generation } ?? .first }
 
     func index(of replica: Replica) -> Int? { members.firstIndex { $0.replica == replica } }
+
+    /// Sends a command to a replica's process, where that has said HELLO.
+    mutating func tell(_ index: Int, _ command: Command) {
+        if let peer = members[index].peer { actions.append(.send(.command(command), to: peer)) }
+    }
 }
