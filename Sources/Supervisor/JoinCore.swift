@@ -67,6 +67,10 @@ struct JoinCore {
     /// No process is started any more; those that have not ended by then are terminated, then killed.
     private var ending: (outcome: Outcome, terminateAt: Duration, killAt: Duration)?
     private var isOver = false
+    /// When the event in hand happened.
+    private var now = Duration.zero
+    /// What the event in hand asks for so far; none between events.
+    private var actions: [Action] = []
 
     /// - Parameters:
     ///   - grace: how long the supervisor may be silent, until it has said itself.
@@ -86,16 +90,17 @@ struct JoinCore {
 
     mutating func handle(_ event: Event, now: Duration) -> [Action] {
         guard !isOver else { return [] }
-        var actions: [Action] = []
+        self.now = now
+        defer { actions = [] }
         switch event {
-        case .answered(let reply): answered(reply, now, &actions)
-        case .refused(let message): beginEnding(.failed("the run refuses this host: \(message)"), now, &actions)
+        case .answered(let reply): answered(reply)
+        case .refused(let message): beginEnding(.failed("the run refuses this host: \(message)"))
         case .spawnFailed(let replica, let why):
-            beginEnding(.failed("\(replica) could not be started: \(why)"), now, &actions)
+            beginEnding(.failed("\(replica) could not be started: \(why)"))
             finish(replica)
-        case .exited(let replica, let end, let line): exited(replica, end, line, now, &actions)
-        case .interrupt: interrupt(now, &actions)
-        case .tick: tick(now, &actions)
+        case .exited(let replica, let end, let line): exited(replica, end, line)
+        case .interrupt: interrupt()
+        case .tick: tick()
         }
         if let ending, !stages.contains(where: \.isAlive) {
             isOver = true
@@ -104,7 +109,7 @@ struct JoinCore {
         return actions
     }
 
-    private mutating func answered(_ reply: JoinReply, _ now: Duration, _ actions: inout [Action]) {
+    private mutating func answered(_ reply: JoinReply) {
         lastHeard = now
         heartbeat = reply.supervisor.heartbeat
         grace = reply.supervisor.grace
@@ -112,7 +117,7 @@ struct JoinCore {
         self.reply = reply
         if reply.isEnding {
             // Compute may need these stages for its last step and checkpoint.
-            return beginEnding(.ended, within: timing.computeStop + timing.stop, now, &actions)
+            return beginEnding(.ended, within: timing.computeStop + timing.stop)
         }
         guard isFirst, ending == nil else { return }
         for replica in reply.replicas {
@@ -121,9 +126,7 @@ struct JoinCore {
         }
     }
 
-    private mutating func exited(
-        _ replica: Replica, _ end: ProcessEnd, _ line: String?, _ now: Duration, _ actions: inout [Action]
-    ) {
+    private mutating func exited(_ replica: Replica, _ end: ProcessEnd, _ line: String?) {
         guard let index = stages.firstIndex(where: { $0.replica == replica }),
             case .running(let since) = stages[index].life
         else { return }
@@ -138,14 +141,12 @@ struct JoinCore {
                 return actions.append(.log(.warning, "\(why); starting it again"))
             }
             actions.append(.log(.error, "\(why); given up after \(timing.failures) failures in a row"))
-            if stages.allSatisfy({ $0.life == .over }) { beginEnding(.failed(why), now, &actions) }
+            if stages.allSatisfy({ $0.life == .over }) { beginEnding(.failed(why)) }
         } else if ending == nil, stages.allSatisfy({ $0.life == .over }) {
             // They end by themselves, too, where they hear nothing of the supervisor.
             let silence = now - lastHeard
             let isHeard = silence < max(heartbeat, .seconds(1)) * 5
-            beginEnding(
-                isHeard ? .ended : .failed("nothing was heard of the run's supervisor for \(silence.text)"), now,
-                &actions)
+            beginEnding(isHeard ? .ended : .failed("nothing was heard of the run's supervisor for \(silence.text)"))
         }
     }
 
@@ -153,23 +154,21 @@ struct JoinCore {
         if let index = stages.firstIndex(where: { $0.replica == replica }) { stages[index].life = .over }
     }
 
-    private mutating func interrupt(_ now: Duration, _ actions: inout [Action]) {
+    private mutating func interrupt() {
         interrupts += 1
         switch interrupts {
         case 1:
             guard ending == nil else { return }
             actions.append(.log(.info, "leaving: the stages finish what they have begun; again to stop at once"))
             actions.append(.leave)
-            beginEnding(.left, now, &actions)
+            beginEnding(.left)
         case 2: ending?.terminateAt = now
         default: ending?.killAt = now
         }
     }
 
     /// - Parameter patience: how long the processes have to end; nil is the patience for a ticket in hand.
-    private mutating func beginEnding(
-        _ outcome: Outcome, within patience: Duration? = nil, _ now: Duration, _ actions: inout [Action]
-    ) {
+    private mutating func beginEnding(_ outcome: Outcome, within patience: Duration? = nil) {
         guard ending == nil else { return }
         let terminateAt = now + (patience ?? timing.stop)
         ending = (outcome, terminateAt, terminateAt + timing.kill)
@@ -180,7 +179,7 @@ struct JoinCore {
         actions.append(.leave)
     }
 
-    private mutating func tick(_ now: Duration, _ actions: inout [Action]) {
+    private mutating func tick() {
         if now >= nextAsk {
             // The first question may come before its connection, or before the run.
             nextAsk = now + (reply == nil ? min(heartbeat, .milliseconds(200)) : heartbeat)
@@ -202,7 +201,7 @@ struct JoinCore {
         }
         if now - lastHeard >= patience {
             if ending == nil {
-                beginEnding(.failed("nothing was heard of the run's supervisor for \(patience.text)"), now, &actions)
+                beginEnding(.failed("nothing was heard of the run's supervisor for \(patience.text)"))
             } else if let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
                 self.ending?.terminateAt = now
             }
