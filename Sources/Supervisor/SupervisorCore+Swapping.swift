@@ -88,7 +88,7 @@ extension SupervisorCore {
             // The commit was lost with the supervisor that journalled it.
             return tell(index, Command(.commit(known.generation, step: known.step)))
         }
-        if cancelledSwaps.contains(swap.generation) { return tell(index, Command(.cancel(swap.generation))) }
+        if history.cancelled.contains(swap.generation) { return tell(index, Command(.cancel(swap.generation))) }
         if pendingSwap == nil {
             // Planned under a supervisor that died before it could journal it.
             history.last = max(history.last, swap.generation)
@@ -122,7 +122,7 @@ extension SupervisorCore {
         guard let pending = pendingSwap else { return }
         let generation = pending.proposal.generation
         pendingSwap = nil
-        cancelledSwaps.insert(generation)
+        history.cancelled.insert(generation)
         actions.append(.journal(.swapCancelled(generation)))
         tellCompute(.cancel(generation))
         actions.append(.log(.warning, "swap \(generation) of \(pending.proposal.stage) comes to nothing: \(why)"))
@@ -184,7 +184,11 @@ extension SupervisorCore {
                 resize(stage, generation, to: count(of: stage, generation))
             }
         }
-        guard let proposal = pendingSwap?.proposal else { return }
+        guard let proposal = pendingSwap?.proposal else {
+            // Compute may wait for the step of one that was taken back.
+            if history.cancelled.contains(history.last) { tell(index, Command(.cancel(history.last))) }
+            return
+        }
         pendingSwap!.steps[members[index].replica] = nil
         tell(index, Command(.prepare(proposal)))
     }

@@ -41,7 +41,6 @@ public struct SupervisorCore: Sendable {
     var history: SwapHistory
     /// Asked for and not journalled yet.
     var pendingSwap: PendingSwap?
-    var cancelledSwaps: Set<Generation> = []
     var autoscalers: [String: Autoscaler]
     /// When the next epoch may begin, once all whose state belongs to the last one are dead; nil while none has to.
     var rollback: Duration?

@@ -9,6 +9,8 @@ public struct SwapHistory: Sendable, Equatable {
     public var last = Generation.first
     /// Asked for, neither journalled with its step nor taken back: its supervisor died over it.
     public var pending: SwapProposal?
+    /// Taken back. Compute may not have heard of it: the supervisor that wrote it may have died before it said so.
+    public var cancelled: Set<Generation> = []
     /// By the first generation of a program.
     public var fingerprints: [Generation: Fingerprint] = [:]
 
@@ -21,7 +23,9 @@ public struct SwapHistory: Sendable, Equatable {
             case .swapAsked(let proposal):
                 last = max(last, proposal.generation)
                 pending = proposal
-            case .swapCancelled(let generation): if pending?.generation == generation { pending = nil }
+            case .swapCancelled(let generation):
+                cancelled.insert(generation)
+                if pending?.generation == generation { pending = nil }
             case .swap(let swap):
                 // Once only, though a supervisor may have died between journalling and saying so.
                 if !swaps.contains(where: { $0.generation == swap.generation }) { swaps.append(swap) }

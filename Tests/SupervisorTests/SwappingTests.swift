@@ -113,6 +113,21 @@ import Wire
         #expect(late.commands(to: run.peer(.compute)) == [Command(.cancel(Generation(1)))])
     }
 
+    /// The supervisor that took it back may have died before it said so.
+    @Test func nextSupervisorCancelsWhatWasTakenBack() throws {
+        let asked = SwapProposal(
+            generation: Generation(1), stage: "miner", mining: MiningSettings(Recipe()), exec: nil, change: "x")
+        var plan = try FakeRun.plan()
+        plan.history = SwapHistory([.swapAsked(asked), .swapCancelled(Generation(1))])
+        let run = FakeRun(plan)
+        let begun = run.handle(.start)
+        let cancel = Command(.cancel(Generation(1)))
+        #expect(begun.commands(to: run.peer(.compute)).contains(cancel))
+        let late = self.plan(run, asked, step: 4)
+        #expect(late.journalled.isEmpty)
+        #expect(late.commands(to: run.peer(.compute)) == [cancel])
+    }
+
     // MARK: Programs
 
     /// Ranks beyond the first speak of no steps.
