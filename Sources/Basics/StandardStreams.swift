@@ -10,6 +10,21 @@ public func writeToStandardError(_ text: String) {
     text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 
+/// Lets descriptors 0 to 2 that whoever started the process has closed lead nowhere: the next file that is opened would take
+/// their number, and what is printed would go into it.
+public func fillStandardDescriptors() {
+    while case let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC), descriptor >= 0 {
+        guard descriptor > STDERR_FILENO else { continue }
+        close(descriptor)
+        return
+    }
+}
+
+/// Whether standard error is a terminal whose cursor can be moved.
+public var standardErrorIsScreen: Bool {
+    isatty(STDERR_FILENO) == 1 && getenv("TERM").map { strcmp($0, "dumb") } != 0
+}
+
 /// Why something printed was lost, an errno; 0 where nothing was.
 private let lost = Atomic<Int32>(0)
 

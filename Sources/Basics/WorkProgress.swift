@@ -13,7 +13,7 @@ public final class WorkProgress: Sendable {
     ///   - verb: what was done to so many: `checked`.
     ///   - quiet: shows nothing.
     public init(_ verb: String, quiet: Bool = false) {
-        state = Mutex(WorkCounter(verb, isTerminal: isatty(STDERR_FILENO) != 0))
+        state = Mutex(WorkCounter(verb, isTerminal: standardErrorIsScreen))
         isShown = !quiet
     }
 

@@ -63,6 +63,12 @@ extension Topology {
                     "stage '\(stage.name)' cannot be autoscaled: only how long compute waits for its 'samples' and its 'mining' is measured"
                 )
             }
+            guard stage.samples == nil else {
+                throw error(
+                    [key],
+                    "stage '\(stage.name)' cannot be autoscaled: it stands in between, and its suppliers know the replicas of the start"
+                )
+            }
             guard settings.min <= settings.max else {
                 throw error(
                     ["\(key).min", "\(key).max"],

@@ -62,11 +62,11 @@ extension Topology {
             try topology.setReplicas(text, path: path, &reader)
         }
         for stage in topology.stages where stage.replicas == 0 {
-            guard !stage.isJoinable || topology.supervisor.listen == nil else { continue }
+            guard !topology.isJoinable(stage) || topology.supervisor.listen == nil else { continue }
             let place = reader.place(of: ["stages.\(stage.name).replicas"]) ?? .file(path, line: nil)
             throw UserError(
                 "\(place): stage '\(stage.name)' needs at least one replica"
-                    + (stage.isJoinable ? ", or 'supervisor.listen' so that others can join" : ""))
+                    + (topology.isJoinable(stage) ? ", or 'supervisor.listen' so that others can join" : ""))
         }
         for name in ["supervisor", "pool"] {
             let (heartbeat, silence) =

@@ -15,6 +15,13 @@ public struct Topology: Codable, Sendable, Equatable {
 
     public func stage(named name: String) -> StageSettings? { stages.first { $0.name == name } }
 
+    /// Whether a stage's replicas may run on hosts that join. A stage in between binds, on the run's own host, where those that
+    /// serve it have to be as well.
+    public func isJoinable(_ stage: StageSettings) -> Bool {
+        stage.kind.isJoinable && stage.samples == nil
+            && !stages.contains { $0.samples == stage.name && $0.kind != .compute }
+    }
+
     /// The stage of a kind of which a topology has one at most: compute, bank, evaluator.
     public func stage(of kind: StageKind) -> StageSettings? { stages.first { $0.kind == kind } }
 
@@ -83,9 +90,6 @@ public struct StageSettings: Codable, Sendable, Equatable {
     public var memory: String?
 
     public init() {}
-
-    /// Whether replicas may run on hosts that join. A stage in between binds, so it stays on the run's own host.
-    public var isJoinable: Bool { kind.isJoinable && samples == nil }
 
     /// Where the replica of this index computes. Replicas beyond those that the topology names take turns.
     public func device(ofReplica index: Int) -> Device {

@@ -212,7 +212,14 @@ public struct Launch {
                 recipeHash: try recipeHash),
             control: try sockets.control, evaluation: evaluation, environment: environment, display: display,
             timing: options.timing)
-        let outcome = try runner.run(takingOver: survivors)
+        let outcome: RunOutcome
+        do {
+            outcome = try runner.run(takingOver: survivors)
+        } catch {
+            // A full disk may be why, and keep this from being written as well.
+            try? journal.append(.ended("failed: \(StageMain.oneLine(error))"))
+            throw error
+        }
         try journal.append(.ended(outcome.summary))
         // The next start takes a new epoch, in which the bank begins with a checkpoint's snapshot: what it logged since is
         // gigabytes of a long run that nobody reads again. A failed run may be looked into.
@@ -232,55 +239,5 @@ extension RunOutcome {
                 + (checkpoint.map { ", checkpoint of step \(step ?? 0) in \($0)" } ?? " before the first checkpoint")
         case .failed(let message): "failed: \(message)"
         }
-    }
-}
-
-/// An evaluation beside or after a run: evaluator processes and their consumer, without training.
-public enum EvaluationRun {
-    /// Evaluates a checkpoint of a run, also of one that is being trained.
-    ///
-    /// - Parameters:
-    ///   - checkpoint: a folder with `model.safetensors`.
-    ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
-    public static func run(
-        runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology,
-        evaluation: any CheckpointEvaluation,
-        environment: SupervisorRunner.Environment, display: any ProgressDisplay
-    ) throws -> EvaluationSummary {
-        let path = try RunDirectory.absolute(path)
-        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
-        let sockets = SocketsFolder(run: path, suffix: " evaluation \(getpid())", environment: environment.variables)
-        try sockets.make()
-        defer { sockets.remove() }
-        // Its own folder of logs: the run's own evaluators may be at work.
-        let files = path + "/evaluation"
-        try DurableFile.makeFolder(files + "/logs")
-        let kept = "\(files)/\(getpid())"
-        defer { try? FileManager.default.removeItem(atPath: kept) }
-        var plan = LaunchPlan(
-            recipe: recipe, dataset: dataset, topology: topology,
-            goal: .evaluate(checkpoint: try keep(checkpoint, in: kept)), runDirectory: path, epoch: Epoch(1),
-            addresses: sockets.addresses)
-        plan.logs = files + "/logs"
-        try StageCommand.check(plan.evaluationStages, folder: environment.executables)
-        let runner = SupervisorRunner(
-            plan: plan, files: SupervisorRunner.RunFiles(directory: files, journal: nil, processes: nil),
-            control: try sockets.control, evaluation: evaluation, environment: environment, display: display)
-        switch try runner.run() {
-        case .finished(_, _, let summary?): return summary
-        case .finished, .stopped: throw UserError("the evaluation was stopped")
-        case .failed(let message): throw UserError(message)
-        }
-    }
-
-    /// Links what is evaluated of a checkpoint, which training may remove meanwhile.
-    ///
-    /// - Returns: the links' folder; the checkpoint's own where the file system has no links.
-    private static func keep(_ checkpoint: String, in folder: String) throws -> String {
-        let kept = folder + "/" + (checkpoint as NSString).lastPathComponent
-        try DurableFile.makeFolder(kept)
-        for file in ["model.safetensors", Checkpoint.manifest]
-        where link(checkpoint + "/" + file, kept + "/" + file) != 0 { return checkpoint }
-        return kept
     }
 }

@@ -82,7 +82,8 @@ extension SupervisorCore {
         var replicas: [String: Int] = [:]
         for stage in stages {
             let count = counts[stage.name] ?? 1
-            if (try? checkScaling(stage.name, to: count)) != nil { replicas[stage.name] = count }
+            // All of them may be other hosts', with none here yet.
+            if (try? checkScaling(stage.name, to: max(1, count))) != nil { replicas[stage.name] = count }
         }
         report.replicas = replicas
         return report

@@ -88,7 +88,7 @@ extension SupervisorCore {
 
     /// Numbers for a host that is new.
     private func allot(_ request: JoinRequest, to key: CurveKey) throws -> [Replica] {
-        let joinable = plan.trainingStages.filter(\.isJoinable).map(\.name)
+        let joinable = plan.trainingStages.filter(plan.topology.isJoinable).map(\.name)
         guard !request.stages.isEmpty else { throw UserError("no stage was offered") }
         return try request.stages.sorted { $0.key < $1.key }.flatMap { name, count in
             guard joinable.contains(name) else {
@@ -122,7 +122,7 @@ extension SupervisorCore {
     }
 
     func canAdopt(_ replica: Replica) -> Bool {
-        replica.isExternal && plan.trainingStages.contains { $0.name == replica.stage && $0.isJoinable }
+        replica.isExternal && plan.trainingStages.contains { $0.name == replica.stage && plan.topology.isJoinable($0) }
     }
 
     mutating func adopt(_ replica: Replica, key: CurveKey, host: String) {

@@ -57,9 +57,9 @@ struct KeysCommand: ParsableCommand {
             return try ControlClient(run: run)
         }
 
-        /// What a client key says its run is; nil for a folder of several.
+        /// What a client key says its run is, by the folder that is there, whatever links lead to it; nil for a folder of several.
         var runName: String? {
-            run.map { (URL(fileURLWithPath: $0).standardizedFileURL.path as NSString).lastPathComponent }
+            run.map { (DurableFile.real($0) as NSString).lastPathComponent }
         }
     }
 

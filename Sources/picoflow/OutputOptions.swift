@@ -38,7 +38,7 @@ struct OutputOptions: ParsableArguments {
     var arguments: [String] { (json ? ["--json", "yes"] : []) + (quiet ? ["--quiet", "yes"] : []) }
 
     /// How a run shows where it is: as a block that changes on a terminal, as lines elsewhere.
-    var display: any ProgressDisplay { isatty(STDERR_FILENO) == 1 ? display(TerminalDisplay()) : lines }
+    var display: any ProgressDisplay { standardErrorIsScreen ? display(TerminalDisplay()) : lines }
 
     /// The same as lines in any case.
     var lines: any ProgressDisplay { display(LineDisplay()) }

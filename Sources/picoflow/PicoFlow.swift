@@ -22,6 +22,7 @@ struct PicoFlow: ParsableCommand {
     /// What goes wrong is one line on standard error, `picoflow: …`, and exit code 1; a command line that cannot be
     /// parsed shows its usage and exits with 64, as the argument parser has it.
     static func main() {
+        fillStandardDescriptors()
         do {
             var command = try parseAsRoot()
             try command.run()

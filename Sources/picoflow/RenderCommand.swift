@@ -62,14 +62,25 @@ struct RenderCommand: ParsableCommand {
         let plan = try RenderPlan(
             topology: topology, recipe: recipe, topologyPath: self.topology.path, recipePath: self.recipe.path,
             overrides: self.recipe.set.overrides, replicas: self.topology.stage.replicas, name: name)
+        let files = try files(plan).map { (file: $0, path: (out as NSString).appendingPathComponent($0.name)) }
+        for (_, path) in files { try checkReplaceable(path) }
         try DurableFile.makeFolder(out)
-        let paths = try files(plan).map { file in
-            let path = (out as NSString).appendingPathComponent(file.name)
+        let paths = try files.map { file, path in
             try DurableFile.write(file.text, to: path)
             if file.isExecutable { chmod(path, 0o755) }
             return path
         }
         try output.show(Written(files: paths), paths.joined(separator: "\n"))
+    }
+
+    /// A recipe, a topology or a script of the user's may have the name of what is written.
+    private func checkReplaceable(_ path: String) throws {
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        let start = String(decoding: (FileManager.default.contents(atPath: path) ?? Data()).prefix(400), as: UTF8.self)
+        guard start.contains("written by 'picoflow render ") else {
+            throw UserError(
+                "\(path) is there, and is not of 'picoflow render'; name another folder by --out, or the run by --run")
+        }
     }
 
     private func files(_ plan: RenderPlan) throws -> [RenderPlan.File] {

@@ -48,6 +48,26 @@ import Testing
         #expect(message { try resolve(topology(autoscale)) } == expected)
     }
 
+    @Test func whoStandsInBetweenKeepsItsReplicas() {
+        let yaml = """
+            stages:
+              loader:
+              cutout: {kind: loader, samples: loader, exec: [python3, cutout.py]}
+              compute: {samples: cutout, mining: miner, memory: bank}
+              bank:
+              miner: {memory: bank}
+            autoscale: {cutout: {max: 2}}
+            """
+        #expect(
+            message { try resolve(yaml) }
+                == "t.yaml:7: stage 'cutout' cannot be autoscaled: it stands in between, and its suppliers know the replicas of the start"
+        )
+        // Nor can hosts that join serve it.
+        let listening = yaml.replacing("loader:\n", with: "loader: {replicas: 0}\n")
+            .replacing("autoscale: {cutout: {max: 2}}", with: "supervisor: {listen: \"tcp://*:5810\"}")
+        #expect(message { try resolve(listening) } == "t.yaml:2: stage 'loader' needs at least one replica")
+    }
+
     @Test func replicasStartWithinTheBounds() {
         #expect(
             message { try resolve(topology("{loader: {min: 1, max: 2}}", replicas: 3)) }

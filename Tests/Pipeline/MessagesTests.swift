@@ -108,6 +108,13 @@ extension Pipeline {
             let rendered = try json(
                 play.command("render", "slurm", "topology.yaml", "--recipe", "recipe.yaml", "--out", "job", "--json"))
             for file in try #require(rendered["files"] as? [String]) { #expect(play.folder.read(file) != nil) }
+            // Its own files are written anew, nobody else's.
+            let again = try play.command("render", "slurm", "topology.yaml", "--recipe", "recipe.yaml", "--out", "job")
+            #expect(again.code == 0, "\(again)")
+            try play.folder.write("mine\n", to: "recipe.sbatch")
+            let refused = try play.command("render", "slurm", "topology.yaml", "--recipe", "recipe.yaml")
+            #expect(refused.code == 1 && refused.message.contains("recipe.sbatch is there"), "\(refused)")
+            #expect(play.folder.read("recipe.sbatch") == "mine\n")
             try FileManager.default.createDirectory(
                 atPath: play.folder("recipes"), withIntermediateDirectories: true)
             try play.folder.write("dataset: {root: x}\n", to: "recipes/one.yaml")
@@ -174,6 +181,19 @@ extension Pipeline {
             let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
             process.waitUntilExit()
             return (process.terminationStatus, text)
+        }
+
+        /// Detached so, what is printed is lost; it must not go into the files that the run has open.
+        @Test func aRunWhoseOutputsAreClosedWritesItsFilesAsAnyOther() throws {
+            let play = try Playground()
+            let bin = try PicoFlowProcess.executables() + "/picoflow"
+            let settings = "--set 'schedule={iterations: 2, warmup: 1, lrWarmup: 0}'"
+            _ = try shell(
+                "\(bin) launch topology.yaml --recipe recipe.yaml --run \(play.run) \(settings) <&- >&- 2>&-", in: play)
+            #expect(play.names(play.run + "/checkpoints") == ["step-000002"])
+            let report = try play.command("status", "--run", play.run)
+            #expect(report.code == 0 && report.output.contains("step 2/2 "), "\(report)")
+            #expect(play.folder.read("run/supervisor.lock")?.contains("step") == false)
         }
 
         @Test func streamsThatTakeNothingAreNoCrash() throws {

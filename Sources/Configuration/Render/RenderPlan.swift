@@ -62,11 +62,8 @@ public struct RenderPlan: Sendable {
             throw UserError(
                 "\(topologyPath): stage 'compute' leaves 'threads' open; a job asks for a number of cores, so name it")
         }
-        let mayLeave = { (stage: StageSettings) in
-            // A program of one's own may need what is on the head only, and a stage in between listens there only.
-            stage.kind.isJoinable && stage.exec == nil
-                && !stages.contains { $0.samples == stage.name && $0.kind != .compute }
-        }
+        // A program of one's own may need what is on the head only.
+        let mayLeave = { (stage: StageSettings) in topology.isJoinable(stage) && stage.exec == nil }
         let isSpread = port != nil
         groups = stages.filter { isSpread && mayLeave($0) && $0.replicas > 0 }.map {
             Group(stage: $0.name, replicas: $0.replicas, threads: $0.threads ?? 1, gpus: RenderPlan.gpus([$0]))
