@@ -26,7 +26,7 @@ final class MultiplyAdds: @unchecked Sendable {
             // [O, C / groups, kh, kw] or [O, C]
             guard let weight = arguments[1] as? Tensor else { return }
             count += result.count * (weight.count / max(1, weight.size(0)))
-        case "aten::matmul", "aten::bmm":
+        case "aten::matmul":
             guard let left = arguments[0] as? Tensor else { return }
             count += result.count * left.size(left.dim - 1)
         default: break

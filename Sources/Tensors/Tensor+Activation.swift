@@ -11,14 +11,10 @@ extension Tensor {
     /// relu6(x + 3) / 6
     public func hardsigmoid() throws -> Tensor { try Operator.call("aten::hardsigmoid", self) }
     public func sigmoid() throws -> Tensor { try Operator.call("aten::sigmoid", self) }
-    /// x · sigmoid(x)
-    public func silu() throws -> Tensor { try Operator.call("aten::silu", self) }
-
     /// x · Φ(x), exact: not by the approximation through tanh.
     public func gelu() throws -> Tensor { try Operator.call("aten::gelu", self, "none") }
 
     public func softmax(dim: Int) throws -> Tensor { try Operator.call("aten::softmax.int", self, dim) }
-    public func logSoftmax(dim: Int) throws -> Tensor { try Operator.call("aten::log_softmax.int", self, dim) }
 
     /// Zeroes elements with probability `p` and scales the rest by 1 / (1 - p); nothing when not `training`. Draws come
     /// from libtorch's generator: `Torch.seed(_:)` makes them repeatable.

@@ -24,26 +24,17 @@ extension Tensor {
 
     public func reciprocal() throws -> Tensor { try Operator.call("aten::reciprocal", self) }
     public func exp() throws -> Tensor { try Operator.call("aten::exp", self) }
-    public func log() throws -> Tensor { try Operator.call("aten::log", self) }
     public func sqrt() throws -> Tensor { try Operator.call("aten::sqrt", self) }
     public func square() throws -> Tensor { try Operator.call("aten::square", self) }
     public func abs() throws -> Tensor { try Operator.call("aten::abs", self) }
     public func sin() throws -> Tensor { try Operator.call("aten::sin", self) }
     public func cos() throws -> Tensor { try Operator.call("aten::cos", self) }
-    public func tanh() throws -> Tensor { try Operator.call("aten::tanh", self) }
     public func floor() throws -> Tensor { try Operator.call("aten::floor", self) }
-    public func round() throws -> Tensor { try Operator.call("aten::round", self) }
-    public func pow(_ exponent: some Scalar) throws -> Tensor {
-        try Operator.call("aten::pow.Tensor_Scalar", self, exponent)
-    }
 
     /// Each element brought into `min...max`; a bound left out does not bind.
     public func clamp(min: (any Scalar)? = nil, max: (any Scalar)? = nil) throws -> Tensor {
         try Operator.call("aten::clamp", self, min?.argument ?? Argument.none, max?.argument ?? Argument.none)
     }
-
-    public func maximum(_ other: Tensor) throws -> Tensor { try Operator.call("aten::maximum", self, other) }
-    public func minimum(_ other: Tensor) throws -> Tensor { try Operator.call("aten::minimum", self, other) }
 
     // MARK: Products
 
@@ -51,7 +42,4 @@ extension Tensor {
     ///
     /// `[…, n, k] · […, k, m] -> […, n, m]`
     public func matmul(_ other: Tensor) throws -> Tensor { try Operator.call("aten::matmul", self, other) }
-
-    /// The product of a batch of matrices: `[B, n, k] · [B, k, m] -> [B, n, m]`.
-    public func bmm(_ other: Tensor) throws -> Tensor { try Operator.call("aten::bmm", self, other) }
 }

@@ -42,13 +42,6 @@ extension Tensor {
         try Operator.call("aten::arange.start_step", from, to, step, dtype, Argument.none, device)
     }
 
-    /// `count` values from `from` to `to`, both included.
-    public static func linspace(
-        from: Double, to: Double, count: Int, dtype: DType = .float32, device: Device = .cpu
-    ) throws -> Tensor {
-        try Operator.call("aten::linspace", from, to, count, dtype, Argument.none, device)
-    }
-
     public func zerosLike() throws -> Tensor { try Operator.call("aten::zeros_like", self) }
     public func onesLike() throws -> Tensor { try Operator.call("aten::ones_like", self) }
 

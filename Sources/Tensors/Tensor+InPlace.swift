@@ -33,7 +33,6 @@ extension Tensor {
     }
     /// Takes the elements of `source`, converted and broadcast.
     @discardableResult public func copy_(_ source: Tensor) throws -> Tensor { try changed("aten::copy_", source) }
-    @discardableResult public func zero_() throws -> Tensor { try changed("aten::zero_") }
     @discardableResult public func fill_(_ value: some Scalar) throws -> Tensor {
         try changed("aten::fill_.Scalar", value)
     }
@@ -46,9 +45,6 @@ extension Tensor {
     }
     @discardableResult public func clamp_(min: (any Scalar)? = nil, max: (any Scalar)? = nil) throws -> Tensor {
         try changed("aten::clamp_", min?.argument ?? Argument.none, max?.argument ?? Argument.none)
-    }
-    @discardableResult public func indexAdd_(dim: Int, _ indices: Tensor, _ source: Tensor) throws -> Tensor {
-        try changed("aten::index_add_", dim, indices, source)
     }
 
     private func changed(_ name: StaticString, _ arguments: any OperatorArgument...) throws -> Tensor {

@@ -21,20 +21,9 @@ extension Tensor {
         try Operator.call("aten::cross_entropy_loss", self, labels, weight, reduction, label, 0.0)
     }
 
-    /// The negative log-likelihood of log-probabilities, `[N, C, …]`, against class indices, `[N, …]` int64.
-    public func nllLoss(
-        _ labels: Tensor, weight: Tensor? = nil, ignoring label: Int = -100, reduction: LossReduction = .mean
-    ) throws -> Tensor {
-        try Operator.call("aten::nll_loss_nd", self, labels, weight, reduction, label)
-    }
-
     /// The binary cross-entropy of scores before the sigmoid.
     public func binaryCrossEntropyWithLogits(_ targets: Tensor, reduction: LossReduction = .mean) throws -> Tensor {
         try Operator.call(
             "aten::binary_cross_entropy_with_logits", self, targets, Argument.none, Argument.none, reduction)
-    }
-
-    public func mseLoss(_ targets: Tensor, reduction: LossReduction = .mean) throws -> Tensor {
-        try Operator.call("aten::mse_loss", self, targets, reduction)
     }
 }

@@ -19,7 +19,6 @@ public enum Interpolation: Sendable, Equatable {
     case nearest
     /// - alignCorners: whether corner pixels' centres meet, else their outer edges do.
     case bilinear(alignCorners: Bool)
-    case bicubic(alignCorners: Bool)
 }
 
 extension Tensor {
@@ -47,8 +46,6 @@ extension Tensor {
         case .nearest: try Operator.call("aten::upsample_nearest2d", self, size.list, scales.0, scales.1)
         case .bilinear(let alignCorners):
             try Operator.call("aten::upsample_bilinear2d", self, size.list, alignCorners, scales.0, scales.1)
-        case .bicubic(let alignCorners):
-            try Operator.call("aten::upsample_bicubic2d", self, size.list, alignCorners, scales.0, scales.1)
         }
     }
 }

@@ -19,25 +19,21 @@ extension Tensor {
 
     /// The largest element.
     public func max() throws -> Tensor { try Operator.call("aten::max", self) }
-    /// The smallest element.
-    public func min() throws -> Tensor { try Operator.call("aten::min", self) }
 
     /// The largest along a dimension, and where it stands.
     public func max(dim: Int, keepDim: Bool = false) throws -> (values: Tensor, indices: Tensor) {
-        try Self.pair("aten::max.dim", [self, dim, keepDim])
-    }
-
-    /// The smallest along a dimension, and where it stands.
-    public func min(dim: Int, keepDim: Bool = false) throws -> (values: Tensor, indices: Tensor) {
-        try Self.pair("aten::min.dim", [self, dim, keepDim])
+        let results = try Operator.run("aten::max.dim", [self, dim, keepDim])
+        guard results.count == 2, case .tensor(let values?) = results[0], case .tensor(let indices?) = results[1] else {
+            throw TensorError(
+                operation: "aten::max.dim", reason: "has \(results.count) results, two tensors were expected")
+        }
+        return (values, indices)
     }
 
     /// Where the largest stands along a dimension, int64.
     public func argmax(dim: Int, keepDim: Bool = false) throws -> Tensor {
         try Operator.call("aten::argmax", self, dim, keepDim)
     }
-
-    public func cumsum(dim: Int) throws -> Tensor { try Operator.call("aten::cumsum", self, dim) }
 
     /// How often each value 0 ..< count occurs in a tensor of non-negative integers: int64.
     ///

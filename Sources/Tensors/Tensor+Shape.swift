@@ -3,9 +3,6 @@ extension Tensor {
     /// The elements in another shape, without a copy if possible; one size may be -1 and follows from the rest.
     public func reshape(_ shape: [Int]) throws -> Tensor { try Operator.call("aten::reshape", self, shape) }
 
-    /// Like `reshape`, but an error where a copy would be needed.
-    public func view(_ shape: [Int]) throws -> Tensor { try Operator.call("aten::view", self, shape) }
-
     /// Dimension i of the result is dimension `order[i]`.
     public func permute(_ order: [Int]) throws -> Tensor { try Operator.call("aten::permute", self, order) }
 
@@ -43,8 +40,6 @@ extension Tensor {
         return try Operator.callForList("aten::broadcast_tensors", Argument.tensors([self, like]))[0]
     }
 
-    /// Copies along each dimension so many times.
-    public func tiled(_ times: [Int]) throws -> Tensor { try Operator.call("aten::repeat", self, times) }
     /// Moves elements around each dimension's ring, as Swin's shifted windows need it.
     public func roll(_ shifts: [Int], dims: [Int]) throws -> Tensor {
         try Operator.call("aten::roll", self, shifts, dims)
@@ -61,16 +56,6 @@ extension Tensor {
         try Operator.call("aten::stack", Argument.tensors(tensors), dim)
     }
 
-    /// Views of `size` each along a dimension, the last may be smaller.
-    public func split(_ size: Int, dim: Int = 0) throws -> [Tensor] {
-        try Operator.callForList("aten::split.Tensor", self, size, dim)
-    }
-
-    /// Views of the given sizes along a dimension.
-    public func split(sizes: [Int], dim: Int = 0) throws -> [Tensor] {
-        try Operator.callForList("aten::split_with_sizes", self, sizes, dim)
-    }
-
     /// At most `count` views of about equal size.
     public func chunk(_ count: Int, dim: Int = 0) throws -> [Tensor] {
         try Operator.callForList("aten::chunk", self, count, dim)
@@ -78,8 +63,4 @@ extension Tensor {
 
     /// The slices along a dimension, without that dimension.
     public func unbind(dim: Int = 0) throws -> [Tensor] { try Operator.callForList("aten::unbind.int", self, dim) }
-
-    /// The lower or upper part, for transformer masks and tests.
-    public func tril(_ diagonal: Int = 0) throws -> Tensor { try Operator.call("aten::tril", self, diagonal) }
-    public func triu(_ diagonal: Int = 0) throws -> Tensor { try Operator.call("aten::triu", self, diagonal) }
 }

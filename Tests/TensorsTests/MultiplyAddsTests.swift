@@ -19,7 +19,7 @@ import Testing
         #expect(linear == 5 * 3 * 13 * 11)
 
         let (_, products) = try Operator.countingMultiplyAdds {
-            try rows.matmul(Tensor.ones([11, 2])).sum() + rows.bmm(Tensor.ones([5, 11, 4])).sum()
+            try rows.matmul(Tensor.ones([11, 2])).sum() + rows.matmul(Tensor.ones([5, 11, 4])).sum()
         }
         #expect(products == 5 * 3 * 2 * 11 + 5 * 3 * 4 * 11)
     }

@@ -23,7 +23,6 @@ private let row = [1, 2, 3, 4] as [Float]
     #expect(try Tensor.scalar(2).shape == [])
     #expect(try Tensor.arange(3).array(of: Int64.self) == [0, 1, 2])
     #expect(try values(.arange(from: 1, to: 2, step: 0.5)) == [1, 1.5])
-    #expect(try values(.linspace(from: 0, to: 1, count: 3)) == [0, 0.5, 1])
     #expect(try Tensor.empty([1, 2, 3, 4], format: .channelsLast).isContiguous(.channelsLast))
     #expect(try values(Tensor(row).zerosLike()) == [0, 0, 0, 0])
     #expect(try values(Tensor(row).onesLike()) == [1, 1, 1, 1])
@@ -45,43 +44,28 @@ private let row = [1, 2, 3, 4] as [Float]
     #expect(try values(-a) == [-1, -2, -3, -4])
     #expect(try (Tensor([1]) + 1).dtype == .int64 && (Tensor([1]) + 1.0).dtype == .float32)
     #expect(try values(a.add(a, alpha: -0.5)) == [0.5, 1, 1.5, 2])
-    try expectClose(a.exp().log(), row.map(Double.init))
+    try expectClose(Tensor([0, 1] as [Float]).exp(), [1, 2.718281828])
     try expectClose(a.sqrt().square(), row.map(Double.init))
     #expect(try values(Tensor([-1.5, 2.5] as [Float]).abs()) == [1.5, 2.5])
     #expect(try values(Tensor([-1.5, 2.5] as [Float]).floor()) == [-2, 2])
-    #expect(try values(Tensor([-1.5, 2.5] as [Float]).round()) == [-2, 2])
     try expectClose(a.sin().square() + a.cos().square(), [1, 1, 1, 1])
-    try expectClose(Tensor([0, 1] as [Float]).tanh(), [0, 0.761594156])
-    #expect(try values(a.pow(2)) == [1, 4, 9, 16])
     #expect(try values(a.clamp(min: 2)) == [2, 2, 3, 4] && values(a.clamp(max: 2)) == [1, 2, 2, 2])
     #expect(try values(a.clamp(min: 2, max: 3)) == [2, 2, 3, 3])
-    #expect(try values(table.maximum(b)) == [2, 4, 3, 4] && values(table.minimum(b)) == [1, 2, 2, 4])
     #expect(try values(table.matmul(table)) == [7, 10, 15, 22])
-    #expect(try values(table.unsqueeze(0).bmm(table.unsqueeze(0))) == [7, 10, 15, 22])
     #expect(try values(b.linear(table, bias: b)) == [12, 26] && values(b.linear(table)) == [10, 22])
 }
 
-@Test func comparisonAndMasks() throws {
+@Test func comparison() throws {
     let a = try Tensor(row)
     let b = try Tensor([1, 3, 3, 3] as [Float])
     #expect(try a.eq(b).array(of: Bool.self) == [true, false, true, false])
     #expect(try a.ne(b).array(of: Bool.self) == [false, true, false, true])
-    #expect(try a.lt(b).array(of: Bool.self) == [false, true, false, false])
-    #expect(try a.le(b).array(of: Bool.self) == [true, true, true, false])
-    #expect(try a.gt(b).array(of: Bool.self) == [false, false, false, true])
-    #expect(try a.ge(b).array(of: Bool.self) == [true, false, true, true])
     #expect(try a.eq(2).array(of: Bool.self) == [false, true, false, false])
-    #expect(try a.ne(2).logicalNot().array(of: Bool.self) == [false, true, false, false])
-    #expect(try a.lt(3).logicalAnd(a.gt(1)).array(of: Bool.self) == [false, true, false, false])
-    #expect(try a.le(1).logicalOr(a.ge(4)).array(of: Bool.self) == [true, false, false, true])
-    #expect(try a.gt(3).any() && !a.gt(4).any() && a.gt(0).all() && !a.gt(1).all())
+    #expect(try a.ne(2).array(of: Bool.self) == [true, false, true, true])
+    #expect(try a.gt(2).array(of: Bool.self) == [false, false, true, true])
+    #expect(try a.gt(0).all() && !a.gt(1).all())
     #expect(try a.isEqual(to: Tensor(row)) && !a.isEqual(to: b))
-    #expect(try Tensor([0, .nan, .infinity] as [Float]).isNaN().array(of: Bool.self) == [false, true, false])
     #expect(try Tensor([0, .nan, .infinity] as [Float]).isFinite().array(of: Bool.self) == [true, false, false])
-    #expect(try values(.select(a.gt(2), a, b)) == [1, 3, 3, 4])
-    #expect(try values(a.maskedFill(a.gt(2), -1)) == [1, 2, -1, -1])
-    #expect(try values(a.maskedSelect(a.gt(2))) == [3, 4])
-    #expect(try a.reshape([2, 2]).gt(1).nonzero().array(of: Int64.self) == [0, 1, 1, 0, 1, 1])
 }
 
 @Test func convolutionTakesItsArgumentsInOrder() throws {
@@ -127,10 +111,8 @@ private let row = [1, 2, 3, 4] as [Float]
     try expectClose(x.hardswish(), [0, -1 / 3, 0, 2 / 3, 7])
     try expectClose(x.hardsigmoid(), [0, 1 / 3, 0.5, 2 / 3, 1])
     try expectClose(Tensor([0, 1] as [Float]).sigmoid(), [0.5, 0.731058579])
-    try expectClose(Tensor([0, 1] as [Float]).silu(), [0, 0.731058579])
     try expectClose(Tensor([0, 1] as [Float]).gelu(), [0, 0.841344746])
     try expectClose(Tensor([0, 0] as [Float]).softmax(dim: 0), [0.5, 0.5])
-    try expectClose(Tensor([0, 0] as [Float]).logSoftmax(dim: -1), [-0.693147181, -0.693147181])
 }
 
 @Test func dropoutIsRepeatableFromTheSeedAndOffInEvaluation() throws {
@@ -141,7 +123,7 @@ private let row = [1, 2, 3, 4] as [Float]
     try Torch.seed(5)
     #expect(try x.dropout(0.25, training: true).isEqual(to: first))
     let kept = try first.ne(0)
-    try expectClose(first.maskedSelect(kept).max(), [1 / 0.75])
+    try expectClose(first.max(), [1 / 0.75])
     #expect(abs(try kept.to(.float32).mean().item() - 0.75) < 0.07)  // five standard deviations
     #expect(try x.dropout(0.25, training: false).isSame(as: x))
     #expect(
@@ -152,7 +134,7 @@ private let row = [1, 2, 3, 4] as [Float]
 extension Tensor {
     /// Whether all elements are whole multiples.
     fileprivate func fmodIsZero(_ divisor: Double) throws -> Bool {
-        try (self / divisor - (self / divisor).round()).eq(0).all()
+        try (self / divisor - (self / divisor).floor()).eq(0).all()
     }
 }
 
@@ -168,7 +150,6 @@ extension Tensor {
     try expectClose(pair.interpolate(Size2D(1, 4), .bilinear(alignCorners: true)), [0, 1 / 3, 2 / 3, 1])
     #expect(try values(pair.interpolate(Size2D(1, 4), .nearest)) == [0, 0, 1, 1])
     #expect(try x.interpolate(factor: 0.4, .nearest).shape == [1, 1, 1, 1])
-    #expect(try pair.interpolate(Size2D(2, 4), .bicubic(alignCorners: true)).shape == [1, 1, 2, 4])
     try expectClose(pair.interpolate(factor: 2, .bilinear(alignCorners: false)), [0, 0.25, 0.75, 1, 0, 0.25, 0.75, 1])
     for factor in [0, -1, .nan, .infinity, 1e30] {
         #expect(throws: TensorError.self) { try x.interpolate(factor: factor, .nearest) }
@@ -177,22 +158,16 @@ extension Tensor {
 
 @Test func shapes() throws {
     let x = try Tensor.arange(6).reshape([2, 3])
-    #expect(try x.reshape([-1]).shape == [6] && x.view([3, 2]).shape == [3, 2])
-    #expect(throws: TensorError.self) { try x.transpose(0, 1).view([6]) }
+    #expect(try x.reshape([-1]).shape == [6] && x.reshape([3, 2]).shape == [3, 2])
     #expect(try x.permute([1, 0]).array(of: Int.self) == [0, 3, 1, 4, 2, 5])
     #expect(try x.flatten().shape == [6] && Tensor.zeros([2, 3, 4]).flatten(from: 1).shape == [2, 12])
     #expect(try x.unflatten(dim: -1, [3, 1]).shape == [2, 3, 1])
     #expect(try x.unsqueeze(1).shape == [2, 1, 3] && x.unsqueeze(1).squeeze(1).shape == [2, 3])
     #expect(try Tensor.zeros([1, 3]).expand([2, -1]).shape == [2, 3])
-    #expect(try Tensor([1, 2]).tiled([2]).array(of: Int.self) == [1, 2, 1, 2])
     #expect(try Tensor([1, 2, 3]).roll([1], dims: [0]).array(of: Int.self) == [3, 1, 2])
     #expect(try x.flip([1]).array(of: Int.self) == [2, 1, 0, 5, 4, 3])
     #expect(try Tensor.cat([x, x], dim: 1).shape == [2, 6] && Tensor.stack([x, x]).shape == [2, 2, 3])
-    #expect(try x.split(2, dim: 1).map(\.shape) == [[2, 2], [2, 1]])
-    #expect(try x.split(sizes: [1, 2], dim: 1).map(\.shape) == [[2, 1], [2, 2]])
     #expect(try x.chunk(3, dim: 1).count == 3 && x.unbind(dim: 1).map(\.shape) == [[2], [2], [2]])
-    #expect(try x.tril().array(of: Int.self) == [0, 0, 0, 3, 4, 0])
-    #expect(try x.triu().array(of: Int.self) == [0, 1, 2, 0, 4, 5])
     #expect(x.size(-1) == 3 && x.dim == 2 && x.count == 6)
 }
 
@@ -203,31 +178,18 @@ extension Tensor {
     #expect(try x.slice(dim: 1, end: 3, step: 2).array(of: Int.self) == [0, 2, 3, 5])
     #expect(try x.select(dim: 0, 1).array(of: Int.self) == [3, 4, 5])
     #expect(try x.indexSelect(dim: 1, Tensor([2, 0])).array(of: Int.self) == [2, 0, 5, 3])
-    #expect(try x.gather(dim: 1, Tensor([2, 0], shape: [2, 1])).array(of: Int.self) == [2, 3])
-    #expect(try x.indexAdd(dim: 0, Tensor([1, 1]), x).array(of: Int.self) == [0, 1, 2, 6, 9, 12])
-    #expect(
-        try x.scatterAdd(dim: 1, Tensor([0, 0], shape: [1, 2]), Tensor([10, 20], shape: [1, 2])).array(of: Int.self)
-            == [30, 1, 2, 3, 4, 5])
-    #expect(try x.index([nil, Tensor([1])]).array(of: Int.self) == [1, 4])
-    #expect(try x.index([Tensor([1, 0]), Tensor([2, 1])]).array(of: Int.self) == [5, 1])
-    #expect(try Tensor([1, 0]).oneHot(3).array(of: Int.self) == [0, 1, 0, 1, 0, 0])
-    let top = try Tensor([3, 1, 2]).topK(2)
-    #expect(try top.values.array(of: Int.self) == [3, 2] && top.indices.array(of: Int.self) == [0, 2])
 }
 
 @Test func reductions() throws {
     let x = try Tensor(row).reshape([2, 2])
-    #expect(try x.sum().item() == 10 && x.mean().item() == 2.5 && x.max().item() == 4 && x.min().item() == 1)
+    #expect(try x.sum().item() == 10 && x.mean().item() == 2.5 && x.max().item() == 4)
     #expect(try values(x.sum(dims: [0])) == [4, 6] && values(x.mean(dims: [1])) == [1.5, 3.5])
     #expect(try x.sum(dims: [0], keepDim: true).shape == [1, 2])
     try expectClose(x.variance(), [5 / 3])
     try expectClose(x.variance(dims: [1], unbiased: false), [0.25, 0.25])
     let largest = try x.max(dim: 0)
-    let smallest = try x.min(dim: 1)
     #expect(try values(largest.values) == [3, 4] && largest.indices.array(of: Int.self) == [1, 1])
-    #expect(try values(smallest.values) == [1, 3] && smallest.indices.array(of: Int.self) == [0, 0])
     #expect(try x.argmax(dim: 1).array(of: Int.self) == [1, 1])
-    #expect(try values(x.cumsum(dim: 1)) == [1, 3, 3, 7])
     #expect(try Tensor([1, 1, 3]).bincount(minLength: 5).array(of: Int.self) == [0, 2, 0, 1, 0])
     #expect(throws: TensorError.self) { try x.item() }
 }
@@ -245,12 +207,10 @@ extension Tensor {
     // Dense prediction: [N, C, H, W] against [N, H, W].
     let dense = try scores.transpose(0, 1).reshape([1, 2, 3, 1])
     #expect(abs(try dense.crossEntropy(labels.reshape([1, 3, 1]), ignoring: 255).item() - ln2) < 1e-6)
-    #expect(abs(try dense.logSoftmax(dim: 1).nllLoss(labels.reshape([1, 3, 1]), ignoring: 255).item() - ln2) < 1e-6)
     #expect(throws: TensorError.self) { try scores.crossEntropy(Tensor([0, 1, 2])) }
     let zero = try Tensor([0] as [Float])
     let one = try Tensor([1] as [Float])
     #expect(abs(try zero.binaryCrossEntropyWithLogits(one).item() - ln2) < 1e-6)
-    #expect(try zero.mseLoss(one * 3).item() == 9)
 }
 
 @Test func inPlaceChanges() throws {
@@ -266,8 +226,7 @@ extension Tensor {
     #expect(try values(x.lerp_(Tensor([0, 0, 0, 0] as [Float]), weight: 0.5)) == [12.25, 4, 4, 4])
     #expect(try values(x.clamp_(max: 5)) == [5, 4, 4, 4])
     #expect(try values(x.copy_(Tensor([1, -2, 3, -4]))) == [1, -2, 3, -4] && values(x.relu_()) == [1, 0, 3, 0])
-    #expect(try values(x.indexAdd_(dim: 0, Tensor([0, 0]), Tensor([1, 1] as [Float]))) == [3, 0, 3, 0])
-    #expect(try values(x.fill_(2)) == [2, 2, 2, 2] && values(x.zero_()) == [0, 0, 0, 0])
+    #expect(try values(x.fill_(2)) == [2, 2, 2, 2])
 }
 
 @Test func conversions() throws {
