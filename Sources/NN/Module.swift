@@ -47,9 +47,6 @@ open class Module {
     /// All parameters in module order, as PyTorch's `named_parameters()`.
     public func namedParameters() -> NamedTensors { named(where: \.isTrained) }
 
-    /// All buffers that belong to the state, in module order.
-    public func namedBuffers() -> NamedTensors { named { !$0.isTrained && $0.isPersistent } }
-
     /// Parameters and buffers in module order, as PyTorch's `state_dict()`: a module's parameters, its buffers, its
     /// children. The tensors are those of the network, not copies.
     public func stateDict() -> NamedTensors {
