@@ -28,8 +28,6 @@ ct_status ct_set_requires_grad(ct_tensor *tensor, bool requires_grad) {
   return guarded([&] { borrow(tensor).set_requires_grad(requires_grad); });
 }
 
-bool ct_is_leaf(const ct_tensor *tensor) { return borrow(tensor).is_leaf(); }
-
 ct_status ct_grad(const ct_tensor *tensor, ct_tensor **out) {
   *out = nullptr;
   return guarded([&] { *out = own(borrow(tensor).grad()); });

@@ -247,16 +247,6 @@ ct_status ct_all_gather(ct_group *group, ct_tensor *tensor, ct_tensor **out) {
   });
 }
 
-ct_status ct_broadcast(ct_group *group, ct_tensor *tensor, int32_t root) {
-  return guarded([&] {
-    TORCH_CHECK(borrow(tensor).is_contiguous(), "ranks exchange contiguous tensors only");
-    std::vector<at::Tensor> tensors{borrow(tensor)};
-    c10d::BroadcastOptions options;
-    options.rootRank = root;
-    together("broadcast", [&] { return group->backend->broadcast(tensors, options); });
-  });
-}
-
 ct_status ct_barrier(ct_group *group) {
   return guarded([&] { together("barrier", [&] { return group->backend->barrier(); }); });
 }

@@ -103,11 +103,6 @@ public final class ProcessGroup {
         return out.map { Tensor(owning: $0!) }
     }
 
-    /// Overwrites a contiguous tensor with that of one rank.
-    public func broadcast(_ tensor: Tensor, from root: Int) throws {
-        try check(ct_broadcast(handle, tensor.handle, Int32(root)), "broadcast", [tensor.description])
-    }
-
     /// Returns when all ranks have come here.
     public func barrier() throws { try check(ct_barrier(handle), "barrier") }
 

@@ -5,10 +5,8 @@ extension Tensor {
     /// Whether operations on this tensor are recorded.
     public var requiresGrad: Bool { ct_requires_grad(handle) }
 
-    /// Whether it was made by the user rather than by a recorded operation; only leaves collect gradients.
-    public var isLeaf: Bool { ct_is_leaf(handle) }
-
-    /// Switches recording for a leaf of a floating-point type. Returns the tensor itself.
+    /// Switches recording for a leaf of a floating-point type: a tensor that no recorded operation made, for only such
+    /// collect gradients. Returns the tensor itself.
     @discardableResult public func requiresGrad(_ on: Bool) throws -> Tensor {
         try check(ct_set_requires_grad(handle, on), "requires_grad", [description])
         return self
@@ -70,14 +68,6 @@ extension Tensor {
 public func withoutGradient<R>(_ body: () throws -> R) rethrows -> R {
     let before = ct_grad_mode()
     ct_set_grad_mode(false)
-    defer { ct_set_grad_mode(before) }
-    return try body()
-}
-
-/// Runs `body` with recording on, also within `withoutGradient`.
-public func withGradient<R>(_ body: () throws -> R) rethrows -> R {
-    let before = ct_grad_mode()
-    ct_set_grad_mode(true)
     defer { ct_set_grad_mode(before) }
     return try body()
 }

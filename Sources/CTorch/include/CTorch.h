@@ -103,7 +103,6 @@ ct_status ct_backward(ct_tensor *tensor, ct_tensor *gradient, bool retain_graph)
 ct_status ct_backward_many(ct_tensor *const *roots, ct_tensor *const *gradients, int32_t count, bool retain_graph);
 bool ct_requires_grad(const ct_tensor *tensor);
 ct_status ct_set_requires_grad(ct_tensor *tensor, bool requires_grad);
-bool ct_is_leaf(const ct_tensor *tensor);
 /// The accumulated gradient, NULL if there is none.
 ct_status ct_grad(const ct_tensor *tensor, ct_tensor **out);
 /// Replaces the accumulated gradient; NULL drops it.
@@ -161,8 +160,7 @@ void ct_group_free(ct_group *group);
 ct_status ct_all_reduce(ct_group *group, ct_tensor *tensor);
 /// Every rank's tensor, of the same shape on all, written to the `size` places of `out`.
 ct_status ct_all_gather(ct_group *group, ct_tensor *tensor, ct_tensor **out);
-/// Overwrites a contiguous tensor with that of `root`.
-ct_status ct_broadcast(ct_group *group, ct_tensor *tensor, int32_t root);
+/// Returns when all ranks have come here.
 ct_status ct_barrier(ct_group *group);
 /// Batch normalisation in training over the batch of all ranks; differentiable, and so is a collective operation in the
 /// backward pass too. The gradients of weight and bias are this rank's shares. Updates the running statistics.
