@@ -2,11 +2,11 @@ import Basics
 
 /// Candidates as the numbers that ranks exchange.
 extension AnchorSelection.Candidates {
-    /// Per class: class, available, availableMispredicted, and each draw's count and entries (pixel, key, hard).
+    /// Per class: class, available, and each draw's count and entries (pixel, key, hard).
     public static func encode(_ candidates: [AnchorSelection.Candidates]) -> [Int64] {
         var words: [Int64] = []
         for found in candidates {
-            words += [Int64(found.classID.rawValue), Int64(found.available), Int64(found.availableMispredicted)]
+            words += [Int64(found.classID.rawValue), Int64(found.available)]
             for draw in [found.first, found.second] {
                 words.append(Int64(draw.count))
                 for entry in draw {
@@ -44,8 +44,8 @@ extension AnchorSelection.Candidates {
             }
             found.append(
                 AnchorSelection.Candidates(
-                    classID: ClassID(rawValue: label), available: Int(try next()),
-                    availableMispredicted: Int(try next()), first: try entries(), second: try entries()))
+                    classID: ClassID(rawValue: label), available: Int(try next()), first: try entries(),
+                    second: try entries()))
         }
         return found
     }
@@ -59,8 +59,6 @@ extension ClassAnchors {
     public func within(_ pixels: Range<Int>) -> ClassAnchors? {
         let own = self.pixels.filter(pixels.contains)
         guard !own.isEmpty else { return nil }
-        return ClassAnchors(
-            classID: classID, pixels: own, mispredicted: mispredicted, available: available,
-            availableMispredicted: availableMispredicted)
+        return ClassAnchors(classID: classID, pixels: own, mispredicted: mispredicted)
     }
 }

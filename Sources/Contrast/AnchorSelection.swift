@@ -8,10 +8,6 @@ public struct ClassAnchors: Sendable, Equatable {
     public let pixels: [Int]
     /// How many of them were mispredicted.
     public let mispredicted: Int
-    /// Pixels of the class in the mini-batch, drawn or not.
-    public let available: Int
-    /// The mispredicted ones among `available`.
-    public let availableMispredicted: Int
 }
 
 /// Picks the pixels that contrast starts from: per class present, `min(anchors, pixels)` of them, up to `hardAnchors` from
@@ -30,32 +26,22 @@ public enum AnchorSelection {
         }
 
         public let classID: ClassID
+        /// Pixels of the class, drawn or not.
         public internal(set) var available: Int
-        public internal(set) var availableMispredicted: Int
         /// The smallest first keys among the mispredicted pixels.
         var first: [Entry]
         /// The smallest second keys among all pixels of the class; as many more as the first draw may take away.
         var second: [Entry]
     }
 
-    /// The anchors of a mini-batch that one process holds whole.
+    /// One rank's share of the selection.
     ///
     /// - Parameters:
     ///   - labels: at the embeddings' resolution.
     ///   - predictions: arg-maxed scores at the same resolution, `[B, h, w]`, before the update.
+    ///   - firstImage: position of the first of these images in the mini-batch of all ranks.
     /// - Returns: one entry per class present, ascending; none where every pixel is ignored.
     /// - Throws: `ContrastError.shape` where predictions do not fit the labels, `.setting` for negative counts.
-    public static func select(
-        labels: LabelGrid, predictions: [UInt8], settings: ContrastSettings, seed: UInt64, step: UInt64
-    ) throws -> [ClassAnchors] {
-        let found = try candidates(
-            labels: labels, predictions: predictions, settings: settings, seed: seed, step: step)
-        return merge([found], settings: settings)
-    }
-
-    /// One rank's share of the selection.
-    ///
-    /// - Parameter firstImage: position of the first of these images in the mini-batch of all ranks.
     public static func candidates(
         labels: LabelGrid, predictions: [UInt8], settings: ContrastSettings, seed: UInt64, step: UInt64,
         firstImage: Int = 0
@@ -71,7 +57,7 @@ public enum AnchorSelection {
         let hardLimit = min(settings.anchors, settings.hardAnchors)
         var first = [SmallestKeys?](repeating: nil, count: 255)
         var second = first
-        var counts = [(all: Int, hard: Int)](repeating: (0, 0), count: 255)
+        var counts = [Int](repeating: 0, count: 255)
         let offset = firstImage * labels.pixelsPerImage
         for (local, label) in labels.values.enumerated() where label != ClassID.ignore.rawValue {
             let c = Int(label)
@@ -82,17 +68,14 @@ public enum AnchorSelection {
             let pixel = offset + local
             var keys = KeyedRandom(seed: seed, purpose: "anchor", step: step, index: UInt64(pixel))
             let firstKey = keys.next()
-            counts[c].all += 1
-            if predictions[local] != label {
-                counts[c].hard += 1
-                first[c]!.offer(KeyedPixel(key: firstKey, pixel: pixel))
-            }
+            counts[c] += 1
+            if predictions[local] != label { first[c]!.offer(KeyedPixel(key: firstKey, pixel: pixel)) }
             second[c]!.offer(KeyedPixel(key: keys.next(), pixel: pixel))
         }
         return (0..<255).compactMap { c in
             guard let hard = first[c], let all = second[c] else { return nil }
             return Candidates(
-                classID: ClassID(c), available: counts[c].all, availableMispredicted: counts[c].hard,
+                classID: ClassID(c), available: counts[c],
                 first: hard.sorted().map { .init(pixel: $0.pixel, key: $0.key, hard: true) },
                 second: all.sorted().map {
                     .init(pixel: $0.pixel, key: $0.key, hard: predictions[$0.pixel - offset] != UInt8(c))
@@ -100,7 +83,8 @@ public enum AnchorSelection {
         }
     }
 
-    /// The anchors of the whole mini-batch from every rank's candidates; the order of the ranks does not matter.
+    /// The anchors of the whole mini-batch from every rank's candidates, by class, ascending; the order of the ranks does
+    /// not matter.
     public static func merge(_ ranks: [[Candidates]], settings: ContrastSettings) -> [ClassAnchors] {
         var byClass = [Candidates?](repeating: nil, count: 255)
         for found in ranks.joined() {
@@ -110,7 +94,6 @@ public enum AnchorSelection {
                 continue
             }
             byClass[c]!.available += found.available
-            byClass[c]!.availableMispredicted += found.availableMispredicted
             byClass[c]!.first += found.first
             byClass[c]!.second += found.second
         }
@@ -124,8 +107,7 @@ public enum AnchorSelection {
             drawn += rest.prefix(wanted - drawn.count)
             return ClassAnchors(
                 classID: found.classID, pixels: drawn.map(\.pixel).sorted(),
-                mispredicted: drawn.count(where: \.hard), available: found.available,
-                availableMispredicted: found.availableMispredicted)
+                mispredicted: drawn.count(where: \.hard))
         }
     }
 }

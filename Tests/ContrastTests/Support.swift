@@ -50,6 +50,17 @@ func makeMemory(dimension: Int, _ classes: [(pixels: [Float], regions: [Float])]
     return memory
 }
 
+extension AnchorSelection {
+    /// The anchors of a mini-batch that one process holds whole.
+    static func select(
+        labels: LabelGrid, predictions: [UInt8], settings: ContrastSettings, seed: UInt64, step: UInt64
+    ) throws -> [ClassAnchors] {
+        let found = try candidates(
+            labels: labels, predictions: predictions, settings: settings, seed: seed, step: step)
+        return merge([found], settings: settings)
+    }
+}
+
 func samplerSettings(
     _ strategy: SamplerSettings.Strategy, positives: Int = 1024, negatives: Int = 2048, pool: Float = 0.1,
     candidates: Int? = nil

@@ -5,9 +5,7 @@ import Testing
 
 @Suite struct ContrastByClassTests {
     private func anchors(_ c: Int, _ count: Int, hard: Int) -> ClassAnchors {
-        ClassAnchors(
-            classID: ClassID(c), pixels: Array(0..<count), mispredicted: hard, available: 2 * count,
-            availableMispredicted: hard)
+        ClassAnchors(classID: ClassID(c), pixels: Array(0..<count), mispredicted: hard)
     }
 
     @Test func meansAreOverStepsAndAnchors() {

@@ -167,8 +167,8 @@ import Wire
         _ = try trainer.update(step: 2, embedding: true)
         let grid = try EmbeddingGrid(
             embedding: pass.embedding!, scores: pass.scores.main, alignCorners: false, labels: batch.labels)
-        let anchors = try AnchorSelection.select(
-            labels: grid.labels, predictions: grid.predictions, settings: trainer.recipe.contrast, seed: 1, step: 2)
+        let anchors = try Ranks.single.anchors(
+            of: grid, firstImage: 0, settings: trainer.recipe.contrast, seed: 1, step: 2)
         #expect(anchors.isEmpty)
     }
 
