@@ -150,13 +150,3 @@ void px_interleave(const uint8_t *restrict red, const uint8_t *restrict green, c
         rgb[3 * i + 2] = blue[i];
     }
 }
-
-EACH_PROCESSOR
-void px_deinterleave(const uint8_t *restrict rgb, int count, uint8_t *restrict red, uint8_t *restrict green,
-                     uint8_t *restrict blue) {
-    for (int i = 0; i < count; i++) {
-        red[i] = rgb[3 * i];
-        green[i] = rgb[3 * i + 1];
-        blue[i] = rgb[3 * i + 2];
-    }
-}

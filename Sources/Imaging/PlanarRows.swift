@@ -32,11 +32,6 @@ struct PlanarRow {
         px_interleave(red, green, blue, Int32(width), pixels)
     }
 
-    /// Takes RGB pixels over.
-    func deinterleave(_ pixels: UnsafePointer<UInt8>) {
-        px_deinterleave(pixels, Int32(width), red, green, blue)
-    }
-
     /// The sum of its pixels' greys.
     var greySum: UInt64 { px_grey_sum(red, green, blue, Int32(width)) }
 }

@@ -109,7 +109,10 @@ import Testing
                     rows, done in
                     for y in 0..<image.height {
                         let row = rows[y]
-                        row.deinterleave(source + y * image.width * 3)
+                        for x in 0..<image.width {
+                            let pixel = source + (y * image.width + x) * 3
+                            (row.red[x], row.green[x], row.blue[x]) = (pixel[0], pixel[1], pixel[2])
+                        }
                         done(y, row)
                     }
                 }

@@ -31,6 +31,3 @@ void px_shift_hue(uint8_t *red, uint8_t *green, uint8_t *blue, int count, int32_
 
 // Planes to RGB pixels.
 void px_interleave(const uint8_t *red, const uint8_t *green, const uint8_t *blue, int count, uint8_t *rgb);
-
-// RGB pixels to planes.
-void px_deinterleave(const uint8_t *rgb, int count, uint8_t *red, uint8_t *green, uint8_t *blue);
