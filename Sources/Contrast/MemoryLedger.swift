@@ -72,9 +72,6 @@ public struct MemoryLedger: Sendable, Equatable {
         let entry = classes[classID.index]
         return part == .pixels ? entry.filledPixels : entry.imageOfSlot.count
     }
-
-    /// The region slot of an image, or nil where the class has none of it.
-    public func regionSlot(_ classID: ClassID, image: ImageID) -> Int? { classes[classID.index].slotOfImage[image] }
 }
 
 extension MemoryLedger.ClassLedger {

@@ -100,13 +100,6 @@ public struct ConfusionMatrix: Codable, Sendable, Equatable {
     /// Correct pixels / pixels.
     public var pixelAccuracy: Double? { ratio((0..<classes).reduce(0) { $0 + correct($1) }, total) }
 
-    /// Mean of `iou` weighted by the classes' labelled pixels.
-    public var frequencyWeightedIoU: Double? {
-        guard total > 0 else { return nil }
-        let values = iou
-        return (0..<classes).reduce(0) { $0 + (values[$1] ?? 0) * Double(labelled($1)) / Double(total) }
-    }
-
     private func correct(_ c: Int) -> Int64 { counts[c * classes + c] }
     private func labelled(_ c: Int) -> Int64 { (0..<classes).reduce(0) { $0 + counts[c * classes + $1] } }
     private func predicted(_ c: Int) -> Int64 { (0..<classes).reduce(0) { $0 + counts[$1 * classes + c] } }

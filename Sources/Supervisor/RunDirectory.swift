@@ -29,7 +29,6 @@ public final class RunDirectory {
     public var topologyPath: String { path + "/topology.yaml" }
     public var datasetPath: String { path + "/dataset.json" }
     public var journalPath: String { path + "/journal.jsonl" }
-    public var metricsPath: String { path + "/metrics.jsonl" }
     public var logsPath: String { path + "/logs" }
     public var checkpointsPath: String { path + "/checkpoints" }
     var processesPath: String { path + "/processes.json" }

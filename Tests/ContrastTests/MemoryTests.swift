@@ -120,7 +120,7 @@ private struct Source {
                 for c in 0..<2 {
                     #expect(serials(memory, ClassID(c), .regions).sorted() == model[c].map(\.serial), "seed \(seed)")
                     for (image, serial) in model[c] {
-                        let slot = try #require(ledger.regionSlot(ClassID(c), image: ImageID(image)))
+                        let slot = try #require(ledger.classes[c].slotOfImage[ImageID(image)])
                         #expect(
                             Source.serial(memory.vector(ClassID(c), .regions, slot: slot)) == serial, "seed \(seed)")
                     }
@@ -133,9 +133,7 @@ private struct Source {
         var source = Source()
         var ledger = MemoryLedger(shape: try shape(T: 1, cap: 2))
         _ = try ledger.plan(source.record(pixels: [], regions: [(0, 1), (0, 2), (0, 1), (0, 3)]))
-        #expect(ledger.regionSlot(0, image: 1) != nil)
-        #expect(ledger.regionSlot(0, image: 2) == nil)
-        #expect(ledger.regionSlot(0, image: 3) != nil)
+        #expect(Set(ledger.classes[0].slotOfImage.keys) == [1, 3])
     }
 
     @Test func withoutACapEveryImageKeepsItsRegion() throws {
@@ -144,7 +142,7 @@ private struct Source {
         var source = Source()
         var ledger = MemoryLedger(shape: shape)
         for image in 0..<30 { _ = try ledger.plan(source.record(pixels: [], regions: [(1, ImageID(image))])) }
-        #expect((0..<30).allSatisfy { ledger.regionSlot(1, image: ImageID($0)) == $0 })
+        #expect((0..<30).allSatisfy { ledger.classes[1].slotOfImage[ImageID($0)] == $0 })
         var capped = ContrastSettings()
         capped.regionCap = 7
         capped.pixelQueue = 55

@@ -126,7 +126,7 @@ import Wire
                 0, 0, 0, 0, -1, 2, 0, 0, 1, -1, 2, 1, 0, 2, 4,
             ])
         #expect(try physical.tensor("rows").bytes.array(of: Float.self) == record.rows)
-        #expect(bank.ledger.regionSlot(2, image: 4) == 0)
+        #expect(bank.ledger.filled(2, .regions) == 1)
     }
 
     @Test func anEmptyStepIsARecordToo() throws {
