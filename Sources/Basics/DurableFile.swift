@@ -66,7 +66,7 @@ public enum DurableFile {
 
     /// The file that a path leads to, through symbolic links where there is one: two paths of one file are equal so.
     public static func real(_ path: String) -> String {
-        guard let found = realpath(path, nil) else { return URL(fileURLWithPath: path).standardizedFileURL.path }
+        guard let found = realpath(path, nil) else { return absolutePath(path) }
         defer { free(found) }
         return String(cString: found)
     }
@@ -104,9 +104,8 @@ public enum DurableFile {
         do {
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
         } catch {
-            var isFolder: ObjCBool = false
             // Somebody else may have made it meanwhile.
-            if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+            if isFolder(path) { return }
             // Foundation's words hide the reason; the system says it of the outermost folder that is missing.
             var missing = path
             while case let parent = (missing as NSString).deletingLastPathComponent, !parent.isEmpty,

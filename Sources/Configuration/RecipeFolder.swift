@@ -18,8 +18,7 @@ public struct RecipeFolder: Sendable {
     ///
     /// - Throws: `UserError` where there is no such folder or no recipe in it; what is wrong with a recipe is in its entry.
     public init(_ folder: String, overrides: [String] = []) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
+        guard isFolder(folder) else {
             throw UserError("\(folder): no such folder; name one that holds recipes, such as PicoFlow's Configs")
         }
         let files = FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? []

@@ -47,13 +47,12 @@ final class DatasetTree {
 
     func isFolder(_ path: String) -> Bool {
         look(at: path)
-        return Folders.exists(path)
+        return Basics.isFolder(path)
     }
 
     func isFile(_ path: String) -> Bool {
         look(at: path)
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && !isFolder.boolValue
+        return FileManager.default.fileExists(atPath: path) && !Basics.isFolder(path)
     }
 
     /// The names of a folder's entries that are not hidden, in no order.
@@ -69,7 +68,7 @@ final class DatasetTree {
 
     /// A folder's folders, in the order of their names' bytes.
     func folders(in folder: String) throws -> [String] {
-        try names(in: folder, expecting: "folders").filter { Folders.exists(Folders.join(folder, $0)) }
+        try names(in: folder, expecting: "folders").filter { Basics.isFolder(Folders.join(folder, $0)) }
             .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 

@@ -9,11 +9,6 @@ enum Folders {
     /// A file, and the name under which its counterpart is sought.
     typealias Named = (stem: String, path: String)
 
-    static func exists(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-    }
-
     static func join(_ folder: String, _ name: String) -> String {
         if name.hasPrefix("/") || folder.isEmpty { return name }
         return folder.hasSuffix("/") ? folder + name : folder + "/" + name

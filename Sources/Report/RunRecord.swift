@@ -46,11 +46,10 @@ struct RunRecord {
 
     /// - Throws: `UserError` that says in one line why the folder is no run, or which of its files cannot be read.
     init(_ path: String) throws {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+        guard FileManager.default.fileExists(atPath: path) else {
             throw UserError("\(path) does not exist; name a run's directory")
         }
-        guard isFolder.boolValue else { throw UserError("\(path) is a file; name a run's directory") }
+        guard isFolder(path) else { throw UserError("\(path) is a file; name a run's directory") }
         for file in ["recipe.yaml", "topology.yaml", "journal.jsonl"]
         where !FileManager.default.fileExists(atPath: path + "/" + file) {
             throw UserError("\(path) is no run directory: it has no \(file)")

@@ -44,7 +44,7 @@ public struct Launch {
     ) throws -> Launch {
         // What is saved must mean the same from wherever the run is resumed.
         var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
-        topology.supervisor.keys = topology.supervisor.keys.map { URL(fileURLWithPath: $0).standardizedFileURL.path }
+        topology.supervisor.keys = topology.supervisor.keys.map(absolutePath)
         // Before anything is written: a run that cannot start leaves no directory.
         try StageCommand.check(topology.stages(for: recipe), folder: environment.executables)
         if let weights = recipe.model.pretrained, access(weights, R_OK) != 0 {

@@ -43,8 +43,7 @@ public final class RunDirectory {
     /// - Throws: `UserError` where it holds a run already (with what to do), where another supervisor has it (with who),
     ///   or where it cannot be made.
     public static func create(_ path: String) throws -> RunDirectory {
-        var isFolder: ObjCBool = false
-        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue {
+        if FileManager.default.fileExists(atPath: path), !isFolder(path) {
             throw UserError("\(path) is a file; name a directory by --run")
         }
         if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty {

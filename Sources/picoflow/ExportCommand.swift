@@ -69,14 +69,8 @@ struct ExportCommand: ParsableCommand {
     }
 
     static func checkWritable(_ path: String) throws {
-        var isFolder: ObjCBool = false
         let folder = (path as NSString).deletingLastPathComponent
-        guard
-            folder.isEmpty
-                || (FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) && isFolder.boolValue)
-        else { throw UserError("\(folder): no such folder") }
-        guard !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue else {
-            throw UserError("\(path): is a folder; name a file")
-        }
+        guard folder.isEmpty || isFolder(folder) else { throw UserError("\(folder): no such folder") }
+        guard !isFolder(path) else { throw UserError("\(path): is a folder; name a file") }
     }
 }

@@ -57,8 +57,9 @@ struct InitCommand: ParsableCommand {
     }
 
     func run() throws {
+        // The description stands in another folder than this command does.
         let survey = try FolderSurvey(
-            images: absolute(images), labels: absolute(labels), progress: output.progress("read").show)
+            images: absolutePath(images), labels: absolutePath(labels), progress: output.progress("read").show)
         let scaffold = try Scaffold(survey)
         let processors = ProcessInfo.processInfo.activeProcessorCount
         let (recipe, topology) = try scaffold.write(to: folder, processors: processors)
@@ -71,10 +72,5 @@ struct InitCommand: ParsableCommand {
               picoflow data check \(shellWord(recipe))
               picoflow launch \(shellWord(topology)) --recipe \(shellWord(recipe))
             """)
-    }
-
-    /// The description stands in another folder than this command does.
-    private func absolute(_ path: String) -> String {
-        URL(fileURLWithPath: path).standardizedFileURL.path
     }
 }

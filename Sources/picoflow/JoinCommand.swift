@@ -1,6 +1,5 @@
 import ArgumentParser
 import Basics
-import Foundation
 import Supervisor
 import Wire
 
@@ -55,14 +54,13 @@ struct JoinCommand: ParsableCommand {
 
     func run() throws {
         let (environment, _) = try log.environment()
-        func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
         let host = try JoinHost(
             JoinHost.Options(
-                address: Endpoint(address), keyFile: absolute(key), run: runName, stages: try Self.counts(stages),
-                datasetRoot: datasetRoot.map(absolute), logs: absolute(logs)),
+                address: Endpoint(address), keyFile: absolutePath(key), run: runName, stages: try Self.counts(stages),
+                datasetRoot: datasetRoot.map(absolutePath), logs: absolutePath(logs)),
             environment: environment, display: output.lines)
         let outcome = try host.work()
-        try output.result.show(Ending(outcome: outcome, logs: absolute(logs)), outcome)
+        try output.result.show(Ending(outcome: outcome, logs: absolutePath(logs)), outcome)
     }
 
     /// `loader=8,miner=2` as counts by name.

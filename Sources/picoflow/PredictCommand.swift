@@ -77,8 +77,7 @@ struct PredictCommand: ParsableCommand {
     }
 
     private static func checkFolder(_ path: String) throws {
-        var isFolder: ObjCBool = false
-        guard !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || isFolder.boolValue else {
+        guard !FileManager.default.fileExists(atPath: path) || isFolder(path) else {
             throw UserError("\(path): is a file; name a folder to write to")
         }
     }

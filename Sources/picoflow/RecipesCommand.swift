@@ -52,10 +52,6 @@ struct RecipesCommand: ParsableCommand {
 
     /// `Configs` here, or above the folder of the executables, as in a clone of the repository.
     private static func shipped() throws -> String {
-        func isFolder(_ path: String) -> Bool {
-            var isFolder: ObjCBool = false
-            return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
-        }
         if isFolder("Configs") { return "Configs" }
         var above = URL(fileURLWithPath: try SupervisorRunner.Environment.ofThisProcess().executables)
         while above.path != "/" {

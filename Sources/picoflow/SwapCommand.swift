@@ -66,7 +66,7 @@ struct SwapCommand: ParsableCommand {
         return words.enumerated().map { index, word in
             // The program alone is looked for in PATH.
             let isPath = index == 0 ? word.contains("/") : FileManager.default.fileExists(atPath: word)
-            return isPath ? URL(fileURLWithPath: word).standardizedFileURL.path : word
+            return isPath ? absolutePath(word) : word
         }
     }
 }

@@ -83,7 +83,7 @@ import Testing
                 == "\(scratch.path): has no split 'trian' (has train, val); did you mean 'train'?")
     }
 
-    @Test(.enabled(if: Folders.exists(shared("camvid")), "needs CamVid in ../shared/camvid"))
+    @Test(.enabled(if: isFolder(shared("camvid")), "needs CamVid in ../shared/camvid"))
     func theRealDatasetIsComplete() throws {
         var settings = try Scratch().settings
         settings.root = shared("camvid")

@@ -87,7 +87,7 @@ import Testing
         let index = try Dataset.read(tree.settings, in: reader)
         let large = IndexCache(scratch.path + "/large", fewest: 5)
         large.keep(index, of: tree.settings, seen: reader.witnesses, at: Date(timeIntervalSinceNow: 60))
-        #expect(!Folders.exists(scratch.path + "/large"))
+        #expect(!isFolder(scratch.path + "/large"))
         try tree.scratch.remove(tree.labelPath("v", "val"))
         try keep(tree.settings)
         #expect(cache.index(of: tree.settings) == nil)

@@ -37,7 +37,7 @@ public struct FolderSurvey: Sendable, Equatable {
     public init(
         images: String, labels: String, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws {
-        for (option, folder) in [("--images", images), ("--labels", labels)] where !Folders.exists(folder) {
+        for (option, folder) in [("--images", images), ("--labels", labels)] where !isFolder(folder) {
             throw UserError("\(option) \(folder): no such folder")
         }
         splits = Self.ownSplits(images, labels) ?? [Split(name: nil, images: images, labels: labels)]
@@ -81,7 +81,7 @@ public struct FolderSurvey: Sendable, Equatable {
 
     private static func ownSplits(_ images: String, _ labels: String) -> [Split]? {
         let found = splitNames.compactMap { names in
-            names.first { Folders.exists(Folders.join(images, $0)) && Folders.exists(Folders.join(labels, $0)) }
+            names.first { isFolder(Folders.join(images, $0)) && isFolder(Folders.join(labels, $0)) }
         }
         guard found.count == 2 else { return nil }
         return zip(["train", "val"], found).map { name, folder in

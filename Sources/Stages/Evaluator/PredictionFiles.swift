@@ -69,11 +69,8 @@ struct PredictionFiles {
     }
 
     private static func expanded(_ path: String) throws -> [String] {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
-            // What is not there, or no image, is said when it is read.
-            return [path]
-        }
+        // What is not there, or no image, is said when it is read.
+        guard isFolder(path) else { return [path] }
         let names: [String]
         do {
             names = try FileManager.default.contentsOfDirectory(atPath: path)

@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Foundation
 
@@ -14,7 +15,7 @@ extension DatasetSettings {
         var old = settings.root
         if old.isEmpty { old = settings.description.map { ($0 as NSString).deletingLastPathComponent } ?? "" }
         if !old.hasSuffix("/") { old += "/" }
-        settings.root = URL(fileURLWithPath: folder).standardizedFileURL.path
+        settings.root = absolutePath(folder)
         if let description = settings.description, description.hasPrefix(old) {
             settings.description = settings.root + "/" + description.dropFirst(old.count)
         }
@@ -43,5 +44,5 @@ extension Recipe {
 }
 
 private func absolute(_ path: String) -> String {
-    path.isEmpty ? path : URL(fileURLWithPath: path).standardizedFileURL.path
+    path.isEmpty ? path : absolutePath(path)
 }
