@@ -29,6 +29,14 @@ public struct SHA256: Sendable {
         return digest.map { $0.digits(2, radix: 16) }.joined()
     }
 
+    public static func hex(_ bytes: UnsafeRawBufferPointer) -> String {
+        var hash = SHA256()
+        hash.update(bytes)
+        return hash.hex()
+    }
+
+    public static func hex(_ bytes: SharedBytes) -> String { bytes.withUnsafeBytes { hex($0) } }
+
     public static func hex(_ text: String) -> String {
         var hash = SHA256()
         hash.update(text)

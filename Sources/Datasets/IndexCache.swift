@@ -180,9 +180,5 @@ struct KeptIndex: Codable {
             kind: settings.kind, root: head.root, classes: head.classes, labelMapping: head.mapping, splits: splits)
     }
 
-    private static func digest(of body: Data) -> String {
-        var hash = SHA256()
-        body.withUnsafeBytes { hash.update($0) }
-        return hash.hex()
-    }
+    private static func digest(of body: Data) -> String { body.withUnsafeBytes { SHA256.hex($0) } }
 }

@@ -13,6 +13,7 @@ import Testing
     ])
     func isTheStandards(text: String, digest: String) {
         #expect(SHA256.hex(text) == digest)
+        #expect(SHA256.hex(SharedBytes(Array(text.utf8))) == digest)
     }
 
     @Test func piecesHashAsTheirWhole() {

@@ -134,8 +134,6 @@ struct CheckpointFiles {
         guard let data = try? Data(contentsOf: URL(fileURLWithPath: folder + "/" + name), options: .mappedIfSafe) else {
             throw UserError("\(folder)/\(name) is missing")
         }
-        var hash = SHA256()
-        data.withUnsafeBytes { hash.update($0) }
-        return Manifest.File(name: name, bytes: data.count, sha256: hash.hex())
+        return Manifest.File(name: name, bytes: data.count, sha256: data.withUnsafeBytes { SHA256.hex($0) })
     }
 }

@@ -56,9 +56,7 @@ public enum ComputeStage {
         let narrow = try ModelSettings.Precision.bf16.compute(on: .cpu) {
             try input.channelsLast().conv2d(weight, padding: Size2D(1, 1)).widened()
         }
-        var hash = SHA256()
-        hash.update(try narrow.bytes())
-        let versions = ["libtorch": Torch.version, Fingerprint.bf16: String(hash.hex().prefix(12))]
+        let versions = ["libtorch": Torch.version, Fingerprint.bf16: try String(SHA256.hex(narrow.bytes()).prefix(12))]
         return Fingerprint.compute(versions: versions) { $0.update(bytes) }
     }
 }

@@ -34,11 +34,7 @@ struct MiningClient {
         }
 
         /// SHA-256 of the gradient.
-        var digest: String {
-            var hash = SHA256()
-            gradient.withUnsafeBytes { hash.update($0) }
-            return hash.hex()
-        }
+        var digest: String { gradient.withUnsafeBytes { SHA256.hex($0) } }
     }
 
     private let pool: PoolConsumer

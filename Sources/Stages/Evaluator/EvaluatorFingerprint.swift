@@ -30,9 +30,7 @@ public enum EvaluatorFingerprint {
         let output = try ModelSettings.Precision.bf16.compute(on: .cpu) {
             try drawn([1, 16, 12, 16]).channelsLast().conv2d(drawn([16, 16, 3, 3]), padding: 1).widened()
         }
-        var hash = SHA256()
-        hash.update(try output.bytes())
-        return hash.hex()
+        return try SHA256.hex(output.bytes())
     }
 
     private static func picture() -> Image {
