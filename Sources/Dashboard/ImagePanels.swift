@@ -1,4 +1,5 @@
 import Foundation
+import StageKit
 
 /// The pictures that evaluations left in a run: `evaluations/step-NNNNNN/*.png`.
 struct ImagePanels: Encodable {
@@ -17,15 +18,13 @@ struct ImagePanels: Encodable {
 
     init(run: String) {
         let root = run + "/evaluations"
-        let folders = ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? [])
-            // One that is still being written has another name.
-            .filter { $0.hasPrefix("step-") && UInt64($0.dropFirst(5)) != nil }.sorted {
-                (UInt64($0.dropFirst(5)) ?? 0) > (UInt64($1.dropFirst(5)) ?? 0)
-            }
-        for folder in folders {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+        // A folder that is still being written has another name.
+        for step in names.compactMap({ Checkpoint.step(inPath: $0) }).sorted(by: >) {
+            let folder = Checkpoint.folderName(step: step)
             let files = Self.pictures(in: root + "/" + folder)
             guard !files.isEmpty else { continue }
-            step = UInt64(folder.dropFirst(5))
+            self.step = step
             panels = files.prefix(Self.limit).map {
                 Panel(name: String($0.dropLast(4)), path: "panels/\(folder)/\($0)")
             }
@@ -40,7 +39,7 @@ struct ImagePanels: Encodable {
     /// The file behind `FOLDER/NAME.png`, for names that the listing gave and no others.
     static func file(_ path: Substring, run: String) -> Data? {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, parts[0].hasPrefix("step-"), UInt64(parts[0].dropFirst(5)) != nil else { return nil }
+        guard parts.count == 2, Checkpoint.step(inPath: String(parts[0])) != nil else { return nil }
         let folder = "\(run)/evaluations/\(parts[0])"
         guard pictures(in: folder).contains(String(parts[1])) else { return nil }
         return FileManager.default.contents(atPath: "\(folder)/\(parts[1])")
