@@ -47,17 +47,9 @@ public enum COCOStuff {
             return DatasetIndex(
                 kind: .cocoStuff, root: root, classes: classes, labelMapping: trainIDMapping, splits: splits)
         }
-        let imageFiles = try Folders.files(in: images, extensions: Folders.imageExtensions, of: tree)
-        let labelFiles = try Folders.files(in: labels, extensions: ["mat"], of: tree)
-        let splits = try ["train", "test"].map { split in
-            let list = Folders.join(base, "imageLists/\(split).txt")
-            guard tree.isFile(list) else {
-                throw source.error("\(list): no such file; a list of names is expected there")
-            }
-            return try Folders.pair(
-                split: split, list: list, names: tree.lines(of: list), imageFolder: images, labelFolder: labels,
-                images: imageFiles, labels: labelFiles)
-        }
+        let splits = try Folders.pair(
+            lists: ["train", "test"].map { (split: $0, path: Folders.join(base, "imageLists/\($0).txt")) },
+            images: images, labels: labels, labelExtensions: ["mat"], source: source, in: tree)
         return DatasetIndex(
             kind: .cocoStuff, root: root, classes: classes, labelMapping: labelIDMapping, splits: splits)
     }

@@ -83,6 +83,26 @@ enum Folders {
             split: split, imageFolder: imageFolder, labelFolder: labelFolder, images: images, labels: labels)
     }
 
+    /// Splits of one folder of images and one of label maps, by a list of names each.
+    ///
+    /// - Parameter labelExtensions: of the label maps' files.
+    /// - Throws: `UserError` where a list is missing, with how the dataset is got, and what `files` and `pair` throw.
+    static func pair(
+        lists: [(split: String, path: String)], images: String, labels: String, labelExtensions: [String],
+        source: DatasetSource, in tree: DatasetTree
+    ) throws -> [SplitListing] {
+        let imageFiles = try files(in: images, extensions: imageExtensions, of: tree)
+        let labelFiles = try files(in: labels, extensions: labelExtensions, of: tree)
+        return try lists.map { split, list in
+            guard tree.isFile(list) else {
+                throw source.error("\(list): no such file; a list of names is expected there")
+            }
+            return try pair(
+                split: split, list: list, names: tree.lines(of: list), imageFolder: images, labelFolder: labels,
+                images: imageFiles, labels: labelFiles)
+        }
+    }
+
     /// A folder's files of some kinds, in the order of their names' bytes.
     ///
     /// - Parameter ending: what the names end in before the extension; it is no part of the stem.

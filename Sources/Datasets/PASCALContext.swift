@@ -59,17 +59,9 @@ public enum PASCALContext {
         }
         let images = Folders.join(base, "JPEGImages")
         let labels = Folders.join(base, layout.labels)
-        let imageFiles = try Folders.files(in: images, extensions: Folders.imageExtensions, of: tree)
-        let labelFiles = try Folders.files(in: labels, extensions: layout.extensions, of: tree)
-        let splits = try ["train", "val"].map { split in
-            let list = Folders.join(base, layout.list(split))
-            guard tree.isFile(list) else {
-                throw source.error("\(list): no such file; a list of names is expected there")
-            }
-            return try Folders.pair(
-                split: split, list: list, names: tree.lines(of: list), imageFolder: images, labelFolder: labels,
-                images: imageFiles, labels: labelFiles)
-        }
+        let splits = try Folders.pair(
+            lists: ["train", "val"].map { (split: $0, path: Folders.join(base, layout.list($0))) },
+            images: images, labels: labels, labelExtensions: layout.extensions, source: source, in: tree)
         return DatasetIndex(
             kind: .pascalContext, root: root, classes: classes, labelMapping: layout.mapping, splits: splits)
     }
