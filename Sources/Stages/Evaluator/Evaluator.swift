@@ -21,14 +21,8 @@ public struct Evaluator {
         let device = runtime.configuration.device
         try Torch.checkDevice(device)
 
-        let logger = runtime.logger
-        let worker = try PoolWorker(
-            consumers: runtime.configuration.endpoints(.evaluation), as: runtime.sender,
-            credit: Self.credit, context: runtime.context, settings: runtime.configuration.poolSettings,
-            onEvent: { logger.info("\($0)") })
-        runtime.stop.onStop { reason in reason == .drain ? worker.drain() : worker.stop() }
-
-        runtime.setMetrics { worker.statistics.heartbeat }
+        // The image in hand and the next one, so that no time is lost between them.
+        let worker = try runtime.poolWorker(.evaluation, credit: 2)
         runtime.report(.running)
         let work = EvaluationWork(device: device)
         try worker.run { ticket, _ in
@@ -39,9 +33,6 @@ public struct Evaluator {
             }
         }
     }
-
-    /// The image in hand and the next one, so that no time is lost between them.
-    private static let credit = 2
 
     static func execute(_ request: EvaluationTicket, _ work: EvaluationWork) throws -> TicketOutput {
         let outcome = try work.execute(request)

@@ -62,9 +62,24 @@ public final class StageRuntime: @unchecked Sendable {
     /// - Parameter waitingOn: for `.waiting`, what it waits for in a reader's words: `samples from loader`.
     public func report(_ state: StageState, waitingOn: String? = nil) { link.report(state, waitingOn: waitingOn) }
 
-    /// Workers of a pool: writes what happened in it into the log. The stage runs from when a consumer takes it: one whose
-    /// port a firewall closes waits for ever.
-    @Sendable public func noteOfWorker(_ event: PoolEvent) {
+    /// Makes a pool's worker, which leaves as the stop token says and whose counts the heartbeats bring. Its consumers hear of
+    /// it when it is run.
+    ///
+    /// - Parameter credit: how many tickets it holds per consumer, those in work included.
+    public func poolWorker(_ link: LinkName, credit: Int) throws -> PoolWorker {
+        let worker = try PoolWorker(
+            consumers: configuration.endpoints(link), as: sender, generation: configuration.generation ?? .first,
+            credit: credit, context: context, settings: configuration.poolSettings, onEvent: note)
+        stop.onStop { reason in
+            if reason == .drain { worker.drain() } else { worker.stop() }
+        }
+        setMetrics { worker.statistics.heartbeat }
+        return worker
+    }
+
+    /// Writes what happened in a worker's pool into the log. The stage runs from when a consumer takes it: one whose port a
+    /// firewall closes waits for ever.
+    @Sendable private func note(_ event: PoolEvent) {
         logger.info("\(event)")
         if case .welcomed = event { report(.running) }
     }

@@ -15,15 +15,8 @@ public enum LoaderStage {
         let datasets = DatasetCache(root: runtime.datasetRoot, digest: configuration.dataset.digest)
         // Before a ticket can come: another list of files is this loader's fault and no image's.
         _ = try datasets.files(0, of: configuration.recipe.dataset.absolutePaths())
-        let worker = try PoolWorker(
-            consumers: configuration.endpoints(.samples), as: runtime.sender,
-            // A ticket in hand beside each one in work: the next decode starts without a round trip.
-            credit: configuration.threads * 2, context: runtime.context, settings: configuration.poolSettings,
-            onEvent: runtime.noteOfWorker)
-        runtime.stop.onStop { reason in
-            if reason == .drain { worker.drain() } else { worker.stop() }
-        }
-        runtime.setMetrics { worker.statistics.heartbeat }
+        // A ticket in hand beside each one in work: the next decode starts without a round trip.
+        let worker = try runtime.poolWorker(.samples, credit: configuration.threads * 2)
         runtime.report(.waiting, waitingOn: "its consumer")
         let batch = UInt64(configuration.recipe.schedule.batch)
         try worker.run(threads: configuration.threads) { ticket, _ in

@@ -20,19 +20,13 @@ public enum MinerStage {
                 connect: configuration.endpoint(.memory), as: runtime.sender,
                 replica: try MemoryReplica(shape: configuration.memoryShape()),
                 context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) : nil
-        let worker = try PoolWorker(
-            consumers: configuration.endpoints(.mining), as: runtime.sender,
-            generation: configuration.generation ?? .first,
-            // A class in work for each thread, and the next at hand.
-            credit: configuration.threads + 1, context: runtime.context, settings: configuration.poolSettings,
-            onEvent: runtime.noteOfWorker)
+        // A class in work for each thread, and the next at hand.
+        let worker = try runtime.poolWorker(.mining, credit: configuration.threads + 1)
         // A ticket in execution may wait for the log, too, and a drain lets it finish.
         let isCatchingUp = Mutex(true)
-        runtime.stop.onStop { reason in
-            if reason == .drain { worker.drain() } else { worker.stop() }
+        runtime.stop.onStop { _ in
             isCatchingUp.withLock { if $0 { follower?.cancel() } }
         }
-        runtime.setMetrics { worker.statistics.heartbeat }
         if let follower { catchUp(follower, runtime) }
         isCatchingUp.withLock { $0 = false }
         runtime.report(.waiting, waitingOn: "its consumer")
