@@ -69,6 +69,16 @@ public final class PoolConsumer: Sendable {
     ///   `PoolError.closed`; `WireError.socket` where the pool's socket failed.
     public func next(timeout: Duration? = nil) throws -> TicketResult? { try mailbox.next(timeout: timeout) }
 
+    /// The same for as long as it takes.
+    ///
+    /// - Parameter check: called first and, while waiting, twice a second; gives up by throwing.
+    public func next(check: () throws -> Void) throws -> TicketResult {
+        while true {
+            try check()
+            if let result = try next(timeout: .milliseconds(500)) { return result }
+        }
+    }
+
     /// Begins a new epoch: all tickets and results of older ones are dropped, here and at the workers. Ids may
     /// begin anew.
     ///

@@ -113,12 +113,7 @@ struct MiningClient {
         var outcome = Outcome()
         outcome.similarities = SimilaritySums(classes: classes)
         for group in anchors {
-            var answer: TicketResult?
-            while answer == nil {
-                try check()
-                answer = try pool.next(timeout: .milliseconds(500))
-            }
-            let result = answer!
+            let result = try pool.next(check: check)
             let report: MiningReport = try result.report()
             let gradient = try result.tensor("gradient", .float32, [group.pixels.count, dimension])
                 .array(of: Float.self)

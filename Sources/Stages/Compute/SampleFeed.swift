@@ -67,17 +67,14 @@ struct SampleFeed {
     mutating func next(check: () throws -> Void) throws -> Batch {
         var samples: [(image: Int, result: TicketResult)] = []
         for position in positions(of: handedOut) {
-            var result: TicketResult?
-            while result == nil {
-                try check()
-                do {
-                    result = try pool.next(timeout: .milliseconds(500))
-                } catch let failure as PoolFailure {
-                    throw UserError(
-                        "\(name(of: position)): \(failure.message) (\(failure.workers.joined(separator: ", ")))")
-                }
+            let result: TicketResult
+            do {
+                result = try pool.next(check: check)
+            } catch let failure as PoolFailure {
+                throw UserError(
+                    "\(name(of: position)): \(failure.message) (\(failure.workers.joined(separator: ", ")))")
             }
-            samples.append((order.image(at: position), try checked(result!, at: position)))
+            samples.append((order.image(at: position), try checked(result, at: position)))
         }
         handedOut += 1
         try ask()
