@@ -37,4 +37,14 @@ public struct Checkpoint: Equatable, Sendable {
             return Checkpoint(step: step, path: path)
         }.sorted { $0.step < $1.step }
     }
+
+    /// Removes all complete checkpoints in a folder but the newest `keep` and those that are pinned.
+    public static func prune(in folder: String, keep: Int, isPinned: (_ step: UInt64) -> Bool = { _ in false }) {
+        for checkpoint in list(in: folder).dropLast(max(1, keep)) where !isPinned(checkpoint.step) {
+            // Renamed first: half of its files, with the manifest among them, would pass for a checkpoint.
+            let aside = checkpoint.path + ".partial"
+            rename(checkpoint.path, aside)
+            try? FileManager.default.removeItem(atPath: aside)
+        }
+    }
 }
