@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 
 /// The newest lines of a run's logs, of all its processes in the order of time or of one of them.
@@ -51,13 +52,9 @@ struct RunLogs: Encodable {
     }
 
     private static func end(of path: String) -> [Substring] {
-        guard let file = FileHandle(forReadingAtPath: path) else { return [] }
-        defer { try? file.close() }
-        let size = (try? file.seekToEnd()) ?? 0
-        try? file.seek(toOffset: size > tail ? size - tail : 0)
-        let text = String(decoding: (try? file.readToEnd()) ?? Data(), as: UTF8.self)
-        let lines = text.split(whereSeparator: \.isNewline)
+        guard let (end, isCut) = fileTail(path, bytes: tail) else { return [] }
+        let lines = String(decoding: end, as: UTF8.self).split(whereSeparator: \.isNewline)
         // The first of a tail may be cut.
-        return Array(size > tail ? lines.dropFirst() : lines[...])
+        return Array(isCut ? lines.dropFirst() : lines[...])
     }
 }

@@ -106,11 +106,8 @@ struct RunRecord {
     /// From the ledger's last whole line.
     private static func arithmetic(_ path: String) -> String? {
         struct Line: Decodable { var arithmetic: String }
-        guard let file = FileHandle(forReadingAtPath: path), let end = try? file.seekToEnd() else { return nil }
-        defer { try? file.close() }
         // Longer than a line of a batch of a thousand images.
-        try? file.seek(toOffset: end > 1 << 16 ? end - 1 << 16 : 0)
-        let lines = ((try? file.readToEnd()) ?? nil)?.split(separator: UInt8(ascii: "\n")) ?? []
+        let lines = fileTail(path, bytes: 1 << 16)?.data.split(separator: UInt8(ascii: "\n")) ?? []
         return lines.reversed().lazy.compactMap { try? JSONDecoder().decode(Line.self, from: $0).arithmetic }.first
     }
 

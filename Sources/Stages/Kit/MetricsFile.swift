@@ -84,11 +84,9 @@ public final class MetricsFile {
 
     /// The newest step of a metrics file, from its end: the whole of a long run takes seconds to read. Nil where there is none.
     public static func last(path: String) -> StepMetrics? {
-        guard let file = FileHandle(forReadingAtPath: path), let end = try? file.seekToEnd() else { return nil }
-        defer { try? file.close() }
-        try? file.seek(toOffset: end - min(end, 1 << 16))
+        guard let end = fileTail(path, bytes: 1 << 16)?.data else { return nil }
         // A first line that is cut is no JSON and is passed over.
-        return lines(in: (try? file.readToEnd()) ?? Data()).last { $0.metrics != nil }?.metrics
+        return lines(in: end).last { $0.metrics != nil }?.metrics
     }
 
     /// Whole lines; those of evaluations have no metrics.
