@@ -1,5 +1,6 @@
 import Basics
 import Foundation
+import Supervisor
 
 extension ReportPage {
     /// Each class's IoU, of one run with what it is taken for, of several beside each other.

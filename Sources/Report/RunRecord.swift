@@ -150,39 +150,3 @@ struct RunRecord {
         return iso.prefix(16).replacingOccurrences(of: "T", with: " ") + " UTC"
     }
 }
-
-/// `evaluations/step-NNNNNN.json` or `evaluation.json`, read back.
-struct EvaluationRecordFile: Decodable {
-    struct Class: Decodable { var name: String, iou: Double? }
-    var step: UInt64?
-    var split: String
-    var images: Int
-    var mIoU: Double?
-    var pixelAccuracy: Double?
-    var meanAccuracy: Double?
-    var classes: [Class]
-    /// Pixels by label, then prediction; nil in records of earlier versions.
-    var confusion: [[Int64]]?
-
-    /// Of the highest step; nil where nothing was measured.
-    static func newest(inRun directory: String) -> EvaluationRecordFile? {
-        let folder = directory + "/evaluations"
-        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
-            .filter { $0.hasSuffix(".json") }
-        let paths = names.map { folder + "/" + $0 } + [EvaluationSummary.path(inRun: directory)]
-        let records = paths.compactMap { path in
-            FileManager.default.contents(atPath: path).flatMap {
-                // One that failed has no classes.
-                try? JSONDecoder().decode(EvaluationRecordFile.self, from: $0)
-            }
-        }
-        return records.max { ($0.step ?? 0) < ($1.step ?? 0) }
-    }
-
-    /// The matrix, where it is one of all classes.
-    var matrix: [[Int64]]? {
-        confusion.flatMap { rows in
-            rows.count == classes.count && rows.allSatisfy { $0.count == classes.count } ? rows : nil
-        }
-    }
-}

@@ -91,7 +91,7 @@ import Testing
         let results = [[("road", 0.1), ("car", 0.2)], [("sky", 0.3), ("road", 0.4)]].enumerated().map { variant, iou in
             SweepResult(
                 variant: variant, seed: 0, meanIoU: 0.5, pixelAccuracy: nil, meanAccuracy: nil,
-                iou: iou.map { ($0.0, $0.1) }, seconds: 1)
+                classes: iou.map { .init(name: $0.0, iou: $0.1) }, seconds: 1)
         }
         let table = SweepTable(plan, results)
         #expect(
@@ -109,7 +109,7 @@ import Testing
         func result(_ variant: Int, _ seed: Int, _ iou: Double, _ car: Double?) -> SweepResult {
             SweepResult(
                 variant: variant, seed: seed, meanIoU: iou, pixelAccuracy: 0.5, meanAccuracy: nil,
-                iou: [("road", iou), ("car", car)], seconds: 61)
+                classes: [.init(name: "road", iou: iou), .init(name: "car", iou: car)], seconds: 61)
         }
         var results = [result(0, 0, 0.20, nil), result(1, 0, 0.23, 0.5), result(0, 1, 0.30, nil)]
         let partial = SweepTable(plan, results).markdown

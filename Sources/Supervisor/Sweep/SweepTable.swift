@@ -77,11 +77,11 @@ public struct SweepTable: Sendable {
 
     /// Of all runs, in the order in which they come: variants may be of several datasets.
     private var classes: [String] {
-        results.flatMap(\.iou).reduce(into: []) { if !$0.contains($1.name) { $0.append($1.name) } }
+        results.flatMap(\.classes).reduce(into: []) { if !$0.contains($1.name) { $0.append($1.name) } }
     }
 
     private static func iou(of name: String, _ run: SweepResult) -> Double? {
-        run.iou.first { $0.name == name }?.value
+        run.classes.first { $0.name == name }?.iou
     }
 
     private func runs(of variant: Int) -> [SweepResult] { results.filter { $0.variant == variant } }
