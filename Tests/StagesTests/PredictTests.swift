@@ -14,7 +14,7 @@ extension EvaluatorTests {
     private func predict(_ files: Files, _ arguments: String...) throws -> [String] {
         var lines: [String] = []
         try PredictJob.run(
-            PredictJob.Options(arguments: ["--run", files.run, "--out", files.path + "/out"] + arguments)
+            PredictJob.Options(arguments: files.arguments + ["--out", files.path + "/out"] + arguments)
         ) { lines.append($0) }
         return lines
     }

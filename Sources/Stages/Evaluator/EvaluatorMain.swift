@@ -13,9 +13,9 @@ import Tensors
 ///
 /// ```
 /// picoflow-evaluator --control ENDPOINT --run NAME --stage NAME --id N
-/// picoflow-evaluator predict --run DIR --out DIR [--labels DIR] [--side-by-side yes] [--legend yes] [--checkpoint DIR] [--threads N] [--device cpu|cuda:N] IMAGE…
+/// picoflow-evaluator predict --run DIR --checkpoint DIR --out DIR [--labels DIR] [--side-by-side yes] [--legend yes] [--set KEY=VALUE]… [--threads N] [--device cpu|cuda:N] IMAGE…
 /// picoflow-evaluator models [--size HxW] [--classes N] [--output-stride 8|16] [NAME…]
-/// picoflow-evaluator export --run DIR --to FILE [--checkpoint DIR] [--format NAME [--size HxW]] [--reference FILE]
+/// picoflow-evaluator export --run DIR --checkpoint DIR --to FILE [--format NAME [--size HxW]] [--reference FILE]
 /// picoflow-evaluator import FILE [--recipe FILE [--set KEY=VALUE]… [--output FILE]]
 /// picoflow-evaluator networks < QUESTIONS > ANSWERS
 /// picoflow-evaluator doctor
@@ -97,8 +97,8 @@ public enum EvaluatorMain {
             arguments, options: ["--run", "--checkpoint", "--to", "--format", "--size", "--reference"])
         guard words.rest.isEmpty else { throw UserError("export takes no '\(words.rest[0])'") }
         let run = try words.required("--run")
+        let checkpoint = try words.required("--checkpoint")
         let to = try words.required("--to")
-        let checkpoint = try words["--checkpoint"] ?? RunCheckpoints.newest(inRun: run)
         var exported = Exported(
             checkpoint: checkpoint, format: words["--format"] ?? "safetensors", file: to,
             reference: words["--reference"])
@@ -136,7 +136,7 @@ extension PredictJob.Options {
                 "--set",
             ])
         try self.init(
-            run: words.required("--run"), checkpoint: words["--checkpoint"], images: words.rest,
+            run: words.required("--run"), checkpoint: words.required("--checkpoint"), images: words.rest,
             out: words.required("--out"))
         labels = words["--labels"]
         sideBySide = words["--side-by-side"] == "yes"

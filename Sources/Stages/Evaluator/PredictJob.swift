@@ -12,8 +12,8 @@ public enum PredictJob {
     public struct Options: Sendable, Equatable {
         /// The run's directory.
         public var run: String
-        /// A checkpoint's folder; the run's newest where nil.
-        public var checkpoint: String?
+        /// A checkpoint's folder.
+        public var checkpoint: String
         /// Images, videos, and folders of them.
         public var images: [String]
         /// Folder for the overlays; made if missing.
@@ -30,7 +30,7 @@ public enum PredictJob {
         public var threads: Int?
         public var device: Device = .cpu
 
-        public init(run: String, checkpoint: String? = nil, images: [String], out: String) {
+        public init(run: String, checkpoint: String, images: [String], out: String) {
             self.run = run
             self.checkpoint = checkpoint
             self.images = images
@@ -68,8 +68,7 @@ public enum PredictJob {
         let recipe = try Recipe.resolve(path: options.run + "/recipe.yaml", overrides: options.overrides)
         try checkSpared(recipe.dataset, by: files)
         let classes = try classes(ofRun: options.run, recipe)
-        let checkpoint = try options.checkpoint ?? RunCheckpoints.newest(inRun: options.run)
-        let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: checkpoint)
+        let network = try Network.trained(recipe.model, classes: classes.count, checkpoint: options.checkpoint)
         let painter = Painter(
             inference: try Inference(
                 network: network, settings: recipe.evaluate, window: recipe.evaluationWindow,
@@ -203,19 +202,5 @@ private struct Painter {
         return Painted(
             labels: labels, overlay: try picture.overlaid(with: labels, palette: palette), picture: picture,
             palette: palette)
-    }
-}
-
-/// The checkpoints in a run's directory.
-public enum RunCheckpoints {
-    /// The complete checkpoint of the highest step: its manifest is written last.
-    ///
-    /// - Throws: `UserError` where there is none.
-    public static func newest(inRun directory: String) throws -> String {
-        let folder = directory + "/checkpoints"
-        guard let newest = Checkpoint.list(in: folder).last else {
-            throw UserError("\(folder): holds no complete checkpoint")
-        }
-        return newest.path
     }
 }
