@@ -66,6 +66,8 @@ struct JoinCore {
     private var hasWarned = false
     /// No process is started any more; those that have not ended by then are terminated, then killed.
     private var ending: (outcome: Outcome, terminateAt: Duration, killAt: Duration)?
+    /// Nothing was heard of the supervisor for too long.
+    private var isGivenUp = false
     private var isOver = false
     /// When the event in hand happened.
     private var now = Duration.zero
@@ -175,7 +177,7 @@ struct JoinCore {
         for index in stages.indices where !stages[index].isAlive { stages[index].life = .over }
         guard case .failed = outcome else { return }
         // Nobody else tells the stages, and the run shall not count on them.
-        ending?.terminateAt = now
+        if patience == nil { ending?.terminateAt = now }
         actions.append(.leave)
     }
 
@@ -201,8 +203,12 @@ struct JoinCore {
         }
         if now - lastHeard >= patience {
             if ending == nil {
-                beginEnding(.failed("nothing was heard of the run's supervisor for \(patience.text)"))
-            } else if let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
+                // The stages end by themselves, when compute has had time for its last step and checkpoint.
+                beginEnding(
+                    .failed("nothing was heard of the run's supervisor for \(patience.text)"),
+                    within: StageLink.afterGrace(grace) + timing.stop)
+                isGivenUp = true
+            } else if !isGivenUp, let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
                 self.ending?.terminateAt = now
             }
         }

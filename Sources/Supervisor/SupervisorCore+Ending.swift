@@ -61,7 +61,8 @@ extension SupervisorCore {
             tell(index, Command(.ending))
         }
         // Who works waits for one that now never comes: it hears of no stop, and has nothing to save.
-        let isMeeting = ranks.contains { !members[$0].isWorking }
+        // Ranks that are taken over met before this supervisor was there.
+        let isMeeting = ranks.contains { !members[$0].isWorking && !members[$0].isAdopted }
         for index in ranks {
             if isMeeting, members[index].isWorking {
                 discard(index)
@@ -81,7 +82,8 @@ extension SupervisorCore {
     mutating func stop(_ index: Int, within patience: Duration) {
         if members[index].key != nil { return stopExternal(index, within: patience) }
         members[index].isStopping = true
-        if members[index].isWorking, patience > .zero, members[index].peer != nil {
+        // One that is taken over has a configuration too, and is told when it says HELLO.
+        if patience > .zero, members[index].isAdopted || members[index].isWorking && members[index].peer != nil {
             tell(index, Command(.stop))
             members[index].terminateAt = now + patience
         } else {

@@ -117,11 +117,15 @@ extension Pipeline {
                 "--set", "evaluate={scales: [0.75, 1, 1.5], flip: true}", "--split", "train", "--json", "--run",
                 play.run,
             ]
+            // What an evaluation that was killed has left.
+            let left = play.run + "/evaluation/0123456789abcdef/step-000002"
+            try FileManager.default.createDirectory(atPath: left, withIntermediateDirectories: true)
             let one = try play.start(["eval", "--stage", "evaluator=1"] + protocol_).wait()
             let three = try play.start(
                 ["eval", "--stage", "evaluator=3", "--write", play.folder("out")] + protocol_
             ).wait()
             #expect(one.code == 0 && three.code == 0, "\(one)\n\(three)")
+            #expect(play.names(play.run + "/evaluation") == ["lock", "logs"])
             func numbers(_ text: String) -> NSDictionary {
                 var found = (try? JSONSerialization.jsonObject(with: Data(text.utf8))) as? [String: Any] ?? [:]
                 found["written"] = nil

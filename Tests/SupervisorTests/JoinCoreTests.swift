@@ -124,7 +124,7 @@ import Wire
         #expect(why.contains("nothing was heard"))
     }
 
-    /// Stages end of themselves, with 0, when their supervisor is silent: the host must not say that it is not needed.
+    /// Stages of others may end with 0 when their supervisor is silent: the host must not say that it is not needed.
     @Test mutating func stagesThatEndInASilenceAreNoEndInGoodOrder() {
         handle(.answered(reply()))
         pass(28, answering: false)
@@ -136,13 +136,28 @@ import Wire
 
     @Test mutating func aSilentSupervisorIsGivenUpAfterItsGrace() {
         handle(.answered(reply()))
-        #expect(!pass(29, answering: false).contains { if case .signal = $0 { true } else { false } })
+        #expect(!pass(29, answering: false).contains(.leave))
+        #expect(pass(1, answering: false).contains(.leave))
+        // Its stages serve compute's last step and checkpoint for as long again, and then end by themselves.
+        #expect(!pass(44, answering: false).contains { if case .signal = $0 { true } else { false } })
         #expect(pass(1, answering: false).contains(.signal(loaders[0], SIGTERM)))
-        handle(.exited(loaders[0], .code(0), lastLine: nil))
-        guard case .end(.failed(let why))? = handle(.exited(loaders[1], .code(0), lastLine: nil)).last else {
+        #expect(handle(.exited(loaders[0], .code(1), lastLine: nil)).isEmpty)
+        guard case .end(.failed(let why))? = handle(.exited(loaders[1], .code(1), lastLine: nil)).last else {
             return #expect(Bool(false))
         }
         #expect(why.contains("nothing was heard"))
+    }
+
+    /// A stage that was out of the supervisor's reach for longer than the host was ends with 1.
+    @Test mutating func aStageThatLostTheSupervisorIsStartedAgain() {
+        handle(.answered(reply()))
+        pass(28, answering: false)
+        pass(20)
+        #expect(
+            handle(.exited(loaders[0], .code(1), lastLine: nil)).contains {
+                if case .log(.warning, _) = $0 { true } else { false }
+            })
+        #expect(pass(1).contains(.spawn(loaders[0])))
     }
 
     @Test mutating func aRefusalEndsItWithTheRunsReason() {

@@ -324,6 +324,23 @@ import Wire
         #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: nil))
     }
 
+    /// Between the takeover and its HELLO compute has a step and a checkpoint to lose already.
+    @Test func aStopRightAfterATakeoverWaitsForComputesCheckpoint() throws {
+        let run = try FakeRun()
+        run.takeOver(all)
+        for replica in all where replica != .compute { run.hello(replica, epoch: Epoch(1)) }
+        #expect(run.handle(.interrupt).signals.isEmpty)
+        let told = run.hello(.compute, epoch: Epoch(1))
+        #expect(told.commands(to: run.peer(.compute)) == [Command(.stop)])
+        #expect(run.pass(60).signals.isEmpty)
+        run.say(.event(StageEvent(.checkpoint, "", step: 7, path: "/c7")), as: .compute)
+        run.say(.bye(Bye(.stopped)), as: .compute)
+        run.exit(.compute, .unknown)
+        for replica in [Replica.bank] + workers { run.exit(replica, .unknown) }
+        run.pass(3)
+        #expect(run.actions.outcome == .stopped(step: 7, checkpoint: "/c7"))
+    }
+
     @Test func whoDiedMeanwhileIsReplaced() throws {
         let run = try FakeRun()
         #expect(run.takeOver([.compute, .loader(1), .miner]).spawned == [.bank, .loader(2)])

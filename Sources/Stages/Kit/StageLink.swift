@@ -50,6 +50,9 @@ final class StageLink: @unchecked Sendable {
     /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
     static let afterGrace = Duration.seconds(60)
 
+    /// How long a stage on another host serves compute's last step and checkpoint after the grace, which is as long again.
+    public static func afterGrace(_ grace: Duration) -> Duration { min(grace, afterGrace) }
+
     let arguments: Arguments
     let sender: Sender
     let stop = StopToken()

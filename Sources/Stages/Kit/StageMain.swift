@@ -15,7 +15,7 @@ public enum StageMain {
     /// Dials the supervisor named on the command line, runs `body` on the calling thread, and ends the process.
     ///
     /// Exit codes: 0 when the body returned, whether finished or asked to stop; 1 when it threw, after the error was
-    /// sent as an event and logged as one line; 2 for a wrong command line or an unknown `PICOFLOW_LOG`. SIGINT and SIGHUP are ignored: a terminal
+    /// sent as an event and logged as one line, and for a worker whose supervisor is lost; 2 for a wrong command line or an unknown `PICOFLOW_LOG`. SIGINT and SIGHUP are ignored: a terminal
     /// sends them to the supervisor too, which tells its stages what to do. SIGTERM ends the process unless the supervisor
     /// does so; see `Termination`.
     ///
@@ -54,7 +54,7 @@ public enum StageMain {
             logger.critical("cannot compute the fingerprint: \(oneLine(error))")
             end(1)
         }
-        let stay = StayAlive(kind: kind, logger: logger)
+        let stay = StayAlive(kind: kind, arguments: arguments, logger: logger)
         link = StageLink(
             arguments: arguments, kind: kind, fingerprint: computed, logger: logger,
             onLost: { [stay] in stay.supervisorLost() })
@@ -78,7 +78,8 @@ public enum StageMain {
         link.send(.bye, Bye(byeReason(link.stop.reason)))
         link.end()
         logger.info("ended", metadata: ["reason": "\(byeReason(link.stop.reason).rawValue)"])
-        end(0)
+        // Whoever has started a worker shall not take this for an end that was asked for: the supervisor may be back.
+        end(kind != .compute && link.stop.reason == .supervisorLost ? 1 : 0)
     }
 
     private static func byeReason(_ reason: StopReason?) -> Bye.Reason {

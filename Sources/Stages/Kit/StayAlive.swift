@@ -7,19 +7,22 @@ import Synchronization
 /// What a stage does when its supervisor is gone for good: it ends, compute first and after a checkpoint.
 ///
 /// Compute, of several ranks the first, holds a lock on `RUN/compute.lock` while it lives, so no two of them ever write
-/// into one run. The other stages, which compute still needs for its last step and checkpoint, wait until that lock is free. Whoever has not ended
-/// `StageLink.afterGrace` later is ended.
+/// into one run. The other stages, which compute still needs for its last step and checkpoint, wait until that lock is free; on another
+/// host, where nobody sees the lock, for the grace once more. Whoever has not ended `StageLink.afterGrace` later is ended.
 ///
 /// `@unchecked Sendable`: the members are set before the control thread starts or guarded by the mutex.
 final class StayAlive: @unchecked Sendable {
     private let kind: StageKind
+    /// On another host: how long compute may need this stage after the grace.
+    private let elsewhere: Duration?
     private let logger: Logger
     var stop: StopToken?
     private let lockPath = Mutex<String?>(nil)
     private var computeLock: FileLock?
 
-    init(kind: StageKind, logger: Logger) {
+    init(kind: StageKind, arguments: StageLink.Arguments, logger: Logger) {
         self.kind = kind
+        elsewhere = arguments.key == nil ? nil : StageLink.afterGrace(arguments.grace)
         self.logger = logger
     }
 
@@ -39,12 +42,14 @@ final class StayAlive: @unchecked Sendable {
     func supervisorLost() {
         let thread = Thread { [self] in
             let deadline = ContinuousClock.now + StageLink.afterGrace
-            if kind != .compute, let path = lockPath.withLock({ $0 }) {
+            if let elsewhere {
+                Thread.sleep(forTimeInterval: elsewhere / .seconds(1))
+            } else if kind != .compute, let path = lockPath.withLock({ $0 }) {
                 while ContinuousClock.now < deadline, !StayAlive.isFree(path) { usleep(200_000) }
             }
             stop?.request(.supervisorLost)
             // Workers need only finish what they have in hand.
-            let last = kind == .compute ? deadline : min(deadline, ContinuousClock.now + .seconds(5))
+            let last = kind == .compute ? deadline : ContinuousClock.now + .seconds(5)
             while ContinuousClock.now < last { usleep(200_000) }
             logger.critical("did not end after its supervisor was lost; giving up")
             StageMain.end(1)
