@@ -53,8 +53,6 @@ extension ExportJob {
     /// Records a network in evaluation mode, its normalisation included.
     static func script(of network: any SegmentationNetwork, size: Size2D) throws -> Script {
         let normalization = network.inputNormalization
-        let mean = try Tensor(normalization.mean, shape: [1, 3, 1, 1])
-        let deviation = try Tensor(normalization.std, shape: [1, 3, 1, 1])
         return try withoutGradient {
             // Two images: what holds for one alone would be recorded of one.
             try Script(
@@ -63,7 +61,12 @@ extension ExportJob {
             ) { images in
                 // Changes nothing, and fails for images of another size.
                 let checked = try images.expand([-1, 3, size.height, size.width])
-                return try network((checked - mean) / deviation)
+                // By numbers: tensors would be constants of the program, on the CPU and float32 wherever it is moved.
+                let channels = try (0..<3).map { channel in
+                    try (checked.narrow(dim: 1, start: channel, length: 1) - normalization.mean[channel])
+                        / normalization.std[channel]
+                }
+                return try network(Tensor.cat(channels, dim: 1))
             }
         }
     }
