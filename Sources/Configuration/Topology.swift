@@ -109,6 +109,12 @@ public struct SupervisorSettings: Codable, Sendable, Equatable {
     /// Folder of the keys for that; `keys` in the run directory where nil.
     public var keys: String?
 
+    /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
+    public static let afterGrace = Duration.seconds(60)
+
+    /// How long after a grace stages on other hosts serve compute's last step and checkpoint: as long again.
+    public static func service(after grace: Duration) -> Duration { min(grace, afterGrace) }
+
     /// The highest port that leaves room for the links' ports behind it.
     public static let highestListenPort: UInt16 = 65000
 

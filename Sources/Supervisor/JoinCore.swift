@@ -1,4 +1,5 @@
 import Basics
+import Configuration
 import Foundation
 import StageKit
 import Wire
@@ -206,7 +207,7 @@ struct JoinCore {
                 // The stages end by themselves, when compute has had time for its last step and checkpoint.
                 beginEnding(
                     .failed("nothing was heard of the run's supervisor for \(patience.text)"),
-                    within: StageLink.afterGrace(grace) + timing.stop)
+                    within: SupervisorSettings.service(after: grace) + timing.stop)
                 isGivenUp = true
             } else if !isGivenUp, let ending, ending.terminateAt > now, ending.terminateAt != Self.never {
                 self.ending?.terminateAt = now

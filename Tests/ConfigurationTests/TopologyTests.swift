@@ -235,7 +235,10 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
         let between = listening.replacingOccurrences(
             of: "compute: {samples: loader",
             with: "cut: {kind: loader, samples: loader, exec: [cut], replicas: 0}\n  compute: {samples: cut")
-        #expect(message { try resolve(between) } == "t.yaml:3: stage 'cut' needs at least one replica")
+        #expect(message { try resolve(between, "loader=1") } == "t.yaml:3: stage 'cut' needs at least one replica")
+        #expect(
+            message { try resolve(between, "cut=1") } == "t.yaml:2: stage 'loader' needs at least one replica",
+            "what serves it has to be where it is")
         for bad in ["5810", "tcp://:5810", "tcp://*:0", "tcp://*:65001", "tcp://*", "ipc:///x:1"] {
             #expect(
                 message { try resolve(text + "\nsupervisor: {listen: \"\(bad)\"}\n") }.contains(

@@ -108,7 +108,7 @@ import Testing
                     assert (found.flatten() - scores).abs().max() <= 1e-4 * scores.std(), name
                 if "maskformer" not in name:
                     with torch.inference_mode():
-                        moved = network.bfloat16()(images.bfloat16())
+                        moved = network.to(torch.bfloat16)(images.bfloat16())
                     assert moved.dtype == torch.bfloat16 and (moved.float() - found).std() < 0.1 * found.std(), name
                 parameters = {key for key, value in network.named_parameters()}
                 assert set(json.load(open(name + ".json"))) == set(network.state_dict()), name

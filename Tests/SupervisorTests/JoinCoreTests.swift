@@ -41,8 +41,8 @@ import Wire
         pass(3)
         clock.advance(.seconds(100))
         #expect(handle(.tick) == [.ask(replicas: loaders)])
-        #expect(!pass(29, answering: false).contains(.signal(loaders[0], SIGTERM)))
-        #expect(pass(2, answering: false).contains(.signal(loaders[0], SIGTERM)))
+        #expect(!pass(29, answering: false).contains(.leave))
+        #expect(pass(2, answering: false).contains(.leave))
     }
 
     @Test mutating func itAsksAndStartsWhatItIsAllotted() {

@@ -47,12 +47,6 @@ final class StageLink: @unchecked Sendable {
         var essentials: [(kind: StageEvent.Kind, body: Data)] = []
     }
 
-    /// How long after the grace a stage that does not end by itself may live on: time for a checkpoint to be written.
-    static let afterGrace = Duration.seconds(60)
-
-    /// How long a stage on another host serves compute's last step and checkpoint after the grace, which is as long again.
-    public static func afterGrace(_ grace: Duration) -> Duration { min(grace, afterGrace) }
-
     let arguments: Arguments
     let sender: Sender
     let stop = StopToken()

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// Compute, of several ranks the first, holds a lock on `RUN/compute.lock` while it lives, so no two of them ever write
 /// into one run. The other stages, which compute still needs for its last step and checkpoint, wait until that lock is free; on another
-/// host, where nobody sees the lock, for the grace once more. Whoever has not ended `StageLink.afterGrace` later is ended.
+/// host, where nobody sees the lock, for the grace once more. Whoever has not ended `SupervisorSettings.afterGrace` later is ended.
 ///
 /// `@unchecked Sendable`: the members are set before the control thread starts or guarded by the mutex.
 final class StayAlive: @unchecked Sendable {
@@ -22,7 +22,7 @@ final class StayAlive: @unchecked Sendable {
 
     init(kind: StageKind, arguments: StageLink.Arguments, logger: Logger) {
         self.kind = kind
-        elsewhere = arguments.key == nil ? nil : StageLink.afterGrace(arguments.grace)
+        elsewhere = arguments.key == nil ? nil : SupervisorSettings.service(after: arguments.grace)
         self.logger = logger
     }
 
@@ -41,7 +41,7 @@ final class StayAlive: @unchecked Sendable {
     /// Called once, on the control thread.
     func supervisorLost() {
         let thread = Thread { [self] in
-            let deadline = ContinuousClock.now + StageLink.afterGrace
+            let deadline = ContinuousClock.now + SupervisorSettings.afterGrace
             if let elsewhere {
                 Thread.sleep(forTimeInterval: elsewhere / .seconds(1))
             } else if kind != .compute, let path = lockPath.withLock({ $0 }) {
