@@ -72,6 +72,8 @@ public enum DataCheck {
         var ignored: Int64 = 0
         /// Whether EXIF says to turn the image.
         var isTurned = false
+        /// Whether the image has 16 bits a channel.
+        var isDeep = false
         var problems: [(file: String, what: String)] = []
     }
 
@@ -96,6 +98,7 @@ public enum DataCheck {
         let image = attempt(files.imagePath) {
             let bytes = try ImageFile.readBytes(files.imagePath)
             finding.isTurned = Orientation(ofJPEG: bytes) != .upright
+            finding.isDeep = PNG.isDeep(bytes)
             return try ImageFile.decode(bytes, name: files.imagePath)
         }
         finding.size = image.map { "\($0.width)x\($0.height)" }

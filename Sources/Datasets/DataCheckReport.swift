@@ -32,6 +32,8 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
         public var labelled = false
         /// Photographs that EXIF says to turn, which training does not do.
         public var turned = 0
+        /// Images of 16 bits a channel.
+        public var deep = 0
 
         init(name: String, classes: [String]) {
             self.name = name
@@ -50,6 +52,7 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
                 }
             }
             if finding.isTurned { turned += 1 }
+            if finding.isDeep { deep += 1 }
             guard let pixels = finding.pixels else { return }
             labelled = true
             for (index, count) in pixels.enumerated() where count > 0 {
@@ -86,6 +89,7 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
             if split.turned > 0 {
                 lines.append("  \(split.turned) photographs are stored turned or mirrored; \(Orientation.advice)")
             }
+            if split.deep > 0 { lines.append("  \(split.deep) images have 16 bits a channel; \(PNG.depthAdvice)") }
             if !absent.isEmpty { lines.append("  absent in \(split.name): \(absent.joined(separator: ", "))") }
         }
         lines.append("")

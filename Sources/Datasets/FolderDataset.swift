@@ -31,8 +31,9 @@ public enum FolderDataset {
         }
         guard tree.isFile(path) else {
             throw UserError(
-                "\(path): no such file (dataset.description); it says the folders, classes and colours of a dataset of your own; "
-                    + "'picoflow data synthesize DIR' draws a dataset and writes its description, DIR/dataset.yaml")
+                "\(path): no such file (dataset.description), from the working directory; it says the folders, classes and colours of a "
+                    + "dataset of your own; 'picoflow init' writes one for your images, 'picoflow data synthesize DIR' draws a dataset with one"
+            )
         }
         let parsed = try FolderDescription(contentsOf: path)
         let base =

@@ -19,6 +19,16 @@ public enum PNG {
         }
     }
 
+    /// Whether a file is a PNG of 16 bits a channel, of which decoding keeps the upper eight.
+    public static func isDeep(_ file: SharedBytes) -> Bool {
+        // The depth stands behind the signature, a chunk's head, width and height.
+        file.withUnsafeBytes { $0.count > 24 && $0.starts(with: [0x89, 0x50, 0x4e, 0x47]) && $0[24] == 16 }
+    }
+
+    /// What to do about images of 16 bits.
+    public static let depthAdvice =
+        "only the upper 8 of 16 bits are used: where the values fill less than that, stretch the images to 8 bits first"
+
     /// Decodes a label map: grey values unscaled at 1, 2, 4 or 8 bits, or the *indices* of a palette image.
     ///
     /// - Throws: `UserError` also for 16-bit and for colour PNGs, which are no maps of class numbers.

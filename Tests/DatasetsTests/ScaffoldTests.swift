@@ -64,6 +64,43 @@ import Testing
         #expect(try check(scaffold, folder).splits.map(\.turned).reduce(0, +) == 1)
     }
 
+    /// A crop of 512 pixels would show little of them.
+    @Test func largePhotographsAreReduced() throws {
+        let folder = try TemporaryFolder("init")
+        for i in 0..<2 { try write("p\(i)", values: [0, 1], in: folder, size: (width: 2048, height: 1536)) }
+        let scaffold = try scaffold(folder)
+        #expect(scaffold.reduction == 0.67 && scaffold.crop == [512, 512])
+        #expect(scaffold.summary.contains("reduced: to 0.67 of their sides"))
+        _ = try check(scaffold, folder)
+        let recipe = try Recipe.resolve(path: folder("mine/recipe.yaml"))
+        #expect(recipe.augmentation.scale == [0.34, 1.34] && recipe.evaluate.scales == [0.67])
+    }
+
+    @Test func imagesOf16BitsAreCounted() throws {
+        let folder = try TemporaryFolder("init")
+        for i in 0..<2 { try write("p\(i)", values: [0, 1], in: folder) }
+        var survey = try FolderSurvey(images: folder("images"), labels: folder("labels"))
+        #expect(survey.deep == 0)
+        survey.deep = 2
+        #expect(
+            try Scaffold(survey).warnings.contains { $0.hasPrefix("2 images have 16 bits a channel; only the upper 8") }
+        )
+        let head: [UInt8] = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 13] + Array("IHDR".utf8)
+        let size: [UInt8] = [0, 0, 0, 2, 0, 0, 0, 2]
+        #expect(PNG.isDeep(SharedBytes(head + size + [16, 0])) && !PNG.isDeep(SharedBytes(head + size + [8, 0])))
+    }
+
+    @Test func theMemoryOfManyImagesIsBounded() throws {
+        let folder = try TemporaryFolder("init")
+        for i in 0..<2 { try write("p\(i)", values: [0, 1], in: folder) }
+        var scaffold = try scaffold(folder)
+        scaffold.splits[0].names = (0..<60_000).map { "p\($0)" }
+        let files = try scaffold.write(to: folder("mine"), processors: 4)
+        let recipe = try Recipe.resolve(path: files.recipe)
+        #expect(recipe.contrast.pixelQueue == 10_000 && recipe.contrast.regionCap == 2000)
+        #expect(recipe.contrast.lambda == 0.1)
+    }
+
     @Test func imagesAndLabelMapsInOneFolderAreRefused() throws {
         let folder = try TemporaryFolder("init")
         try write("photo", values: [0, 1], in: folder, labels: "images")

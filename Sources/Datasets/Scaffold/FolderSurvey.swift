@@ -25,6 +25,8 @@ public struct FolderSurvey: Sendable, Equatable {
     public var heights: [Int]
     /// Photographs among them that EXIF says to turn.
     public var turned = 0
+    /// Images of 16 bits a channel.
+    public var deep = 0
 
     /// The splits that folders are named after, ours first.
     private static let splitNames = [["train", "training"], ["val", "valid", "validation", "test", "testing"]]
@@ -75,6 +77,7 @@ public struct FolderSurvey: Sendable, Equatable {
             widths.append(look.width)
             heights.append(look.height)
             if look.isTurned { turned += 1 }
+            if look.isDeep { deep += 1 }
             for (value, count) in look.pixels.enumerated() where count > 0 { pixels[value, default: 0] += count }
         }
     }
@@ -110,6 +113,7 @@ public struct FolderSurvey: Sendable, Equatable {
         var width: Int
         var height: Int
         var isTurned: Bool
+        var isDeep: Bool
         /// Per value of the label file.
         var pixels: [Int]
     }
@@ -143,7 +147,8 @@ public struct FolderSurvey: Sendable, Equatable {
             for i in 0..<values.count { pixels[Int(values[i])] += 1 }
         }
         return Look(
-            width: image.width, height: image.height, isTurned: orientation != .upright, pixels: pixels)
+            width: image.width, height: image.height, isTurned: orientation != .upright, isDeep: PNG.isDeep(bytes),
+            pixels: pixels)
     }
 
     /// One slot per sample, filled by whoever looks at it; `@unchecked Sendable` because the lock guards all access.

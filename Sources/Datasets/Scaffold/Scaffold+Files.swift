@@ -12,7 +12,8 @@ extension Scaffold {
     /// - Throws: `UserError` where one of the files is there already; nothing is written then.
     public func write(to folder: String, processors: Int) throws -> (recipe: String, topology: String) {
         var files = [
-            ("dataset.yaml", description), ("recipe.yaml", recipe(description: Folders.join(folder, "dataset.yaml"))),
+            ("dataset.yaml", description),
+            ("recipe.yaml", recipe(description: Folders.join(absolutePath(folder), "dataset.yaml"))),
             ("topology.yaml", Self.topology(loaders: processors < 4 ? 1 : 2)),
         ]
         for split in splits where split.needsList {
@@ -32,6 +33,7 @@ extension Scaffold {
         let values = classes.prefix(12).map { String($0.value) }.joined(separator: ", ")
         lines.append("classes: \(classes.count), the label maps' values \(values)\(classes.count > 12 ? ", …" : "")")
         lines.append(ignore.map { "ignored: the value \($0)" } ?? "ignored: nothing; 255 is a mask's white")
+        if reduction < 1 { lines.append("reduced: to \(number(reduction)) of their sides, in training and in use") }
         lines.append("crop: \(crop[0])x\(crop[1]) pixels, batch \(batch), \(iterations) iterations")
         if !leftOut.isEmpty {
             lines.append("left out: \(leftOut.count), such as \(leftOut[0])")
@@ -43,7 +45,8 @@ extension Scaffold {
 
     private var description: String {
         var lines = [
-            "# Your images and label maps. Give the classes their names: reports and pictures use them.", "classes:",
+            "# Your images and label maps; docs/training.md says what else may stand here. Give the classes their names: reports and",
+            "# pictures use them.", "classes:",
         ]
         for info in classes {
             let color = info.color
@@ -71,40 +74,63 @@ extension Scaffold {
     }
 
     private func recipe(description: String) -> String {
-        """
-        # Trains on your own images by cross-entropy and pixel contrast. `picoflow recipe --keys` lists all there is to set.
-        dataset:
-          kind: folder
-          description: \(Self.quoted(description))
-          split: train
-          evaluationSplit: val
+        var more = ""
+        if reduction < 1 {
+            more += """
 
-        augmentation:
-          crop: [\(crop[0]), \(crop[1])]     # height, width
+                  # Photographs so much larger than a crop are seen reduced to \(number(reduction)), in training and in use.
+                  scale: [\(number(reduction / 2)), \(number(2 * reduction))]
 
-        model:                  # `picoflow models` lists others
-          head: deeplabv3
-          backbone: mobilenetv2
-          outputStride: 16
-          atrousRates: [6, 12, 18]
-          # pretrained: mobilenet_v2.pth    # weights of ImageNet, if you have them: far better results
+                evaluate:
+                  scales: [\(number(reduction))]
+                """
+        }
+        // A row is a KiB, and bank and miners have a copy each: what a GiB does not hold gets the limits of the large datasets.
+        let isLarge = 10 * splits[0].names.count * classes.count > 1 << 20
+        let limits = isLarge ? "\n  pixelQueue: 10000\n  regionCap: 2000" : ""
+        return """
+            # Trains on your own images by cross-entropy and pixel contrast. `picoflow recipe --keys` lists all there is to set.
+            dataset:
+              kind: folder
+              description: \(Self.quoted(description))
+              split: train
+              evaluationSplit: val
 
-        sampler:
-          strategy: random      # from weights of ImageNet semi-hard, the paper's; from random ones it draws all classes together
+            augmentation:
+              crop: [\(crop[0]), \(crop[1])]     # height, width\(more)
 
-        schedule:
-          iterations: \(iterations)
-          batch: \(batch)
-          optimizer: sgd
-          lr: \(String(format: "%.5f", 0.02 * Double(batch) / 16))
-          warmup: \(iterations / 8)            # contrast sets in then; `contrast: {enabled: false}` trains without
-          lrWarmup: \(iterations / 50)
+            model:                  # `picoflow models` lists others
+              head: deeplabv3
+              backbone: mobilenetv2
+              outputStride: 16
+              atrousRates: [6, 12, 18]
+              dropout: 0.1          # 0.5, the published one, slows so short a training
+              # Weights of ImageNet, by their path: far better results. docs/training.md says where to get them. With them lr may be
+              # a fifth of the one below, and contrast.lambda 1.
+              # pretrained: mobilenet_v2-7ebf99e0.pth
 
-        checkpoints:
-          every: \(max(1, iterations / 10))
+            contrast:
+              lambda: 0.1           # 1 is the paper's, from weights of ImageNet\(limits)
 
-        """
+            sampler:
+              strategy: random      # from weights of ImageNet semi-hard, the paper's; from random ones it draws all classes together
+
+            schedule:
+              iterations: \(iterations)
+              batch: \(batch)
+              optimizer: sgd
+              lr: \(String(format: "%.5f", 0.05 * min(1, Double(batch) / 8)))           # high, for random weights; hence lrWarmup
+              warmup: \(iterations / 8)            # contrast sets in then; `enabled: false` above trains without
+              lrWarmup: \(max(20, iterations / 50))
+
+            checkpoints:
+              every: \(max(1, iterations / 10))
+
+            """
     }
+
+    /// With two digits at most.
+    private func number(_ value: Double) -> String { "\((100 * value).rounded() / 100)" }
 
     private static func topology(loaders: Int) -> String {
         """

@@ -24,7 +24,9 @@ public struct Scaffold: Sendable, Equatable {
     /// The value that is left out of training and evaluation; nil where it means a class.
     public var ignore: Int?
     public var splits: [Split]
-    /// `[height, width]`.
+    /// By how much images are reduced, in training and in use: a crop of a much larger photograph would show too little of it.
+    public var reduction: Double
+    /// `[height, width]`, of reduced images.
     public var crop: [Int]
     public var batch: Int
     public var iterations: Int
@@ -53,7 +55,12 @@ public struct Scaffold: Sendable, Equatable {
         splits = try Self.splits(survey)
         leftOut = survey.splits.flatMap(\.leftOut)
 
-        crop = [Self.side(survey.heights), Self.side(survey.widths)]
+        let (height, width) = (Self.middle(survey.heights), Self.middle(survey.widths))
+        // A crop then shows about half of the shorter side.
+        let shorter = Double(min(height, width))
+        let reduction = shorter > 1400 ? (100 * 1024 / shorter).rounded() / 100 : 1
+        self.reduction = reduction
+        crop = [height, width].map { Self.side(Int(Double($0) * reduction)) }
         // As many pixels a step as the demo of eight 512x512 crops, which a GPU of 12 GiB and any CPU's memory hold.
         let train = splits[0].names.count
         batch = max(2, min(16, 8 * 512 * 512 / (crop[0] * crop[1]), train))
@@ -69,6 +76,7 @@ public struct Scaffold: Sendable, Equatable {
         if survey.turned > 0 {
             warnings.append("\(survey.turned) photographs are stored turned or mirrored; \(Orientation.advice)")
         }
+        if survey.deep > 0 { warnings.append("\(survey.deep) images have 16 bits a channel; \(PNG.depthAdvice)") }
         if train < 20 { warnings.append("\(train) images are few to train on: expect it to learn them by heart") }
     }
 
@@ -94,11 +102,10 @@ public struct Scaffold: Sendable, Equatable {
         }
     }
 
-    /// The middle of the sides' lengths, at most 512, in steps of 32 that no network's strides break up.
-    private static func side(_ lengths: [Int]) -> Int {
-        let middle = lengths.sorted()[lengths.count / 2]
-        return max(32, min(512, middle) / 32 * 32)
-    }
+    private static func middle(_ lengths: [Int]) -> Int { lengths.sorted()[lengths.count / 2] }
+
+    /// A side's length, at most 512, in steps of 32 that no network's strides break up.
+    private static func side(_ length: Int) -> Int { max(32, min(512, length) / 32 * 32) }
 
     /// Whether the files' values are the classes' numbers.
     var valuesAreNumbers: Bool { classes.map(\.value) == Array(0..<classes.count) }
