@@ -44,18 +44,22 @@ public enum EvaluationRun {
 
     /// A folder of one evaluation's own, locked while it works. Process ids are no names: containers share them. What
     /// evaluations that were killed have left, which keeps the models of checkpoints that training has removed, goes.
-    private static func folder(in files: String) throws -> (path: String, lock: FileLock) {
+    ///
+    /// - Returns: no lock where the file system knows none; then nothing of others can be locked either, and all of it stays.
+    private static func folder(in files: String) throws -> (path: String, lock: FileLock?) {
         // On files, as a share tells other hosts of no locks on folders.
-        let beginning = try FileLock(path: files + "/lock", use: "another evaluation begins in \(files)")
+        let beginning = try? FileLock(path: files + "/lock", use: "another evaluation begins in \(files)")
         defer { withExtendedLifetime(beginning) {} }
-        for name in try FileManager.default.contentsOfDirectory(atPath: files) where name != "logs" && name != "lock" {
+        // Whatever has another name is the user's.
+        for name in try FileManager.default.contentsOfDirectory(atPath: files)
+        where name.count == 16 && name.allSatisfy(\.isHexDigit) {
             let path = files + "/" + name
             guard let lock = try? FileLock(path: path + "/lock", use: path, patience: .zero) else { continue }
             withExtendedLifetime(lock) { try? FileManager.default.removeItem(atPath: path) }
         }
         let path = "\(files)/\(Incarnation.fresh())"
         try DurableFile.makeFolder(path)
-        return (path, try FileLock(path: path + "/lock", use: "\(path) is in use"))
+        return (path, try? FileLock(path: path + "/lock", use: "\(path) is in use"))
     }
 
     /// Links what is evaluated of a checkpoint, which training may remove meanwhile.

@@ -186,7 +186,8 @@ struct JoinCore {
         if now >= nextAsk {
             // The first question may come before its connection, or before the run.
             nextAsk = now + (reply == nil ? min(heartbeat, .milliseconds(200)) : heartbeat)
-            actions.append(.ask(replicas: reply?.replicas ?? []))
+            // A supervisor that is back shall not count on a host that has given it up.
+            if !isGivenUp { actions.append(.ask(replicas: reply?.replicas ?? [])) }
             // The first may have been lost on the way.
             if case .left = ending?.outcome { actions.append(.leave) }
         }

@@ -174,6 +174,8 @@ public struct Launch {
             addresses = LinkAddresses(folder: sockets.path, listen: try Endpoint(listen))
             keys = KeysFolder(topology.keysFolder(inRun: directory.path))
             try keys?.prepare()
+            // Before anything is done with stages that live.
+            _ = try keys?.allowedKeys()
         }
         var plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
@@ -216,8 +218,8 @@ public struct Launch {
         do {
             outcome = try runner.run(takingOver: survivors)
         } catch {
-            // A full disk may be why, and keep this from being written as well.
-            try? journal.append(.ended("failed: \(StageMain.oneLine(error))"))
+            // A full disk may be why, and keep this from being written as well. What was to be taken over may live on.
+            if !takesOver { try? journal.append(.ended("failed: \(StageMain.oneLine(error))")) }
             throw error
         }
         try journal.append(.ended(outcome.summary))

@@ -95,7 +95,7 @@ extension SupervisorCore {
                 throw UserError(
                     plan.settings(of: Replica(name, 1)) == nil
                         ? "this run has no stage '\(name)'\(suggestion(for: name, among: joinable))"
-                        : "stage '\(name)' cannot be joined; loaders and miners can")
+                        : "stage '\(name)' cannot be joined; miners can, and loaders that serve compute directly")
             }
             guard count >= 1, count <= room(for: key) else {
                 throw UserError("\(count) replicas of '\(name)'; 1 to \(room(for: key)) are possible with this key")

@@ -125,7 +125,8 @@ class Control(Link):
     def pulse(self):
         # Compute may need us for its last step when the supervisor is gone. It says BYE to its pools when it ends.
         serves = any(isinstance(link, Worker) and link.is_joined for link in links)
-        if time.monotonic() - self.heard > options.grace / 1000 + (60 if serves else 0):
+        grace = options.grace / 1000
+        if time.monotonic() - self.heard > grace + (0 if not serves else min(grace, 60) if options.key else 60):
             self.end("supervisorLost", None if self.configuration else f"no answer from {options.control}")
         if self.configuration is None:
             return "hello", self.hello
@@ -157,7 +158,7 @@ class Control(Link):
             self.send("event", dict(kind="failed", message=" ".join(failure.split())))
         self.send("bye", dict(reason=reason))
         context.destroy(linger=1000)
-        raise SystemExit(failure)
+        raise SystemExit(failure or (1 if reason == "supervisorLost" else None))
 
 
 class Worker(Link):

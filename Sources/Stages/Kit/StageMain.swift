@@ -15,7 +15,7 @@ public enum StageMain {
     /// Dials the supervisor named on the command line, runs `body` on the calling thread, and ends the process.
     ///
     /// Exit codes: 0 when the body returned, whether finished or asked to stop; 1 when it threw, after the error was
-    /// sent as an event and logged as one line, and for a worker whose supervisor is lost; 2 for a wrong command line or an unknown `PICOFLOW_LOG`. SIGINT and SIGHUP are ignored: a terminal
+    /// sent as an event and logged as one line, and for all but compute where the supervisor is lost; 2 for a wrong command line or an unknown `PICOFLOW_LOG`. SIGINT and SIGHUP are ignored: a terminal
     /// sends them to the supervisor too, which tells its stages what to do. SIGTERM ends the process unless the supervisor
     /// does so; see `Termination`.
     ///
@@ -78,7 +78,7 @@ public enum StageMain {
         link.send(.bye, Bye(byeReason(link.stop.reason)))
         link.end()
         logger.info("ended", metadata: ["reason": "\(byeReason(link.stop.reason).rawValue)"])
-        // Whoever has started a worker shall not take this for an end that was asked for: the supervisor may be back.
+        // A host that has joined shall not take this for an end that was asked for: it may have the supervisor still.
         end(kind != .compute && link.stop.reason == .supervisorLost ? 1 : 0)
     }
 

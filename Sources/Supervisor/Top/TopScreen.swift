@@ -106,8 +106,9 @@ struct TopScreen {
             return []
         }
         let wanted = count + more
+        guard wanted >= 1 else { return [] }
         // Until the next report has it, so that two strokes are two replicas.
-        self.report?.replicas?[name] = max(1, wanted)
+        self.report?.replicas?[name] = wanted
         return [.ask(.scale(ScaleRequest(stages: [name: wanted])), said: "\(name): \(count) → \(wanted)")]
     }
 
