@@ -136,8 +136,9 @@ struct SyncBatchNorm : torch::autograd::Function<SyncBatchNorm> {
 
     // Sums of dy * x̂ and of dy over this rank: the gradients of weight and bias, which all-reducing all parameters'
     // gradients adds up, and after their own all-reduce what the gradient of x needs.
-    auto local = at::native_batch_norm_backward(upstream, x, weight, mean, variance, {}, {}, /*train=*/false, eps,
-                                                {false, true, true});
+    // CUDA's kernel asks for saved statistics too, which on the CPU are not read outside of training.
+    auto local = at::native_batch_norm_backward(upstream, x, weight, mean, variance, mean, (variance + eps).rsqrt(),
+                                                /*train=*/false, eps, {false, true, true});
     auto weightGradient = std::get<1>(local), biasGradient = std::get<2>(local);
     auto sums = at::cat({weightGradient.to(at::kDouble), biasGradient.to(at::kDouble)});
     sum(group, sums);

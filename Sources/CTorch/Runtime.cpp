@@ -2,9 +2,11 @@
 #include "Handles.h"
 #include "Parallel.h"
 #include <ATen/Context.h>
+#include <cstring>
 #include <dlfcn.h>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
 #include <torch/version.h>
 
@@ -12,9 +14,17 @@ using namespace ct;
 
 namespace {
 
+/// Why libtorch's CUDA library could not be loaded; empty where it was, or where there is none.
+std::string cudaTrouble;
+
 /// CUDA registers itself when its library is loaded; nothing here needs a symbol of it, so no linker keeps it. Before main:
 /// libtorch asks once per process whether there is CUDA, and a convolution on the CPU already asks.
-void *const cuda = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+void *const cuda = [] {
+  auto library = dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL);
+  const char *why = library ? nullptr : dlerror();
+  if (why && !std::strstr(why, "libtorch_cuda.so: cannot open shared object file")) cudaTrouble = why;
+  return library;
+}();
 
 } // namespace
 
@@ -51,6 +61,12 @@ int32_t ct_cuda_devices(void) {
   if (!cuda) return 0;
   guarded([&] { count = at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().getNumGPUs() : 0; });
   return count;
+}
+
+const char *ct_cuda_trouble(void) { return cudaTrouble.c_str(); }
+
+ct_status ct_synchronize(int32_t index) {
+  return guarded([&] { at::detail::getCUDAHooks().deviceSynchronize(index); });
 }
 
 } // extern "C"

@@ -132,6 +132,11 @@ extension Topology {
             throw UserError(
                 "\(place): \(path) has no stage '\(parts[0])'" + suggestion(for: parts[0], among: stages.map(\.name)))
         }
+        let stage = stages[index]
+        // As where it is scaled while it runs: replicas beyond the named devices take turns, and fewer take the first.
+        if stage.device.all.count > 1, count > 0 {
+            stages[index].device = DeviceChoice((0..<Int(count)).map { stage.device(ofReplica: $0) })
+        }
         stages[index].replicas = Int(count)
         reader.note("stages.\(parts[0]).replicas", place)
     }

@@ -45,6 +45,13 @@ struct Wiring {
                 "stage '\(stage.name)' names \(devices) devices for \(stage.replicas) replicas; name one, or one for each"
             )
         }
+        let computes = stage.kind == .compute || stage.kind == .evaluator
+        if !computes, stage.exec == nil, let device = stage.device.all.first(where: { $0 != .cpu }) {
+            throw error(
+                stage, "device",
+                "stage '\(stage.name)' names \(device), but \(stage.kind.executable) works on the processor; leave 'device' out, or name a program of your own by 'exec'"
+            )
+        }
         for link in Link.all {
             let isAllowed = links(of: stage.kind).contains { $0.key == link.key }
             if let name = link.member(stage) {

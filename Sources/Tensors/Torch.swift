@@ -28,10 +28,23 @@ public enum Torch {
 
     /// Checks that a device exists in this process.
     ///
-    /// - Throws: `TensorError` that says how many GPUs there are.
+    /// - Throws: `TensorError` that says how many GPUs there are, and why CUDA's library could not be loaded.
     public static func checkDevice(_ device: Device) throws {
         guard case .cuda(let index) = device, index >= cudaDevices else { return }
-        throw TensorError(operation: "\(device)", reason: "libtorch \(version) sees \(cudaDevices) GPUs here")
+        let trouble = cudaTrouble.map { "; \($0)" } ?? ""
+        throw TensorError(operation: "\(device)", reason: "libtorch \(version) sees \(cudaDevices) GPUs here\(trouble)")
+    }
+
+    /// Why libtorch's CUDA library, which is there, could not be loaded.
+    public static var cudaTrouble: String? {
+        let text = String(cString: ct_cuda_trouble())
+        return text.isEmpty ? nil : text
+    }
+
+    /// Waits for what a GPU was given to do, so that times can be taken; on the CPU all is done when a call returns.
+    public static func synchronize(_ device: Device) throws {
+        guard case .cuda(let index) = device else { return }
+        try check(ct_synchronize(Int32(index)), "synchronize", ["\(device)"])
     }
 
     /// Bytes that tensors on the CPU use, and bytes that the allocator keeps for the next ones.

@@ -85,7 +85,7 @@ import Testing
                   loader:
                   compute: {samples: loader, mining: miner, memory: bank}
                   bank:
-                  miner: {memory: bank, replicas: 2, device: ["cuda:0", "cuda:1"]}
+                  miner: {memory: bank, replicas: 2, device: ["cuda:0", "cuda:1"], exec: [gpu-miner]}
                 """
             ).stage(named: "miner"))
         #expect((0..<4).map { stage.device(ofReplica: $0).description } == ["cuda:0", "cuda:1", "cuda:0", "cuda:1"])

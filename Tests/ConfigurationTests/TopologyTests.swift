@@ -133,8 +133,22 @@ private func trouble(_ line: String, _ replacement: String, recipe: Recipe? = ni
             trouble("replicas: 2", "replicas: 3, device: [\"cuda:0\", cpu]")
                 == "t.yaml:2: stage 'loader' names 2 devices for 3 replicas; name one, or one for each")
         #expect(
+            trouble("bank:", "bank: {device: \"cuda:0\"}")
+                == "t.yaml:4: stage 'bank' names cuda:0, but picoflow-bank works on the processor; leave 'device' out, or name a program of your own by 'exec'"
+        )
+        #expect(
             trouble("bank:", "bank: {replicas: 2}")
                 == "t.yaml:4: stage 'bank' is of kind bank and runs once, not 2 times")
+    }
+
+    /// As `picoflow scale` goes through a list of devices.
+    @Test func countsOfTheCommandLineTakeTheNamedDevicesInTurns() throws {
+        let several = local.replacingOccurrences(
+            of: "evaluator:", with: "evaluator: {replicas: 2, device: [\"cuda:0\", \"cuda:1\"]}")
+        for (count, devices) in [(1, "cuda:0"), (3, "cuda:0 cuda:1 cuda:0")] {
+            let stage = try #require(try resolve(several, "evaluator=\(count)").stage(of: .evaluator))
+            #expect(stage.device.all.map(\.description).joined(separator: " ") == devices && stage.replicas == count)
+        }
     }
 
     @Test func computeMayBeSeveralRanksThatShareABatchEvenly() throws {

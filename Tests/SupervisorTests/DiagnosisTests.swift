@@ -55,6 +55,8 @@ import Testing
 
     @Test func whatOnlySlowsOrLimitsIsAdvice() throws {
         #expect(try finding("CUDA") { $0.hasNVIDIADriver = true }.verdict == .advice)
+        let cuda = try finding("CUDA") { $0.libtorch?.cudaTrouble = "libcudnn.so.9: cannot open shared object file" }
+        #expect(cuda.verdict == .advice && cuda.found.contains("libcudnn.so.9"))
         #expect(try finding("BLAS") { $0.libtorch?.blas = [] }.verdict == .advice)
         #expect(try finding("processor") { $0.cpuFeatures = ["sse4_2"] }.verdict == .advice)
         #expect(try finding("huge pages") { $0.hugePages = "never" }.verdict == .advice)

@@ -199,6 +199,10 @@ int32_t ct_num_threads(void);
 int32_t ct_sharing_threads(void);
 /// The number of usable GPUs.
 int32_t ct_cuda_devices(void);
+/// Why CUDA's library could not be loaded; empty where it was, or where there is none.
+const char *ct_cuda_trouble(void);
+/// Waits for all that was given to a GPU.
+ct_status ct_synchronize(int32_t index);
 
 // --- the caching CPU allocator -----------------------------------------------------------------------------------
 

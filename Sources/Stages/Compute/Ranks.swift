@@ -35,7 +35,8 @@ struct Ranks {
             self = .single
             return
         }
-        // With NCCL CUDA's gradients need not leave the GPUs; a build has it where it is compiled with USE_C10D_NCCL.
+        // With NCCL CUDA's gradients need not leave the GPUs. No build has it yet: Package.swift would have to find CUDA's and
+        // NCCL's headers, define USE_C10D_NCCL and link libtorch_cuda.so. Gloo takes them through the processor's memory.
         let backend: ProcessGroup.Backend = device == .cpu || !ProcessGroup.Backend.nccl.isAvailable ? .gloo : .nccl
         self.init(
             try ProcessGroup(

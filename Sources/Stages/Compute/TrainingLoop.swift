@@ -232,6 +232,7 @@ final class TrainingLoop {
         try Torch.seed(KeyedRandom.seed(recipe.seed, purpose: "torch", step: step, index: UInt64(ranks.rank)))
         let mines = recipe.contrast.enabled && step > UInt64(recipe.schedule.warmup)
         let pass = try trainer.forward(batch, learnsEmbedding: mines)
+        try Torch.synchronize(trainer.device)
         watch.lap("forward")
 
         var anchors: [ClassAnchors] = []
@@ -273,6 +274,8 @@ final class TrainingLoop {
         watch.lap("anchors")
 
         var ce = try trainer.backwardFromScores(pass, batch: batch)
+        // What miners are waited for is what they take longer than this.
+        try Torch.synchronize(trainer.device)
         watch.lap("backwardHead")
 
         var outcome: MiningClient.Outcome?
@@ -299,6 +302,7 @@ final class TrainingLoop {
                 arithmetic: arithmetic))
         try ledger?.enter(line)
         let lr = try trainer.update(step: step, embedding: mines)
+        try Torch.synchronize(trainer.device)
         watch.lap("optimizer")
         let losses = try ranks.sum([ce, trainer.auxiliary ?? 0])
         ce = losses[0]

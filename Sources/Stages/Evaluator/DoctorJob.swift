@@ -16,8 +16,8 @@ enum DoctorJob {
         let threads = Torch.threads
         _ = try EvaluatorFingerprint.compute()
         let report = LibtorchReport(
-            version: Torch.version, library: loaded("libtorch_cpu"), cudaDevices: Torch.cudaDevices, threads: threads,
-            blas: blas())
+            version: Torch.version, library: loaded("libtorch_cpu"), cudaDevices: Torch.cudaDevices,
+            cudaTrouble: Torch.cudaTrouble, threads: threads, blas: blas())
         return try report.prettyJSON()
     }
 

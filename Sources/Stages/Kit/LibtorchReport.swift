@@ -6,15 +6,20 @@ public struct LibtorchReport: Codable, Sendable, Equatable {
     public var library: String?
     /// GPUs that it can use.
     public var cudaDevices: Int
+    /// Why its CUDA library, which is there, could not be loaded.
+    public var cudaTrouble: String?
     /// Threads within one operation, where nothing sets them.
     public var threads: Int
     /// The libraries for products of matrices in this process, with version and kernels as they name them.
     public var blas: [String]
 
-    public init(version: String, library: String?, cudaDevices: Int, threads: Int, blas: [String]) {
+    public init(
+        version: String, library: String?, cudaDevices: Int, cudaTrouble: String? = nil, threads: Int, blas: [String]
+    ) {
         self.version = version
         self.library = library
         self.cudaDevices = cudaDevices
+        self.cudaTrouble = cudaTrouble
         self.threads = threads
         self.blas = blas
     }

@@ -77,6 +77,10 @@ public struct Diagnosis: Codable, Sendable, Equatable {
         }
         add("libtorch", .good, libtorch.version + (libtorch.library.map { ", \($0)" } ?? ""))
         switch (libtorch.cudaDevices, facts.hasNVIDIADriver) {
+        case (_, _) where libtorch.cudaTrouble != nil:
+            add(
+                "CUDA", .advice, "libtorch_cuda.so cannot be loaded: \(libtorch.cudaTrouble!)",
+                "install what it lacks, or name its folder in LD_LIBRARY_PATH; without it runs take the processor")
         case (1..., _): add("CUDA", .good, "\(libtorch.cudaDevices) GPU\(libtorch.cudaDevices == 1 ? "" : "s")")
         case (_, true):
             add(
