@@ -4,6 +4,7 @@ import Testing
 
 struct TerminationTests {
     private let patience = Termination.patience
+    private let unread = Termination.unread
     private let instant = Duration.milliseconds(1)
 
     /// What `isDue` says, one call after the other.
@@ -17,8 +18,18 @@ struct TerminationTests {
         #expect(
             dues(
                 (0, false, .zero), (1, false, start), (2, false, start + patience - instant),
-                (2, false, start + patience))
-                == [false, false, false, true])
+                (2, false, start + patience), (2, false, start + patience + unread))
+                == [false, false, false, false, true])
+    }
+
+    /// It is read after the signal's time is up.
+    @Test func wordThatCameWhileTheStageStoodStillCounts() {
+        let thawed = patience + .seconds(1)
+        #expect(
+            dues((1, false, .zero), (1, false, thawed), (1, true, thawed + instant), (1, true, patience * 20))
+                == [false, false, false, false])
+        #expect(
+            dues((1, false, .zero), (1, false, thawed), (1, false, thawed + unread)) == [false, false, true])
     }
 
     @Test func deadlineIsThatOfASignalThatWaitsForTheWord() {
@@ -26,7 +37,9 @@ struct TerminationTests {
         #expect(termination.deadline == nil)
         _ = termination.isDue(signals: 1, isEnding: false, now: .seconds(20))
         #expect(termination.deadline == .seconds(20) + patience)
-        _ = termination.isDue(signals: 1, isEnding: true, now: .seconds(21))
+        _ = termination.isDue(signals: 1, isEnding: false, now: .seconds(30))
+        #expect(termination.deadline == .seconds(30) + unread)
+        _ = termination.isDue(signals: 1, isEnding: true, now: .seconds(31))
         #expect(termination.deadline == nil)
     }
 

@@ -13,6 +13,9 @@ struct Termination {
     static let patience = Duration.seconds(5)
     /// How long after the word a signal is still part of the same end: who signals all goes through them one by one.
     static let together = Duration.seconds(1)
+    /// How long a word may lie unread: a process that stood still itself finds its patience gone before it has read
+    /// what came meanwhile.
+    static let unread = Duration.milliseconds(250)
 
     /// Counted by the handler, read by the control thread; a word-sized atomic is safe in a handler.
     private static let count = Atomic<Int>(0)
@@ -21,9 +24,11 @@ struct Termination {
     private var taken = 0
     private var heard: Duration?
     private var told: Duration?
+    /// When the patience was first found gone.
+    private var expired: Duration?
 
     /// When `isDue` has something to say next.
-    var deadline: Duration? { heard.map { $0 + Self.patience } }
+    var deadline: Duration? { expired.map { $0 + Self.unread } ?? heard.map { $0 + Self.patience } }
 
     /// Signals that have come since `putOff`.
     static var signals: Int { count.load(ordering: .sequentiallyConsistent) }
@@ -58,8 +63,12 @@ struct Termination {
             heard = heard ?? now
         }
         guard let heard else { return false }
-        guard let told else { return now - heard >= Self.patience }
+        guard let told else {
+            if expired == nil, now - heard >= Self.patience { expired = now }
+            return expired.map { now - $0 >= Self.unread } ?? false
+        }
         self.heard = nil
+        expired = nil
         return heard - told >= Self.together
     }
 }
