@@ -1,11 +1,10 @@
 import Basics
 import Configuration
+import Contrast
 import Imaging
 import Models
-import StageKit
 import Tensors
 import Testing
-import Wire
 
 @testable import ComputeStage
 @testable import EvaluatorStage
@@ -49,7 +48,7 @@ import Wire
 
     /// Two images of blocks of colour with some noise, and the blocks as labels.
     private static func batch(step: UInt64 = 0) throws -> Batch {
-        let samples = try (0..<2).map { row in
+        let samples = (0..<2).map { row in
             var random = KeyedRandom(seed: 9, purpose: "test", step: step, index: UInt64(row))
             let values = (0..<height * width).map { pixel -> UInt8 in
                 let (y, x) = (pixel / width, pixel % width)
@@ -58,14 +57,7 @@ import Wire
             let pixels = (0..<height * width * 3).map { index -> UInt8 in
                 UInt8(truncatingIfNeeded: random.next()) / 4 &+ values[index / 3] &* UInt8(20 + 20 * (index % 3))
             }
-            return (
-                image: row,
-                result: TicketResult(
-                    id: TicketID(UInt64(row)), body: .init(),
-                    tensors: try SampleTicket.tensors(
-                        image: SharedBytes(pixels), label: SharedBytes(values), height: height, width: width),
-                    worker: "loader-1")
-            )
+            return Sample(image: ImageID(row), pixels: SharedBytes(pixels), labels: SharedBytes(values))
         }
         return try Batch(samples, height: height, width: width)
     }
@@ -77,7 +69,7 @@ import Wire
         try Torch.seed(step)
         let batch = try batch(step: step)
         let pass = try trainer.forward(batch, learnsEmbedding: true)
-        let loss = try trainer.backwardFromScores(pass, batch: batch)
+        let loss = try trainer.backwardFromScores(pass, batch: batch).main
         let pull = (0..<anchors.count * 16).map { Float($0 % 5) / 50 - 0.04 }
         try trainer.backwardFromAnchors(pass, at: anchors, pull)
         try trainer.backwardThroughBackbone(pass)

@@ -49,20 +49,13 @@ struct RanksTests {
     /// Images of noise whose labels are ignored ever more from one to the next, so that ranks have unequal shares of
     /// the labelled pixels and not the same classes.
     private static func batch(_ share: Range<Int>, step: Int) throws -> Batch {
-        let samples = try share.map { row in
+        let samples = share.map { row in
             var random = KeyedRandom(seed: 9, purpose: "test", step: UInt64(step), index: UInt64(row))
             let pixels = (0..<height * width * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             let values = (0..<height * width).map { pixel in
                 pixel % 7 < row ? 255 : UInt8((pixel / 200 + row) % (row < 2 ? 3 : 4))
             }
-            return (
-                image: row,
-                result: TicketResult(
-                    id: TicketID(UInt64(row)), body: .init(),
-                    tensors: try SampleTicket.tensors(
-                        image: SharedBytes(pixels), label: SharedBytes(values), height: height, width: width),
-                    worker: "loader-1")
-            )
+            return Sample(image: ImageID(row), pixels: SharedBytes(pixels), labels: SharedBytes(values))
         }
         return try Batch(samples, height: height, width: width)
     }
@@ -102,7 +95,7 @@ struct RanksTests {
         var batch = try Self.batch(ranks.share(of: images), step: step)
         batch.labelled = Int(try ranks.sum([Int64(batch.labelled)])[0])
         let pass = try trainer.forward(batch, learnsEmbedding: false)
-        let loss = try ranks.sum([try trainer.backwardFromScores(pass, batch: batch)])[0]
+        let loss = try ranks.sum([try trainer.backwardFromScores(pass, batch: batch).main])[0]
         try trainer.backwardThroughBackbone(pass)
         try trainer.sumGradients()
         return loss
@@ -189,22 +182,20 @@ struct RanksTests {
         let pass = try trainer.forward(batch, learnsEmbedding: true)
         let grid = try EmbeddingGrid(
             embedding: pass.embedding!, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
-            labels: batch.labels)
-        let anchors = try ranks.anchors(
-            of: grid, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: 1)
+            labels: batch.labels, firstImage: share.lowerBound)
+        let anchors = try ranks.anchors(of: grid, settings: recipe.contrast, seed: recipe.seed, step: 1)
         let record = try grid.rows.withUnsafeBufferPointer {
             try LogicalRecord(
                 embeddings: $0, dimension: grid.dimension, labels: grid.labels, imageIDs: batch.images,
-                settings: recipe.contrast, seed: recipe.seed, step: 1, firstImage: share.lowerBound)
+                settings: recipe.contrast, seed: recipe.seed, step: 1, firstImage: grid.firstImage)
         }
         _ = try trainer.backwardFromScores(pass, batch: batch)
 
-        let firstPixel = share.lowerBound * grid.labels.pixelsPerImage
         let memory = try Self.memory()
         let miner = Miner()
         var outcome = MiningClient.Outcome()
-        for group in anchors.compactMap({ $0.within(firstPixel..<firstPixel + grid.labels.values.count) }) {
-            let local = group.pixels.map { $0 - firstPixel }
+        for group in anchors.compactMap({ $0.within(grid.pixels) }) {
+            let local = group.pixels.map { $0 - grid.pixels.lowerBound }
             let mined = try miner.mine(
                 MiningInput(
                     classID: group.classID, anchors: grid.rows(at: local), keys: group.pixels,

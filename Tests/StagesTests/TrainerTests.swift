@@ -5,7 +5,6 @@ import Models
 import Tensors
 import TestSupport
 import Testing
-import Wire
 
 @testable import ComputeStage
 
@@ -28,19 +27,11 @@ import Wire
 
     /// Two images of noise; labels in blocks, every seventh pixel ignored unless told otherwise.
     private static func batch(labels: ((Int) -> UInt8)? = nil) throws -> Batch {
-        let samples = try (0..<2).map { row in
+        let samples = (0..<2).map { row in
             var random = KeyedRandom(seed: 9, purpose: "test", index: UInt64(row))
             let pixels = (0..<32 * 48 * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             let values = (0..<32 * 48).map { labels?($0) ?? ($0 % 7 == 0 ? 255 : UInt8(($0 / 200 + row) % 4)) }
-            return (
-                image: row,
-                result: TicketResult(
-                    id: TicketID(UInt64(row)), body: .init(),
-                    tensors: [
-                        try WireTensor(name: "image", dtype: .uint8, shape: [32, 48, 3], bytes: SharedBytes(pixels)),
-                        try WireTensor(name: "label", dtype: .uint8, shape: [32, 48], bytes: SharedBytes(values)),
-                    ], worker: "loader-1")
-            )
+            return Sample(image: ImageID(row), pixels: SharedBytes(pixels), labels: SharedBytes(values))
         }
         return try Batch(samples, height: 32, width: 48)
     }
@@ -67,7 +58,7 @@ import Wire
         let cut = try Trainer(recipe: recipe, classes: 4, device: .cpu)
         try Torch.seed(1)  // the auxiliary heads' dropout
         let pass = try cut.forward(batch, learnsEmbedding: true)
-        let loss = try cut.backwardFromScores(pass, batch: batch)
+        let loss = try cut.backwardFromScores(pass, batch: batch).main
         try cut.backwardFromAnchors(pass, at: anchors, gradient)
         try cut.backwardThroughBackbone(pass)
 
@@ -117,7 +108,7 @@ import Wire
 
         let cut = try Trainer(recipe: recipe, classes: 4, device: .cpu)
         let pass = try cut.forward(batch, learnsEmbedding: true)
-        let loss = try cut.backwardFromScores(pass, batch: batch)
+        let loss = try cut.backwardFromScores(pass, batch: batch).main
         try cut.backwardFromAnchors(pass, at: anchors, gradient)
         try cut.backwardThroughBackbone(pass)
 
@@ -162,13 +153,13 @@ import Wire
         let trainer = try Trainer(recipe: Self.recipe(), classes: 4, device: .cpu)
         let batch = try Self.batch { _ in 255 }
         let pass = try trainer.forward(batch, learnsEmbedding: true)
-        #expect(try trainer.backwardFromScores(pass, batch: batch) == 0)
+        #expect(try trainer.backwardFromScores(pass, batch: batch).main == 0)
         try trainer.backwardThroughBackbone(pass)
         _ = try trainer.update(step: 2, embedding: true)
         let grid = try EmbeddingGrid(
             embedding: pass.embedding!, scores: pass.scores.main, alignCorners: false, labels: batch.labels)
         let anchors = try Ranks.single.anchors(
-            of: grid, firstImage: 0, settings: trainer.recipe.contrast, seed: 1, step: 2)
+            of: grid, settings: trainer.recipe.contrast, seed: 1, step: 2)
         #expect(anchors.isEmpty)
     }
 

@@ -5,6 +5,44 @@ import StageKit
 import Tensors
 import Wire
 
+/// One image of a mini-batch.
+struct Sample {
+    /// Index in the split's list.
+    let image: ImageID
+    /// uint8 `[H, W, 3]`, RGB.
+    let pixels: SharedBytes
+    /// uint8 `[H, W]`, 255 = ignore.
+    let labels: SharedBytes
+}
+
+extension Sample {
+    /// What a loader made.
+    ///
+    /// - Throws: `UserError` that names the loader, where its result has not the size that the recipe asks for or a label
+    ///   that is none.
+    init(_ result: TicketResult, of image: ImageID, height: Int, width: Int, classes: Int) throws {
+        self.image = image
+        pixels = try result.tensor("image", .uint8, [height, width, 3])
+        labels = try result.tensor("label", .uint8, [height, width])
+        if let bad = labels.withUnsafeBytes({ $0.first { $0 != 255 && Int($0) >= classes } }) {
+            throw UserError(
+                "\(result.worker) answered ticket \(result.id) with the label \(bad); allowed are 0 to \(classes - 1), and 255"
+            )
+        }
+    }
+
+    /// What stands in the place of an image that nobody could read: padding, all ignored.
+    ///
+    /// - Parameter padding: red, green and blue.
+    static func ignored(_ image: ImageID, padding: [UInt8], height: Int, width: Int) -> Sample {
+        let pixels = SharedBytes(count: height * width * 3) { target in
+            for at in target.indices { target[at] = padding[at % 3] }
+        }
+        return Sample(
+            image: image, pixels: pixels, labels: SharedBytes([UInt8](repeating: 255, count: height * width)))
+    }
+}
+
 /// A mini-batch as the loaders' bytes: images and labels side by side, in ticket order.
 struct Batch {
     /// Index of each image in the split's list.
@@ -17,26 +55,17 @@ struct Batch {
     /// part alone.
     var labelled: Int
 
-    /// Puts samples together.
-    ///
-    /// - Throws: `UserError` where a loader's result has not the size that the recipe asks for, or a label that is none.
-    init(_ samples: [(image: Int, result: TicketResult)], height: Int, width: Int, classes: Int = 255) throws {
+    /// Puts samples of one size together.
+    init(_ samples: [Sample], height: Int, width: Int) throws {
         let area = height * width
         var labels = [UInt8](repeating: 0, count: samples.count * area)
-        pixels = try SharedBytes(count: samples.count * area * 3) { target in
+        pixels = SharedBytes(count: samples.count * area * 3) { target in
             for (row, sample) in samples.enumerated() {
-                let image = try sample.result.tensor("image", .uint8, [height, width, 3])
-                image.withUnsafeBytes {
+                sample.pixels.withUnsafeBytes {
                     UnsafeMutableRawBufferPointer(rebasing: target[row * area * 3..<(row + 1) * area * 3])
                         .copyMemory(from: $0)
                 }
-                let label = try sample.result.tensor("label", .uint8, [height, width])
-                if let bad = label.withUnsafeBytes({ $0.first { $0 != 255 && Int($0) >= classes } }) {
-                    throw UserError(
-                        "\(sample.result.worker) answered ticket \(sample.result.id) with the label \(bad); allowed are 0 to \(classes - 1), and 255"
-                    )
-                }
-                label.withUnsafeBytes { source in
+                sample.labels.withUnsafeBytes { source in
                     labels.withUnsafeMutableBytes {
                         UnsafeMutableRawBufferPointer(rebasing: $0[row * area..<(row + 1) * area])
                             .copyMemory(from: source)
@@ -45,7 +74,7 @@ struct Batch {
             }
         }
         labelled = labels.reduce(0) { $0 + ($1 == 255 ? 0 : 1) }
-        images = samples.map { ImageID($0.image) }
+        images = samples.map(\.image)
         self.labels = try LabelGrid(images: samples.count, height: height, width: width, values: labels)
     }
 

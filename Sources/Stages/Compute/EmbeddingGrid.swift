@@ -12,14 +12,25 @@ struct EmbeddingGrid {
     /// Unit vectors, `[B·h·w, D]`, without their history.
     let rows: [Float]
     let dimension: Int
+    /// The place of the first of these images in the mini-batch of all ranks.
+    let firstImage: Int
+
+    /// The numbers of these pixels in the mini-batch of all ranks.
+    var pixels: Range<Int> {
+        let first = firstImage * labels.pixelsPerImage
+        return first..<first + labels.values.count
+    }
 
     /// - Parameters:
     ///   - embedding: `[B, D, h, w]`, unit length along D.
     ///   - scores: `[B, C, h', w']`; resized to the grid where the sizes differ.
+    ///   - firstImage: the place of the first of these images in the mini-batch of all ranks.
     ///   - extent: of the images that both are of, as the network pads them; the labels' own where nil.
     init(
-        embedding: Tensor, scores: Tensor, alignCorners: Bool, labels full: LabelGrid, extent: Size2D? = nil
+        embedding: Tensor, scores: Tensor, alignCorners: Bool, labels full: LabelGrid, firstImage: Int = 0,
+        extent: Size2D? = nil
     ) throws {
+        self.firstImage = firstImage
         let height = embedding.size(2)
         let width = embedding.size(3)
         dimension = embedding.size(1)
@@ -37,7 +48,7 @@ struct EmbeddingGrid {
         }
     }
 
-    /// The vectors of some pixels, `[pixels, D]`.
+    /// The vectors of some pixels of this grid, counted from its first, `[pixels, D]`.
     func rows(at pixels: [Int]) -> [Float] {
         [Float](unsafeUninitializedCapacity: pixels.count * dimension) { target, filled in
             rows.withUnsafeBufferPointer { source in

@@ -2,6 +2,7 @@ import Basics
 import Configuration
 import Foundation
 import StageKit
+import Tensors
 import Wire
 
 /// What one training step was made of: a line of the run's `ledger.jsonl`. Equal lines mean equal steps.
@@ -65,6 +66,14 @@ extension Recipe {
             training.determinism = .strict
             return String(SHA256.hex(String(decoding: try training.wireJSON(), as: UTF8.self)).prefix(12))
         }
+    }
+
+    /// What decides the last bits of a run's sums, for its ledger.
+    func arithmetic(threads: Int, ranks: Int, device: Device) throws -> String {
+        "recipe \(try trainingDigest), libtorch \(Torch.version), \(threads) threads"
+            + (ranks > 1 ? ", \(ranks) ranks" : "")
+            + (model.precision == .float32 ? "" : ", \(model.precision.rawValue)")
+            + (device == .cpu ? "" : ", CUDA")
     }
 }
 

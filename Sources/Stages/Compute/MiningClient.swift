@@ -37,6 +37,13 @@ struct MiningClient {
         var digest: String { gradient.withUnsafeBytes { SHA256.hex($0) } }
     }
 
+    /// A step's tickets that are under way.
+    struct Tickets {
+        fileprivate let anchors: [ClassAnchors]
+        fileprivate let dimension: Int
+        fileprivate let firstPixel: Int
+    }
+
     private let pool: PoolConsumer
     private let recipe: Recipe
     private let classes: Int
@@ -48,19 +55,20 @@ struct MiningClient {
         self.classes = classes
     }
 
-    /// Sends one ticket per class. The miners mine in the memory as it was `lag` steps ago, whatever has reached
+    /// Sends one ticket per class of which there are anchors in the grid. The miners mine in the memory as it was `lag` steps ago, whatever has reached
     /// them since, or in the keys that the tickets bring.
     ///
     /// - Parameters:
-    ///   - anchors: numbered over the mini-batch of all ranks, which keys the miners' draws; all within this grid.
-    ///   - firstPixel: the number of the grid's first pixel.
+    ///   - drawn: of the mini-batch of all ranks. Their numbers in it key the miners' draws.
     ///   - oldest: the memory of that step at least, however large the lag.
     ///   - settings: what holds at this step, for all of its tickets.
     ///   - keys: the whole mini-batch's, to be mined instead of the memory; nil where there is one.
     mutating func send(
-        _ anchors: [ClassAnchors], of grid: EmbeddingGrid, firstPixel: Int, step: UInt64, since oldest: UInt64,
+        _ drawn: [ClassAnchors], of grid: EmbeddingGrid, step: UInt64, since oldest: UInt64,
         settings: SwapSchedule.Settings, keys: MemoryRecord?
-    ) throws {
+    ) throws -> Tickets {
+        let anchors = drawn.compactMap { $0.within(grid.pixels) }
+        let firstPixel = grid.pixels.lowerBound
         let lag = UInt64(recipe.contrast.lag)
         let batch = try keys.map(Self.tensors) ?? []
         for group in anchors {
@@ -87,6 +95,7 @@ struct MiningClient {
                             bytes: SharedBytes(group.pixels.map(Int64.init))),
                     ] + batch, generation: settings.workers))
         }
+        return Tickets(anchors: anchors, dimension: grid.dimension, firstPixel: firstPixel)
     }
 
     /// A mini-batch's keys as its tickets bring them; all of a step share their memory.
@@ -104,18 +113,16 @@ struct MiningClient {
         ]
     }
 
-    /// Collects the answers to `send`'s tickets; waits for them.
+    /// Collects the answers to a step's tickets; waits for them.
     ///
     /// - Parameter check: called while waiting, to give up.
-    func collect(
-        _ anchors: [ClassAnchors], dimension: Int, firstPixel: Int, check: () throws -> Void
-    ) throws -> Outcome {
+    func collect(_ tickets: Tickets, check: () throws -> Void) throws -> Outcome {
         var outcome = Outcome()
         outcome.similarities = SimilaritySums(classes: classes)
-        for group in anchors {
+        for group in tickets.anchors {
             let result = try pool.next(check: check)
             let report: MiningReport = try result.report()
-            let gradient = try result.tensor("gradient", .float32, [group.pixels.count, dimension])
+            let gradient = try result.tensor("gradient", .float32, [group.pixels.count, tickets.dimension])
                 .array(of: Float.self)
             let possible = 0...group.pixels.count
             guard report.loss.isFinite, possible.contains(report.contributing), possible.contains(report.skipped),
@@ -131,7 +138,7 @@ struct MiningClient {
                 outcome.similarities.add((report.contributing, positive, negative), toClass: group.classID.index)
             }
             outcome.gradient += gradient
-            outcome.pixels += group.pixels.map { $0 - firstPixel }
+            outcome.pixels += group.pixels.map { $0 - tickets.firstPixel }
         }
         return outcome
     }

@@ -63,11 +63,11 @@ struct Ranks {
 
     /// The anchors of the whole mini-batch, from what each rank found among its own images.
     func anchors(
-        of grid: EmbeddingGrid, firstImage: Int, settings: ContrastSettings, seed: UInt64, step: UInt64
+        of grid: EmbeddingGrid, settings: ContrastSettings, seed: UInt64, step: UInt64
     ) throws -> [ClassAnchors] {
         let own = try AnchorSelection.candidates(
             labels: grid.labels, predictions: grid.predictions, settings: settings, seed: seed, step: step,
-            firstImage: firstImage)
+            firstImage: grid.firstImage)
         guard let group else { return AnchorSelection.merge([own], settings: settings) }
         let all = try group.gather(AnchorSelection.Candidates.encode(own))
         return AnchorSelection.merge(try all.map { try AnchorSelection.Candidates.decode($0) }, settings: settings)

@@ -65,7 +65,7 @@ struct SampleFeed {
     /// - Parameter check: called while waiting, to give up on a stop.
     /// - Throws: `UserError` where a sample cannot be had, which names it.
     mutating func next(check: () throws -> Void) throws -> Batch {
-        var samples: [(image: Int, result: TicketResult)] = []
+        var samples: [Sample] = []
         for position in positions(of: handedOut) {
             let result: TicketResult
             do {
@@ -74,19 +74,20 @@ struct SampleFeed {
                 throw UserError(
                     "\(name(of: position)): \(failure.message) (\(failure.workers.joined(separator: ", ")))")
             }
-            samples.append((order.image(at: position), try checked(result, at: position)))
+            samples.append(try sample(result, at: position))
         }
         handedOut += 1
         try ask()
-        let crop = recipe.augmentation.crop
-        return try Batch(samples, height: crop[0], width: crop[1], classes: classes)
+        return try Batch(samples, height: recipe.augmentation.crop[0], width: recipe.augmentation.crop[1])
     }
 
     /// A sample, or what stands in its place: padding that is ignored.
-    private mutating func checked(_ result: TicketResult, at position: UInt64) throws -> TicketResult {
+    private mutating func sample(_ result: TicketResult, at position: UInt64) throws -> Sample {
+        let image = ImageID(order.image(at: position))
+        let (height, width) = (recipe.augmentation.crop[0], recipe.augmentation.crop[1])
         guard result.skipped != nil || skipped.contains(position) else {
             lostInARow = 0
-            return result
+            return try Sample(result, of: image, height: height, width: width, classes: classes)
         }
         if let reason = result.skipped, skipped.insert(position).inserted {
             lostInARow += 1
@@ -96,15 +97,7 @@ struct SampleFeed {
             }
             onSkip(position, handedOut + 1, "\(name(of: position)) is ignored: \(reason)")
         }
-        let (height, width) = (recipe.augmentation.crop[0], recipe.augmentation.crop[1])
-        let pixels = SharedBytes(count: height * width * 3) { target in
-            for at in target.indices { target[at] = padding[at % 3] }
-        }
-        return TicketResult(
-            id: result.id, body: result.body,
-            tensors: try SampleTicket.tensors(
-                image: pixels, label: SharedBytes([UInt8](repeating: 255, count: height * width)), height: height,
-                width: width), worker: result.worker)
+        return .ignored(image, padding: padding, height: height, width: width)
     }
 
     /// An image as messages call it: by its place among the split's names, as compute reads no dataset.

@@ -2,9 +2,7 @@ import Basics
 import Configuration
 import Contrast
 import Models
-import StageKit
 import Tensors
-import Wire
 
 /// Training steps without other stages: the very trainer of a run on one mini-batch of noise, by cross-entropy alone. For
 /// benchmarks.
@@ -22,18 +20,11 @@ public final class StepRehearsal {
         recipe.contrast.enabled = false
         trainer = try Trainer(recipe: recipe, classes: classes, device: device)
         let (height, width) = (recipe.augmentation.crop[0], recipe.augmentation.crop[1])
-        let samples = try (0..<recipe.schedule.batch).map { row in
+        let samples = (0..<recipe.schedule.batch).map { row in
             var random = KeyedRandom(seed: recipe.seed, purpose: "rehearsal", index: UInt64(row))
             let pixels = (0..<height * width * 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
             let labels = (0..<height * width).map { _ in UInt8(random.next() % UInt64(classes)) }
-            return (
-                image: row,
-                result: TicketResult(
-                    id: TicketID(UInt64(row)), body: .init(),
-                    tensors: try SampleTicket.tensors(
-                        image: SharedBytes(pixels), label: SharedBytes(labels), height: height, width: width),
-                    worker: "rehearsal")
-            )
+            return Sample(image: ImageID(row), pixels: SharedBytes(pixels), labels: SharedBytes(labels))
         }
         batch = try Batch(samples, height: height, width: width)
     }
@@ -47,14 +38,14 @@ public final class StepRehearsal {
         var watch = Stopwatch()
         try Torch.seed(step)
         let pass = try trainer.forward(batch, learnsEmbedding: false)
-        watch.lap("forward")
-        let loss = try trainer.backwardFromScores(pass, batch: batch)
-        watch.lap("backwardHead")
+        watch.lap(.forward)
+        let loss = try trainer.backwardFromScores(pass, batch: batch).main
+        watch.lap(.backwardHead)
         try trainer.backwardThroughBackbone(pass)
-        watch.lap("backwardBackbone")
+        watch.lap(.backwardBackbone)
         _ = try trainer.update(step: step, embedding: false)
-        watch.lap("optimizer")
+        watch.lap(.optimizer)
         guard loss.isFinite else { throw UserError("the loss of step \(step) is \(loss)") }
-        return watch.phases
+        return watch.milliseconds
     }
 }

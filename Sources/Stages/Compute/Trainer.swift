@@ -18,8 +18,6 @@ final class Trainer {
     let network: any SegmentationNetwork
     /// What became of the recipe's pretrained weights; nil where it names none.
     let pretrained: WeightReport?
-    /// What the last `backwardFromScores` found beside the main scores' loss, as it is weighed; nil where there is nothing.
-    private(set) var auxiliary: Double?
     private let dtype: DType
     private let group: ProcessGroup?
     private let gradientSum: GradientSum?
@@ -113,17 +111,17 @@ final class Trainer {
 
     /// The network's own loss against the labels, mostly cross-entropy, and its gradients down to the leaves.
     ///
-    /// - Returns: the loss, of several ranks this one's share of it; 0 for a batch without a labelled pixel.
-    func backwardFromScores(_ pass: Pass, batch: Batch) throws -> Double {
-        auxiliary = nil
-        guard batch.labelled > 0 else { return 0 }
+    /// - Returns: the main scores' loss, of several ranks this one's share of it; 0 for a batch without a labelled pixel.
+    ///   And what comes beside it, as it is weighed; nil where nothing does.
+    func backwardFromScores(_ pass: Pass, batch: Batch) throws -> (main: Double, auxiliary: Double?) {
+        guard batch.labelled > 0 else { return (0, nil) }
         var targets = SegmentationTargets(labels: try batch.targets(device: device), labelled: batch.labelled)
         if let group { targets.sum = { try group.sum([$0])[0] } }
         let loss = try network.loss(pass.decoded, targets)
-        let value = try loss.main.item()
-        if !loss.total.isSame(as: loss.main) { auxiliary = try loss.total.item() - value }
+        let main = try loss.main.item()
+        let auxiliary = loss.total.isSame(as: loss.main) ? nil : try loss.total.item() - main
         try loss.total.backward(retainGraph: pass.sharesHead)
-        return value
+        return (main, auxiliary)
     }
 
     /// The contrastive loss's gradients, from the anchors down to the projection head and the leaves.

@@ -10,32 +10,26 @@ import Wire
 /// backward pass while they work, the backbone's backward pass, update. Of several ranks each does so with its part of
 /// the mini-batch; the first one writes what the run keeps.
 final class TrainingLoop {
-    private let runtime: StageRuntime
-    private let recipe: Recipe
-    private let ranks: Ranks
+    let runtime: StageRuntime
+    let recipe: Recipe
+    let ranks: Ranks
     /// This rank's images within a mini-batch.
     private let share: Range<Int>
-    private let trainer: Trainer
+    let trainer: Trainer
     private var feed: SampleFeed
     private var miners: MiningClient?
-    private let log: LogWriter?
-    /// Nil on ranks beyond the first, like `ledger` and `events`.
-    private let metrics: MetricsFile?
-    private let ledger: Ledger?
-    private let events: EventFile?
+    let log: LogWriter?
+    /// Nil on ranks beyond the first.
+    let records: StepRecords?
     /// What decides the last bits of this run's sums.
     private let arithmetic: String
     private let pools: [PoolConsumer]
     private let swaps: SwapGate
     private let waits = WaitTotals()
     private let depths = PoolDepths()
-    private var collapse = CollapseWatch()
-    /// For the event files, and how many steps gather for a point of their curves.
-    private var byClass: ContrastByClass
-    private let stretch: UInt64
-    private var step: UInt64
+    var step: UInt64
     /// The newest checkpoint: one of the present step is not written again.
-    private var saved: (step: UInt64, folder: String)?
+    var saved: (step: UInt64, folder: String)?
     /// The last step with a checkpoint, written or not, on all ranks: mining looks at no older memory, as a run that is
     /// resumed there has none.
     private var oldestMemory: UInt64
@@ -45,36 +39,31 @@ final class TrainingLoop {
     /// - Parameter done: steps that the trainer's state already holds.
     init(runtime: StageRuntime, ranks: Ranks, trainer: Trainer, after done: UInt64) throws {
         let configuration = runtime.configuration
-        self.runtime = runtime
-        self.ranks = ranks
-        self.trainer = trainer
         let recipe = configuration.recipe
-        self.recipe = recipe
         let share = ranks.share(of: recipe.schedule.batch)
+        self.runtime = runtime
+        self.recipe = recipe
+        self.ranks = ranks
         self.share = share
+        self.trainer = trainer
         step = done
-        byClass = ContrastByClass(classes: configuration.dataset.classes)
-        stretch = EventFile.stretch(iterations: recipe.schedule.iterations)
         saved = configuration.resume.map { (done, $0) }
         oldestMemory = done
-        arithmetic =
-            "recipe \(try recipe.trainingDigest), libtorch \(Torch.version), \(configuration.threads) threads"
-            + (ranks.count > 1 ? ", \(ranks.count) ranks" : "")
-            + (recipe.model.precision == .float32 ? "" : ", \(recipe.model.precision.rawValue)")
-            + (trainer.device == .cpu ? "" : ", CUDA")
-        // Only a CPU's sums have a fixed order.
-        ledger =
+        arithmetic = try recipe.arithmetic(
+            threads: configuration.threads, ranks: ranks.count, device: trainer.device)
+        records =
             ranks.isFirst
-            ? try Ledger(
-                path: configuration.runDirectory + "/ledger.jsonl", continuingAfter: done, arithmetic: arithmetic,
-                // Behind a checkpoint that a stop made, a longer lag finds other memory than the pass before did.
+            ? try StepRecords(
+                runtime: runtime, after: done, arithmetic: arithmetic,
+                // Only a CPU's sums have a fixed order. And behind a checkpoint that a stop made, a longer lag finds other
+                // memory than the pass before did.
                 isEnforced: recipe.determinism == .strict && trainer.device == .cpu
-                    && (!recipe.contrast.hasLongLag || done % UInt64(recipe.checkpoints.every) == 0)) : nil
+                    && (!recipe.contrast.hasLongLag || done % UInt64(recipe.checkpoints.every) == 0),
+                depths: depths) : nil
         let gate = SwapGate(
             SwapPlanner(
                 schedule: SwapSchedule(recipe, swaps: configuration.swaps ?? []), after: done,
-                held: ledger?.newest ?? done,
-                last: UInt64(recipe.schedule.iterations)),
+                held: records?.ledger.newest ?? done, last: UInt64(recipe.schedule.iterations)),
             send: { [runtime] in runtime.send($0) })
         swaps = gate
         let events: @Sendable (PoolEvent) -> Void = { [logger = runtime.logger] event in
@@ -96,26 +85,8 @@ final class TrainingLoop {
             pools.append(mining)
             miners = MiningClient(pool: mining, recipe: recipe, classes: configuration.dataset.classes.count)
         }
-        if recipe.contrast.usesMemory {
-            let writer = try LogWriter(
-                connect: configuration.endpoint(.memory), as: runtime.sender, rank: ranks.rank, of: ranks.count,
-                context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
-            // Here and wherever else compute waits for the bank: it may be reading its snapshot, or be started again. How
-            // long that may take the supervisor knows; when it gives the bank up, it abandons this run.
-            runtime.stop.onAbandon { writer.cancel() }
-            let hash = try writer.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: nil)
-            if let folder = configuration.resume, let known = try CheckpointFiles.manifest(of: folder).memory,
-                known != "\(hash)"
-            {
-                throw UserError(
-                    "the bank's memory after step \(done) is not the checkpoint's: its hash is \(hash), "
-                        + "\(folder)/\(Checkpoint.manifest) says \(known)")
-            }
-            log = writer
-        } else {
-            log = nil
-        }
         self.pools = pools
+        log = recipe.contrast.usesMemory ? try Self.openLog(runtime, ranks, after: done) : nil
         runtime.onWorkerLoss { [pools] worker, expected in
             for pool in pools { expected ? pool.expectLoss(of: worker) : pool.reportLoss(of: worker) }
         }
@@ -127,20 +98,34 @@ final class TrainingLoop {
                 all.merge(statistics.heartbeat(pair.0)) { $1 }
             }
         }
-        metrics =
-            ranks.isFirst
-            ? try MetricsFile(path: configuration.runDirectory + "/metrics.jsonl", continuingAfter: done) : nil
-        self.events =
-            ranks.isFirst
-            ? EventFile(
-                folder: configuration.runDirectory + "/events/\(runtime.replica)", continuingAfter: done,
-                onTrouble: { [logger = runtime.logger] in logger.warning("\($0)") }) : nil
         feed = try SampleFeed(
             pool: samples, recipe: recipe, share: share, dataset: configuration.dataset, padding: trainer.padding,
             after: done, skipped: configuration.skipped ?? []
         ) { [runtime] position, step, message in
             runtime.send(StageEvent(.sampleSkipped, message, step: step, position: position))
         }
+    }
+
+    /// The memory's log, after a step.
+    ///
+    /// - Throws: `UserError` where the bank's memory is not the checkpoint's.
+    private static func openLog(_ runtime: StageRuntime, _ ranks: Ranks, after done: UInt64) throws -> LogWriter {
+        let configuration = runtime.configuration
+        let log = try LogWriter(
+            connect: configuration.endpoint(.memory), as: runtime.sender, rank: ranks.rank, of: ranks.count,
+            context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") })
+        // Here and wherever else compute waits for the bank: it may be reading its snapshot, or be started again. How
+        // long that may take the supervisor knows; when it gives the bank up, it abandons this run.
+        runtime.stop.onAbandon { log.cancel() }
+        let hash = try log.open(epoch: configuration.epoch, at: SequenceNumber(done), timeout: nil)
+        if let folder = configuration.resume, let known = try CheckpointFiles.manifest(of: folder).memory,
+            known != "\(hash)"
+        {
+            throw UserError(
+                "the bank's memory after step \(done) is not the checkpoint's: its hash is \(hash), "
+                    + "\(folder)/\(Checkpoint.manifest) says \(known)")
+        }
+        return log
     }
 
     /// Trains until the recipe's last step or a stop; either ends with a checkpoint.
@@ -171,7 +156,7 @@ final class TrainingLoop {
         if step == last {
             if ranks.isFirst { runtime.finished(step: step, checkpoint: folder) } else { runtime.finished(step: step) }
         }
-        events?.flush()
+        records?.flush()
         for pool in pools { pool.close() }
         log?.close()
     }
@@ -226,182 +211,131 @@ final class TrainingLoop {
         let batch = try nextBatch(isStopping: entered == nil)
         guard let settings = entered else { throw Stopped() }
         runtime.report(.running)
-        watch.lap("samples")
+        watch.lap(.samples)
 
         // Dropout and all else that libtorch draws depends on the step and the rank alone.
         try Torch.seed(KeyedRandom.seed(recipe.seed, purpose: "torch", step: step, index: UInt64(ranks.rank)))
         let mines = recipe.contrast.enabled && step > UInt64(recipe.schedule.warmup)
         let pass = try trainer.forward(batch, learnsEmbedding: mines)
         try Torch.synchronize(trainer.device)
-        watch.lap("forward")
+        watch.lap(.forward)
 
-        var anchors: [ClassAnchors] = []
-        var drawn: [ClassAnchors] = []
-        var grid: EmbeddingGrid?
-        var firstPixel = 0
-        var recordDigest: String?
-        if let embedding = pass.embedding, mines || log != nil {
-            let seen = try EmbeddingGrid(
-                embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
-                labels: batch.labels,
-                extent: trainer.network.scoredSize(of: Size2D(batch.labels.height, batch.labels.width)))
-            func keys() throws -> MemoryRecord {
-                let record = try seen.rows.withUnsafeBufferPointer {
-                    try LogicalRecord(
-                        embeddings: $0, dimension: seen.dimension, labels: seen.labels, imageIDs: batch.images,
-                        settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: share.lowerBound)
-                }
-                return MemoryRecord(record, step: step, images: batch.images.map(\.index))
-            }
-            if mines {
-                firstPixel = share.lowerBound * seen.labels.pixelsPerImage
-                let own = firstPixel..<firstPixel + seen.labels.values.count
-                drawn = try ranks.anchors(
-                    of: seen, firstImage: share.lowerBound, settings: recipe.contrast, seed: recipe.seed, step: step)
-                anchors = drawn.compactMap { $0.within(own) }
-                try miners!.send(
-                    anchors, of: seen, firstPixel: firstPixel, step: step, since: oldestMemory, settings: settings,
-                    keys: log == nil ? ranks.joined(keys()) : nil)
-            }
-            if let log {
-                let payload = try keys().encode()
-                try log.waitForRoom()
-                try log.append(SequenceNumber(step), payload)
-                recordDigest = try payload.digest()
-            }
-            grid = seen
-        }
-        watch.lap("anchors")
+        let contrast = try beginContrast(pass, batch, step, mining: mines ? settings : nil)
+        watch.lap(.anchors)
 
-        var ce = try trainer.backwardFromScores(pass, batch: batch)
+        let own = try trainer.backwardFromScores(pass, batch: batch)
         // What miners are waited for is what they take longer than this.
         try Torch.synchronize(trainer.device)
-        watch.lap("backwardHead")
+        watch.lap(.backwardHead)
 
         var outcome: MiningClient.Outcome?
-        if mines, let grid {
+        if let tickets = contrast.tickets {
             runtime.report(.waiting, waitingOn: Heartbeat.gradients)
-            var answer = try miners!.collect(
-                anchors, dimension: grid.dimension, firstPixel: firstPixel, check: giveUpIfAbandoned)
+            var answer = try miners!.collect(tickets, check: giveUpIfAbandoned)
             runtime.report(.running)
             try answer.average(over: ranks)
-            watch.lap("gradients")
+            watch.lap(.gradients)
             if answer.contributing > 0 { try trainer.backwardFromAnchors(pass, at: answer.pixels, answer.gradient) }
             outcome = answer
-            watch.lap("backwardEmbedding")
+            watch.lap(.backwardEmbedding)
         }
         try trainer.backwardThroughBackbone(pass)
-        watch.lap("backwardBackbone")
+        watch.lap(.backwardBackbone)
         try trainer.sumGradients()
-        if ranks.count > 1 { watch.lap("exchange") }
-        let line = try ranks.joined(
+        if ranks.count > 1 { watch.lap(.exchange) }
+        let entry = try ranks.joined(
             LedgerLine(
                 step: step, position: (step - 1) * UInt64(recipe.schedule.batch), images: batch.images.map(\.index),
-                batch: batch.digest, record: recordDigest, gradient: outcome?.digest,
+                batch: batch.digest, record: contrast.record, gradient: outcome?.digest,
                 mining: outcome.map { _ in LedgerLine.Mining(settings) },
                 arithmetic: arithmetic))
-        try ledger?.enter(line)
+        try records?.ledger.enter(entry)
         let lr = try trainer.update(step: step, embedding: mines)
         try Torch.synchronize(trainer.device)
-        watch.lap("optimizer")
-        let losses = try ranks.sum([ce, trainer.auxiliary ?? 0])
-        ce = losses[0]
-        try report(
-            step, lr: lr, ce: ce, auxiliary: trainer.auxiliary.map { _ in losses[1] }, drawn: drawn, outcome: outcome,
-            settings: settings, watch: watch)
-    }
-
-    private func report(
-        _ step: UInt64, lr: Double, ce: Double, auxiliary: Double?, drawn: [ClassAnchors],
-        outcome: MiningClient.Outcome?, settings: SwapSchedule.Settings, watch: Stopwatch
-    ) throws {
+        watch.lap(.optimizer)
+        let losses = try ranks.sum([own.main, own.auxiliary ?? 0])
         let total = watch.total
-        let now = Double(recipe.schedule.batch) / total * 1000
-        rate = rate.map { $0 + (now - $0) / 20 } ?? now
         let line = StepMetrics(
-            step: step, lr: lr, ce: ce, auxiliary: auxiliary, nce: outcome?.loss,
+            step: step, lr: lr, ce: losses[0], auxiliary: own.auxiliary.map { _ in losses[1] }, nce: outcome?.loss,
             contributing: outcome?.contributing ?? 0, skipped: outcome?.skipped ?? 0,
-            hard: outcome.map { _ in drawn.reduce(0) { $0 + $1.mispredicted } },
+            hard: outcome.map { _ in contrast.drawn.reduce(0) { $0 + $1.mispredicted } },
             positiveSimilarity: outcome?.similarities.means?.positive,
             negativeSimilarity: outcome?.similarities.means?.negative, milliseconds: total,
-            waitedForSamples: watch.phases["samples"] ?? 0,
-            waitedForGradients: watch.phases["gradients"] ?? 0, imagesPerSecond: rate!, phases: watch.phases,
+            waitedForSamples: watch[.samples], waitedForGradients: watch[.gradients],
+            imagesPerSecond: smoothedRate(milliseconds: total), phases: watch.milliseconds,
             generation: settings.generation == .first ? nil : settings.generation)
+        try report(line, contrast.drawn, outcome)
+    }
+
+    /// What a step has begun of contrast before its backward pass.
+    private struct BegunContrast {
+        /// The anchors of the whole mini-batch.
+        var drawn: [ClassAnchors] = []
+        /// What the miners work at meanwhile; nil while contrast rests.
+        var tickets: MiningClient.Tickets?
+        /// The digest of the keys that the memory's log got.
+        var record: String?
+    }
+
+    /// Sends a step's anchors to the miners and its keys to the bank.
+    ///
+    /// - Parameter settings: what the tickets ask for; nil while contrast rests.
+    private func beginContrast(
+        _ pass: Trainer.Pass, _ batch: Batch, _ step: UInt64, mining settings: SwapSchedule.Settings?
+    ) throws -> BegunContrast {
+        var begun = BegunContrast()
+        guard let embedding = pass.embedding, settings != nil || log != nil else { return begun }
+        let grid = try EmbeddingGrid(
+            embedding: embedding, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
+            labels: batch.labels, firstImage: share.lowerBound,
+            extent: trainer.network.scoredSize(of: Size2D(batch.labels.height, batch.labels.width)))
+        func keys() throws -> MemoryRecord {
+            let record = try grid.rows.withUnsafeBufferPointer {
+                try LogicalRecord(
+                    embeddings: $0, dimension: grid.dimension, labels: grid.labels, imageIDs: batch.images,
+                    settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: grid.firstImage)
+            }
+            return MemoryRecord(record, step: step, images: batch.images.map(\.index))
+        }
+        if let settings {
+            begun.drawn = try ranks.anchors(of: grid, settings: recipe.contrast, seed: recipe.seed, step: step)
+            begun.tickets = try miners!.send(
+                begun.drawn, of: grid, step: step, since: oldestMemory, settings: settings,
+                keys: log == nil ? ranks.joined(keys()) : nil)
+        }
+        if let log {
+            let payload = try keys().encode()
+            try log.waitForRoom()
+            try log.append(SequenceNumber(step), payload)
+            begun.record = try payload.digest()
+        }
+        return begun
+    }
+
+    private func smoothedRate(milliseconds: Double) -> Double {
+        let now = Double(recipe.schedule.batch) / milliseconds * 1000
+        let smoothed = rate.map { $0 + (now - $0) / 20 } ?? now
+        rate = smoothed
+        return smoothed
+    }
+
+    /// Tells of a step that is done.
+    ///
+    /// - Throws: `UserError` where its losses are no numbers.
+    private func report(_ line: StepMetrics, _ drawn: [ClassAnchors], _ outcome: MiningClient.Outcome?) throws {
+        let contrast = outcome.map { "\($0.loss)" } ?? "off"
         runtime.logger.debug(
-            "cross-entropy \(line.ce), contrast \(line.nce.map { "\($0)" } ?? "off"), lr \(lr): \(durationText(seconds: total / 1000))"
+            "cross-entropy \(line.ce), contrast \(contrast), lr \(line.lr): \(durationText(seconds: line.milliseconds / 1000))"
         )
         waits.add(line)
-        if let metrics {
-            try metrics.append(line)
-            events?.append(line, lambda: Double(recipe.contrast.lambda))
-            if let outcome {
-                byClass.add(drawn, outcome.similarities)
-                if let means = outcome.similarities.means, let warning = collapse.add(means) {
-                    runtime.warn("step \(step): \(warning)")
-                }
-            }
-            if step % stretch == 0 { events?.scalars(byClass.take() + depths.scalars, step: step) }
-            runtime.report(line)
-        }
-        guard ce.isFinite, outcome?.loss.isFinite ?? true else {
-            let contrast = outcome.map { "\($0.loss)" } ?? "off"
+        try records?.add(line, drawn, outcome)
+        guard line.ce.isFinite, outcome?.loss.isFinite ?? true else {
             throw diverged(
-                "the loss is no longer a number at step \(step) (cross-entropy \(ce), contrast \(contrast))")
+                "the loss is no longer a number at step \(line.step) (cross-entropy \(line.ce), contrast \(contrast))")
         }
     }
 
-    private func diverged(_ what: String) -> UserError {
+    func diverged(_ what: String) -> UserError {
         UserError("\(what); lower schedule.lr or raise schedule.lrWarmup")
-    }
-
-    /// A checkpoint that every resume would fail at is none.
-    private func checkNumbers() throws {
-        guard ranks.isFirst else { return }
-        for (name, tensor) in trainer.modelState() where tensor.dtype.isFloatingPoint {
-            guard try tensor.isFinite().all() else { throw diverged("'\(name)' is no longer a number at step \(step)") }
-        }
-    }
-
-    /// A checkpoint in the middle of training. One that cannot be written, most often on a full disk, costs only what a
-    /// resume would have to repeat: the run says so, and the next one that is due is tried again.
-    private func checkpointIfPossible() throws {
-        do {
-            try checkpoint()
-        } catch {
-            switch error {
-            case is UserError, LogError.refused(.storage, _):
-                let message = "no checkpoint of step \(step): \(StageMain.oneLine(error)); training goes on"
-                runtime.logger.error("\(message)")
-                runtime.send(StageEvent(.checkpointFailed, message, step: step))
-                runtime.report(.running)
-            default: throw error
-            }
-        }
-    }
-
-    @discardableResult private func checkpoint() throws -> String {
-        guard step > 0, ranks.isFirst else { return "" }
-        if let saved, saved.step == step { return saved.folder }
-        runtime.report(.checkpointing)
-        try ledger?.sync()
-        try metrics?.sync()
-        let finished = step == UInt64(recipe.schedule.iterations)
-        let folder = try CheckpointFiles.write(
-            step: step, trainer: trainer, runDirectory: runtime.configuration.runDirectory,
-            memory: finished ? nil : log.map { log in { try self.snapshot(log, into: $0) } })
-        saved = (step, folder)
-        if let log, !finished { try log.retain(from: SequenceNumber(step), timeout: nil) }
-        let run = runtime.configuration.runDirectory
-        CheckpointFiles.prune(run, keep: recipe.checkpoints.keep) { [recipe] step in
-            EvaluationRecord.isAwaited(inRun: run, step: step, recipe)
-        }
-        runtime.checkpointWritten(step: step, path: folder)
-        runtime.report(.running)
-        return folder
-    }
-
-    private func snapshot(_ log: LogWriter, into folder: String) throws -> (file: String, hash: String) {
-        let saved = try log.checkpoint(SequenceNumber(step), into: folder, timeout: nil)
-        return (saved.file, "\(saved.hash)")
     }
 }

@@ -30,7 +30,7 @@ public struct StepMetrics: Codable, Sendable, Equatable {
     public var waitedForGradients: Double
     /// Over the last steps, as compute smooths it.
     public var imagesPerSecond: Double
-    /// Milliseconds by phase, for instance `forward`, `backward`, `optimiser`.
+    /// Milliseconds by phase, for instance `forward`, `backwardHead`, `optimizer`.
     public var phases: [String: Double]
     /// Which swap the step's mining is of; absent before the first.
     public var generation: Generation?
