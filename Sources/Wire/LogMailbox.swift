@@ -1,56 +1,34 @@
 import Foundation
 
-/// Commands on their way to an I/O thread, and a condition on which their senders wait for what comes of them.
-///
-/// `@unchecked Sendable`: `state` is only touched inside `locked`, `wait` and `post`, which hold the condition's lock.
-final class LogMailbox<Command: Sendable, State>: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var commands: [Command] = []
-    private var state: State
+/// Commands on their way to an I/O thread, and a state on which their senders wait for what comes of them.
+final class LogMailbox<Command: Sendable, State>: Sendable {
+    private let shared: Monitor<(commands: [Command], state: State)>
     let wakeup = Wakeup()
 
-    init(_ state: State) { self.state = state }
+    init(_ state: State) { shared = Monitor((commands: [], state: state)) }
 
     /// Hands a command to the I/O thread and wakes it.
     func post(_ command: Command) {
-        condition.lock()
-        commands.append(command)
-        condition.unlock()
+        shared.withLock { $0.commands.append(command) }
         wakeup.signal()
     }
 
     func takeCommands() -> [Command] {
-        condition.lock()
-        defer { condition.unlock() }
-        let taken = commands
-        commands = []
-        return taken
+        shared.withLock { shared in
+            defer { shared.commands = [] }
+            return shared.commands
+        }
     }
 
     /// Changes the shared state and wakes whoever waits for it.
     @discardableResult
     func locked<R>(_ change: (inout State) throws -> R) rethrows -> R {
-        condition.lock()
-        defer {
-            condition.broadcast()
-            condition.unlock()
-        }
-        return try change(&state)
+        try shared.update { try change(&$0.state) }
     }
 
     /// Waits until `ready` gives something; nil where the time is over first.
     func wait<R>(_ timeout: Duration?, until ready: (inout State) throws -> R?) rethrows -> R? {
-        let deadline = timeout.map { Date().addingTimeInterval($0.seconds) }
-        condition.lock()
-        defer { condition.unlock() }
-        while true {
-            if let result = try ready(&state) { return result }
-            if let deadline {
-                guard condition.wait(until: deadline) else { return try ready(&state) }
-            } else {
-                condition.wait()
-            }
-        }
+        try shared.wait(until: timeout.map { Instant.now() + $0 }) { try ready(&$0.state) }
     }
 }
 
@@ -63,10 +41,10 @@ extension Duration {
     }
 }
 
-/// The log's time: since an arbitrary start, unaffected by the wall clock.
+/// The log's time: since an arbitrary start, unaffected by the wall clock, and it stands still while the machine sleeps.
 struct LogClock: Sendable {
-    private let start = ContinuousClock.now
-    var now: Duration { ContinuousClock.now - start }
+    private let start = SuspendingClock.now
+    var now: Duration { SuspendingClock.now - start }
 }
 
 enum LogThread {

@@ -6,12 +6,12 @@
 /// Foundation's conditions lack: theirs jump when the system's time is set).
 ///
 /// `@unchecked Sendable`: `state` is touched with the mutex held only.
-final class Monitor<State>: @unchecked Sendable {
+public final class Monitor<State>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var state: State
 
-    init(_ state: State) {
+    public init(_ state: State) {
         self.state = state
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
@@ -28,14 +28,15 @@ final class Monitor<State>: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func withLock<R>(_ body: (inout State) throws -> R) rethrows -> R {
+    /// Looks at the value or changes it where nobody waits for the change.
+    public func withLock<R>(_ body: (inout State) throws -> R) rethrows -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return try body(&state)
     }
 
     /// Changes the value and wakes all who wait for it.
-    func update<R>(_ body: (inout State) throws -> R) rethrows -> R {
+    public func update<R>(_ body: (inout State) throws -> R) rethrows -> R {
         pthread_mutex_lock(mutex)
         defer {
             pthread_cond_broadcast(condition)
@@ -47,7 +48,7 @@ final class Monitor<State>: @unchecked Sendable {
     /// Waits until `body` returns something, asking it now and after every `update`.
     ///
     /// - Returns: nil where the deadline passed first; a nil deadline never does.
-    func wait<R>(until deadline: Instant? = nil, for body: (inout State) throws -> R?) rethrows -> R? {
+    public func wait<R>(until deadline: Instant? = nil, for body: (inout State) throws -> R?) rethrows -> R? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         while true {

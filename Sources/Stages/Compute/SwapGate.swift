@@ -1,37 +1,32 @@
-import Foundation
 import StageKit
 import Wire
 
 /// `SwapPlanner` between its threads: the supervisor's orders and the pool's news come from theirs, the training loop
 /// asks before every step.
-///
-/// `@unchecked Sendable`: the planner is touched with the condition's lock held only.
-final class SwapGate: @unchecked Sendable {
-    private let condition = NSCondition()
-    private var planner: SwapPlanner
+final class SwapGate: Sendable {
+    private let planner: Monitor<SwapPlanner>
     private let send: @Sendable (StageEvent) -> Void
 
     /// - Parameter send: takes what the supervisor is to be told; called with a lock held, so it must not block.
     init(_ planner: SwapPlanner, send: @escaping @Sendable (StageEvent) -> Void) {
-        self.planner = planner
+        self.planner = Monitor(planner)
         self.send = send
     }
 
     func handle(_ event: SwapPlanner.Event) {
-        condition.lock()
-        defer { condition.unlock() }
-        for action in planner.handle(event) {
-            switch action {
-            case .planned(let swap):
-                send(
-                    StageEvent(
-                        .swapPlanned, "swap \(swap.generation) can hold from step \(swap.step) on", step: swap.step,
-                        swap: swap))
-            case .refused(let proposal, let why):
-                send(StageEvent(.swapRefused, why, swap: Swap(proposal, step: 0)))
+        planner.update { planner in
+            for action in planner.handle(event) {
+                switch action {
+                case .planned(let swap):
+                    send(
+                        StageEvent(
+                            .swapPlanned, "swap \(swap.generation) can hold from step \(swap.step) on", step: swap.step,
+                            swap: swap))
+                case .refused(let proposal, let why):
+                    send(StageEvent(.swapRefused, why, swap: Swap(proposal, step: 0)))
+                }
             }
         }
-        condition.broadcast()
     }
 
     /// Begins a step, once no swap stands in its way that is not journalled.
@@ -43,15 +38,15 @@ final class SwapGate: @unchecked Sendable {
     func enter(
         _ step: UInt64, check: () throws -> Void, waiting: (Generation) -> Void
     ) throws -> SwapSchedule.Settings {
-        condition.lock()
-        defer { condition.unlock() }
+        var deadline = Instant.now()
         var isFirst = true
-        while !planner.enter(step) {
-            if isFirst, let generation = planner.awaited { waiting(generation) }
+        while true {
+            let settings = planner.wait(until: deadline) { $0.enter(step) ? $0.schedule.settings(at: step) : nil }
+            if let settings { return settings }
+            if isFirst, let generation = planner.withLock({ $0.awaited }) { waiting(generation) }
             isFirst = false
             try check()
-            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.2))
+            deadline = .now() + .milliseconds(200)
         }
-        return planner.schedule.settings(at: step)
     }
 }
