@@ -12,7 +12,7 @@ public func nearestName(to name: String, among candidates: some Sequence<String>
     return best?.name
 }
 
-/// ` (did you mean 'loader'?)`, or nothing: the tail of a message about an unknown name.
+/// `; did you mean 'loader'?`, or nothing: the tail of a message about an unknown name.
 public func suggestion(for name: String, among candidates: some Sequence<String>) -> String {
     nearestName(to: name, among: candidates).map { "; did you mean '\($0)'?" } ?? ""
 }

@@ -60,7 +60,7 @@ public struct MemorySnapshotReader: ~Copyable {
     /// Parts still to fill, last first, and how many bytes of the current one have arrived.
     private var pending: [UnsafeMutableRawBufferPointer] = []
     private var offset = 0
-    /// Bytes still to come, once the header has been read.
+    /// Whether header and all parts have arrived.
     public private(set) var isComplete = false
 
     /// - Parameter shape: what the snapshot must be of; another one is refused before memory is taken for it.

@@ -20,7 +20,7 @@ struct DashboardRoutes: Sendable {
             } catch let error as DecodingError {
                 response = .refused(.badRequest, "the request's JSON is not what is expected here: \(error)")
             } catch {
-                response = .refused(.unavailable, StageMain.oneLine(error))
+                response = .refused(.unavailable, errorLine(error))
             }
         }
         if request.method == "HEAD" { response.body = Data() }

@@ -192,7 +192,7 @@ public final class Journal {
         entries.append(entry)
     }
 
-    /// The newest epoch; nil before the first.
+    /// The epochs so far, the newest last.
     public var epochs: [JournalEntry.EpochStart] {
         entries.compactMap { if case .epoch(let start) = $0 { start } else { nil } }
     }

@@ -53,9 +53,7 @@ extension SupervisorCore {
         }
         if members[index].incarnation != incarnation {
             if members[index].incarnation != nil { members[index].restarts += 1 }
-            let host = members[index].host
             members[index].forgetProcess()
-            members[index].host = host
             members[index].heartbeat = Heartbeat(state: .preparing)
             members[index].configuredAt = now
         }

@@ -80,7 +80,7 @@ extension LogServerCore {
                     peers[index].parked = nil
                     return refuse(.gone, "record \(next) is older than what is kept", request, to: peer, &actions)
                 }
-                let entry = ledger[Int(next.rawValue - oldest.rawValue) - 1]
+                let entry = kept[Int(next.rawValue - oldest.rawValue) - 1]
                 actions.append(.sendRecord(peer, request: request, next, entry.hash))
                 statistics.recordsSent += 1
                 next = next.next

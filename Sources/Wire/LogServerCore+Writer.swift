@@ -79,7 +79,7 @@ extension LogServerCore {
             guard body.sequence > oldest else {
                 return refuse(.gone, "record \(body.sequence) is older than what is kept", 0, to: peer, &actions)
             }
-            let known = ledger[Int(body.sequence.rawValue - oldest.rawValue) - 1]
+            let known = kept[Int(body.sequence.rawValue - oldest.rawValue) - 1]
             let expected = writers.count > 1 ? writers.digest(of: rank, at: body.sequence) : known.digest
             guard try expected == nil || logical.digest() == expected else {
                 return refuse(
@@ -120,7 +120,7 @@ extension LogServerCore {
         let pieces = try physical.encodedPieces()
         position = sequence
         hash = hash.extended(by: pieces)
-        ledger.append((digest, hash))
+        kept.append((digest, hash))
         statistics.appended += 1
         actions.append(.store(position, physical, pieces: pieces, digest: digest, hash: hash))
         for writer in writers.peers {
@@ -169,7 +169,7 @@ extension LogServerCore {
         guard let from = old?.sequence, from > oldest else { return }
         if from == retained { retainFrom = nil }
         snapshots.removeAll { $0.sequence < from }
-        ledger.removeFirst(Int(from.rawValue - oldest.rawValue))
+        kept.removeFirst(Int(from.rawValue - oldest.rawValue))
         oldest = from
         actions.append(.drop(before: from))
     }

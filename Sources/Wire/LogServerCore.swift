@@ -63,7 +63,7 @@ struct LogServerCore<Reducer: LogReducer> {
     var hash: LogHash
     var statistics = LogServerStatistics()
     /// Digest and hash of records `oldest + 1 ... position`.
-    var ledger: Deque<(digest: String, hash: LogHash)> = []
+    var kept: Deque<(digest: String, hash: LogHash)> = []
     var oldest: SequenceNumber
     var snapshots: [LogSnapshotFile.Info]
     var retainFrom: SequenceNumber?
@@ -88,7 +88,7 @@ struct LogServerCore<Reducer: LogReducer> {
         self.writers = LogWriters(writers, ahead: settings.servable)
         self.position = position
         self.hash = hash
-        ledger = Deque(entries)
+        kept = Deque(entries)
         oldest = SequenceNumber(position.rawValue - UInt64(entries.count))
         self.snapshots = snapshots
         self.settings = settings

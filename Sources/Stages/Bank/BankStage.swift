@@ -48,9 +48,9 @@ public enum BankStage {
             try server.waitUntilStopped()
         } catch let error where isServing {
             // Nothing that was not stored has been acknowledged: another start goes on where this one ends.
-            throw RecoverableFailure(StageMain.oneLine(error), remedy: .restart)
+            throw RecoverableFailure(errorLine(error), remedy: .restart)
         } catch let error where start == .existing {
-            throw RecoverableFailure("its log cannot be opened again: \(StageMain.oneLine(error))", remedy: .rollback)
+            throw RecoverableFailure("its log cannot be opened again: \(errorLine(error))", remedy: .rollback)
         }
     }
 

@@ -1,3 +1,4 @@
+import Basics
 import Contrast
 import Foundation
 import StageKit
@@ -69,7 +70,7 @@ public final class MemoryTelemetry: @unchecked Sendable {
         do {
             try ProjectorFiles(memory, classes: classes, step: step).write(to: folder)
         } catch {
-            tell("no embeddings for TensorBoard's projector: \(StageMain.oneLine(error))")
+            tell("no embeddings for TensorBoard's projector: \(errorLine(error))")
         }
     }
 

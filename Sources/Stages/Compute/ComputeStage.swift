@@ -34,7 +34,7 @@ public enum ComputeStage {
             try TrainingLoop(runtime: runtime, ranks: ranks, trainer: trainer, after: done).run()
         } catch let error where runtime.stop.isAbandoned {
             // A step in hand is lost and no half of it may become a checkpoint: a resume takes the newest one there is.
-            runtime.logger.warning("ended without a checkpoint: \(StageMain.oneLine(error))")
+            runtime.logger.warning("ended without a checkpoint: \(errorLine(error))")
         } catch let error as LogError where error.isLossOfState {
             throw RecoverableFailure("\(error)", remedy: .rollback)
         } catch let error as TensorError where error.kind == .lostRanks {

@@ -21,7 +21,7 @@ extension TrainingLoop {
         } catch {
             switch error {
             case is UserError, LogError.refused(.storage, _):
-                let message = "no checkpoint of step \(step): \(StageMain.oneLine(error)); training goes on"
+                let message = "no checkpoint of step \(step): \(errorLine(error)); training goes on"
                 runtime.logger.error("\(message)")
                 runtime.send(StageEvent(.checkpointFailed, message, step: step))
                 runtime.report(.running)

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Models
 import StageKit
@@ -9,7 +10,7 @@ enum NetworksJob {
             let network = try Network.make(question.model, classes: question.classes, projecting: question.projecting)
             return NetworkAnswer(parameters: network.namedParameters().withoutProjection.elementCount)
         } catch {
-            return NetworkAnswer(error: StageMain.oneLine(error))
+            return NetworkAnswer(error: errorLine(error))
         }
     }
 

@@ -51,7 +51,7 @@ public final class StageRuntime: @unchecked Sendable {
                 try load()
             } catch {
                 // Who was in stays in; the supervisor, which reads the same file, tells the user.
-                logger.error("\(StageMain.oneLine(error))")
+                logger.error("\(errorLine(error))")
             }
         }
         try load()
@@ -107,7 +107,7 @@ public final class StageRuntime: @unchecked Sendable {
             logger.debug("\(what()): \(taken())")
             return output
         } catch {
-            logger.debug("\(what()): failed after \(taken()): \(StageMain.oneLine(error))")
+            logger.debug("\(what()): failed after \(taken()): \(errorLine(error))")
             throw error
         }
     }

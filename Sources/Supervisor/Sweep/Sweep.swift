@@ -54,7 +54,8 @@ public struct Sweep {
     ///
     /// - Throws: `UserError` where another sweep trains in it.
     public func lock() throws -> FileLock {
-        try FileLock(folder: folder, use: "\(folder): another sweep trains there", patience: .zero)
+        // On a file, as a share tells other hosts of no locks on folders.
+        try FileLock(path: folder + "/sweep.lock", use: "\(folder): another sweep trains there", patience: .zero)
     }
 
     public func path(of cell: SweepPlan.Cell) -> String { "\(folder)/\(cell.name)" }

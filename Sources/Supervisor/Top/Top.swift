@@ -111,7 +111,7 @@ public enum Top {
                         hasEnded = report.phase == .ended
                         inbox.put(.report(report))
                     } catch {
-                        inbox.put(.silence(StageMain.oneLine(error)))
+                        inbox.put(.silence(errorLine(error)))
                     }
                 }
                 usleep(UInt32(interval / .microseconds(1)))
@@ -129,7 +129,7 @@ public enum Top {
                 inbox.put(.report(try ControlClient(run: path).ask(request, timeout: request.patience)))
                 inbox.put(.done(said))
             } catch {
-                inbox.put(.refused(StageMain.oneLine(error)))
+                inbox.put(.refused(errorLine(error)))
             }
         }.start()
     }
