@@ -25,10 +25,23 @@ static void leave(j_common_ptr info) {
     longjmp(to->landing, 1);
 }
 
+// Whether a warning is of bytes before the end marker, all alike and few, with which some cameras fill up a file: no pixel
+// needs them. Others, or more of them, are mostly all that damaged pixels show.
+static int is_padding(j_common_ptr info) {
+    if (info->err->msg_code != JWRN_EXTRANEOUS_DATA || info->err->msg_parm.i[1] != 0xd9) return 0;
+    int count = info->err->msg_parm.i[0];
+    if (count < 1 || count > 64) return 0;
+    const JOCTET *end = ((j_decompress_ptr)info)->src->next_input_byte;
+    for (int i = 2; i <= count; i++) {
+        if (end[-i] != end[-1]) return 0;
+    }
+    return 1;
+}
+
 // A negative level is a warning: libjpeg would go on and invent the rest.
 static void remark(j_common_ptr info, int level) {
     failure *to = (failure *)info->err;
-    if (level >= 0 || to->is_fault == NULL) return;
+    if (level >= 0 || to->is_fault == NULL || is_padding(info)) return;
     char text[JMSG_LENGTH_MAX];
     info->err->format_message(info, text);
     if (to->is_fault(text)) leave(info);

@@ -34,7 +34,7 @@ public enum ADE20K {
             let images = Folders.join(base, "images/\(folder)")
             let labels = Folders.join(base, "annotations/\(folder)")
             for folder in [images, labels] where !tree.isFolder(folder) {
-                throw source.error("\(folder): no such folder")
+                throw source.error("\(folder): \(whyNoFolder(folder))")
             }
             let listing = try Folders.pair(split: split, images: images, labels: labels, in: tree)
             guard !listing.isEmpty else { throw source.error("\(images): holds no .jpg image") }

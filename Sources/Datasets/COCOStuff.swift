@@ -39,7 +39,7 @@ public enum COCOStuff {
         let base = try source.base(of: root, orIn: ["cocostuff-10k-v1.1"], having: "images", in: tree)
         let images = Folders.join(base, "images")
         let labels = Folders.join(base, "annotations")
-        guard tree.isFolder(labels) else { throw source.error("\(labels): no such folder") }
+        guard tree.isFolder(labels) else { throw source.error("\(labels): \(whyNoFolder(labels))") }
         if [images, labels].contains(where: { tree.isFolder($0 + "/train2014") }) {
             let splits = try ["train", "test"].map { split in
                 try converted(split, images: "\(images)/\(split)2014", labels: "\(labels)/\(split)2014", in: tree)
@@ -57,7 +57,9 @@ public enum COCOStuff {
     private static func converted(_ split: String, images: String, labels: String, in tree: DatasetTree) throws
         -> SplitListing
     {
-        for folder in [images, labels] where !tree.isFolder(folder) { throw source.error("\(folder): no such folder") }
+        for folder in [images, labels] where !tree.isFolder(folder) {
+            throw source.error("\(folder): \(whyNoFolder(folder))")
+        }
         return Folders.pair(
             split: split, imageFolder: images, labelFolder: labels,
             images: try Folders.files(in: images, extensions: Folders.imageExtensions, of: tree),

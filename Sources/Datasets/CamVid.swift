@@ -39,9 +39,9 @@ public enum CamVid {
                 }
                 splits.append(listing)
             case (true, false):
-                throw source.error("\(labels): no such folder; the label maps of \(images) are expected there")
+                throw source.error("\(labels): \(whyNoFolder(labels)); the label maps of \(images) are expected there")
             case (false, true):
-                throw source.error("\(images): no such folder; the images of \(labels) are expected there")
+                throw source.error("\(images): \(whyNoFolder(images)); the images of \(labels) are expected there")
             case (false, false):
                 guard split != "train" else {
                     throw source.error("\(root): has no folders train and trainannot")

@@ -47,9 +47,12 @@ public enum Cityscapes {
         try source.checkRoot(root, in: tree)
         let images = Folders.join(root, "leftImg8bit")
         let labels = Folders.join(root, "gtFine")
-        for folder in [images, labels] where !tree.isFolder(folder) { throw source.error("\(folder): no such folder") }
+        for folder in [images, labels] where !tree.isFolder(folder) {
+            throw source.error("\(folder): \(whyNoFolder(folder))")
+        }
         guard tree.isFolder(images + "/train") else {
-            throw source.error("\(images)/train: no such folder; folders of cities are expected there")
+            throw source.error(
+                "\(images)/train: \(whyNoFolder(images + "/train")); folders of cities are expected there")
         }
 
         // The files as they are downloaded come first; train ids are what somebody made of them.
@@ -75,7 +78,7 @@ public enum Cityscapes {
     }
 
     private static func files(below folder: String, ending: String, in tree: DatasetTree) throws -> [Folders.Named] {
-        guard tree.isFolder(folder) else { throw source.error("\(folder): no such folder") }
+        guard tree.isFolder(folder) else { throw source.error("\(folder): \(whyNoFolder(folder))") }
         return try tree.folders(in: folder).flatMap { city in
             try Folders.files(in: "\(folder)/\(city)", extensions: ["png"], ending: ending, of: tree)
         }

@@ -14,7 +14,7 @@ struct DatasetSource: Sendable {
     /// - Throws: `UserError` where there is no such folder.
     func checkRoot(_ root: String, in tree: DatasetTree) throws {
         guard !root.isEmpty else { throw error("dataset.root is not set") }
-        guard tree.isFolder(root) else { throw error("\(root): no such folder (dataset.root)") }
+        guard tree.isFolder(root) else { throw error("\(root): \(whyNoFolder(root)) (dataset.root)") }
     }
 
     /// The folder that holds a dataset's folders: `root`, or the one below it that its archive unpacks to.

@@ -60,10 +60,11 @@ final class DatasetTree {
     /// - Throws: `UserError` where it cannot be listed.
     func names(in folder: String, expecting what: String) throws -> [String] {
         look(at: folder)
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-            throw UserError("\(folder): cannot be listed; a folder of \(what) is expected")
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder).filter { !$0.hasPrefix(".") }
+        } catch {
+            throw UserError("\(folder): cannot be listed: \(systemWords(error)); a folder of \(what) is expected")
         }
-        return names.filter { !$0.hasPrefix(".") }
     }
 
     /// A folder's folders, in the order of their names' bytes.
@@ -81,6 +82,8 @@ final class DatasetTree {
             throw DurableFile.systemError("cannot read", path)
         }
         guard let text = String(data: data, encoding: .utf8) else { throw UserError("\(path): is not a list of names") }
-        return text.split(whereSeparator: \.isNewline).map(String.init).filter { !$0.allSatisfy(\.isWhitespace) }
+        // Not at whatever else Unicode takes for a line's end: names may have it.
+        return text.split { ["\n", "\r\n", "\r"].contains($0) }.map(String.init)
+            .filter { !$0.allSatisfy(\.isWhitespace) }
     }
 }

@@ -41,7 +41,7 @@ public enum FolderDataset {
             ? path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
                 .joined(separator: "/") : root
         let start = base.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : base
-        if !root.isEmpty, !tree.isFolder(root) { throw UserError("\(root): no such folder (dataset.root)") }
+        if !root.isEmpty, !tree.isFolder(root) { throw UserError("\(root): \(whyNoFolder(root)) (dataset.root)") }
         let splits = try parsed.splits.map { split -> SplitListing in
             let images = Folders.join(start, split.images)
             let labels = split.labels.map { Folders.join(start, $0) }

@@ -38,6 +38,10 @@ public enum PNG {
         try withDecoder(file, name: name, limits: limits) { decoder, header in
             switch UInt32(header.color_type) {
             case SPNG_COLOR_TYPE_GRAYSCALE.rawValue, SPNG_COLOR_TYPE_INDEXED.rawValue: break
+            case SPNG_COLOR_TYPE_GRAYSCALE_ALPHA.rawValue:
+                throw UserError(
+                    "\(name): has an alpha channel; a label map is a grey or palette PNG without one, with one class number per pixel"
+                )
             default:
                 throw UserError(
                     "\(name): is a colour PNG; a label map is a grey or palette PNG with one class number per pixel")

@@ -39,6 +39,9 @@ import Testing
         #expect(message { _ = try PNG.decodeLabels(wide, name: "a.png") }.hasPrefix("a.png: is a 16-bit PNG"))
         let color = SharedBytes(try PNG.encode(patternImage(4, 4)))
         #expect(message { _ = try PNG.decodeLabels(color, name: "a.png") }.hasPrefix("a.png: is a colour PNG"))
+        let alpha = try rawPNG(
+            [UInt8](repeating: 1, count: 32), width: 4, height: 4, depth: 8, type: SPNG_COLOR_TYPE_GRAYSCALE_ALPHA)
+        #expect(message { _ = try PNG.decodeLabels(alpha, name: "a.png") }.hasPrefix("a.png: has an alpha channel"))
     }
 
     @Test func everyKindOfImageBecomesRGB() throws {

@@ -77,6 +77,20 @@ import Testing
                 == JPEG.decode(SharedBytes(jpeg), name: "j").cropped(to: top))
     }
 
+    /// Some cameras fill files up before the end marker. Of other bytes nobody knows whether pixels miss them.
+    @Test(arguments: [0, 0xff, 0x20] as [UInt8]) func bytesAllAlikeBeforeTheEndAreNoFault(_ byte: UInt8) throws {
+        let jpeg = try JPEG.encode(patternImage(64, 48))
+        func filled(_ bytes: [UInt8]) -> SharedBytes { SharedBytes(jpeg.dropLast(2) + bytes + jpeg.suffix(2)) }
+        let image = try JPEG.decode(SharedBytes(jpeg), name: "j")
+        #expect(try JPEG.decode(filled([UInt8](repeating: byte, count: 40)), name: "j") == image)
+        if byte != 0xff {
+            #expect(throws: UserError.self) {
+                try JPEG.decode(filled([UInt8](repeating: byte, count: 4000)), name: "j")
+            }
+        }
+        #expect(throws: UserError.self) { try JPEG.decode(filled((1...40).map { $0 * 3 }), name: "j") }
+    }
+
     @Test func corruptPartsAreErrorsOrPictures() throws {
         let bytes = try encoded(patternImage(96, 80), TJSAMP_420, progressive: false).array(of: UInt8.self)
         var random = KeyedRandom(seed: 8, purpose: "corrupt")

@@ -40,7 +40,7 @@ public struct FolderSurvey: Sendable, Equatable {
         images: String, labels: String, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) throws {
         for (option, folder) in [("--images", images), ("--labels", labels)] where !isFolder(folder) {
-            throw UserError("\(option) \(folder): no such folder")
+            throw UserError("\(option) \(folder): \(whyNoFolder(folder))")
         }
         splits = Self.ownSplits(images, labels) ?? [Split(name: nil, images: images, labels: labels)]
         (pixels, widths, heights) = ([:], [], [])
@@ -72,6 +72,8 @@ public struct FolderSurvey: Sendable, Equatable {
     private mutating func add(_ sample: SampleFiles, _ look: Result<Look, UserError>, to split: Int) {
         switch look {
         case .failure(let error): splits[split].leftOut.append(error.description)
+        case .success where sample.name.contains(where: { ["\n", "\r\n", "\r"].contains($0) }):
+            splits[split].leftOut.append("\(sample.imagePath): has a line break in its name, which no list can hold")
         case .success(let look):
             splits[split].names.append(sample.name)
             widths.append(look.width)

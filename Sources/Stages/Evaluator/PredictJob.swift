@@ -61,7 +61,9 @@ public enum PredictJob {
     ) throws -> Predictions {
         let files = try PredictionFiles.all(of: options)
         // Before a network is read, which takes its time.
-        for video in files where video.kind == .video { _ = try FFmpeg.program(for: video.source) }
+        for video in files where video.kind == .video {
+            for name in ["ffmpeg", "ffprobe"] { _ = try FFmpeg.program(name, for: video.source) }
+        }
         if let threads = options.threads { try Torch.setThreads(threads) }
         try Torch.checkDevice(options.device)
 
@@ -165,7 +167,17 @@ public enum PredictJob {
         guard frames > 0 else { throw UserError("\(files.source): holds no frame") }
         try overlay?.finish()
         try besides?.finish()
+        if let folder = files.labels { try removeFrames(after: frames, in: folder) }
+        if let trouble = reader.trouble { note("\(files.source): ffmpeg says: \(trouble); frames may be missing") }
         return (shares, frames)
+    }
+
+    /// Removes the label maps of a longer video that was predicted into the same folder before.
+    private static func removeFrames(after last: Int, in folder: String) throws {
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+            guard let frame = Int(name.dropLast(4)), frame > last, name == frame.digits(6) + ".png" else { continue }
+            try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+        }
     }
 
     /// What the run noted of its dataset in `dataset.json`, which may have gone since; the dataset itself otherwise.

@@ -27,7 +27,9 @@ struct PredictionFiles {
     }
 
     private static let imageEndings = ["jpg", "jpeg", "png"]
-    private static let videoEndings = ["avi", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "webm"]
+    private static let videoEndings = [
+        "3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "webm", "wmv",
+    ]
 
     /// What is asked for, folders replaced by the images and videos in them, by name.
     ///

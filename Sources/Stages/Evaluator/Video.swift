@@ -46,15 +46,16 @@ enum FFmpeg {
             unlink(errors)
         }
 
-        /// - Throws: `UserError` with the program's first line on standard error, where it failed.
-        func wait(for video: String) throws {
+        /// - Returns: the program's first line on standard error; nil where it said nothing.
+        /// - Throws: `UserError` with that line, where it failed.
+        @discardableResult func wait(for video: String) throws -> String? {
             process.waitUntilExit()
+            let said = (try? String(contentsOfFile: errors, encoding: .utf8))?.split(whereSeparator: \.isNewline)
+                .first.map(String.init)
             guard process.terminationReason == .exit, process.terminationStatus == 0 else {
-                let said = (try? String(contentsOfFile: errors, encoding: .utf8))?.split(whereSeparator: \.isNewline)
-                    .first
-                throw UserError(
-                    "\(video): \(said.map(String.init) ?? "ffmpeg ended with \(process.terminationStatus)")")
+                throw UserError("\(video): \(said ?? "ffmpeg ended with \(process.terminationStatus)")")
             }
+            return said
         }
     }
 }
@@ -66,6 +67,8 @@ final class VideoReader {
     private let pipe = Pipe()
     /// Frames per second, as ffmpeg takes it: `30000/1001`.
     let rate: String
+    /// After the last frame, what ffmpeg complained of and went on: a download that broke off ends so.
+    private(set) var trouble: String?
 
     /// - Throws: `UserError` where there is no ffmpeg.
     init(_ path: String) throws {
@@ -88,7 +91,7 @@ final class VideoReader {
     /// - Throws: `UserError` that names the video: it is damaged, or no video.
     func next() throws -> Image? {
         guard let header = try header() else {
-            try run.wait(for: path)
+            trouble = try run.wait(for: path)
             return nil
         }
         return try Image(width: header.width, height: header.height) { target in
