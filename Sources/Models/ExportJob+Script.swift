@@ -15,6 +15,8 @@ extension ExportJob {
         var width: Int
         var input = "float32 [N, 3, height, width], RGB, 0 to 1"
         var output = "float32 [N, classes, height, width]; the largest of a pixel is its class"
+        /// Of the sides of images as they are, for which the run resizes them before; absent where it takes them as they are.
+        var scale: Float?
     }
 
     /// Writes a trained network as TorchScript: PyTorch runs it without any code of ours, in Python and in C++.
@@ -26,11 +28,13 @@ extension ExportJob {
     /// - Parameters:
     ///   - names: of the classes, noted beside the program.
     ///   - size: of the images.
+    ///   - scale: noted too: of their sides, where the run sees images resized.
     /// - Returns: one line that says what was written.
     /// - Throws: `UserError` that names the checkpoint's file where it does not fit, or `TensorError` for a size that the
     ///   network cannot take.
     public static func writeScript(
-        _ settings: ModelSettings, checkpoint: String, classes names: [String], size: Size2D, to path: String
+        _ settings: ModelSettings, checkpoint: String, classes names: [String], size: Size2D, scale: Float? = nil,
+        to path: String
     ) throws -> String {
         let network = try Network.trained(settings, classes: names.count, checkpoint: checkpoint)
         let script = try script(of: network, size: size)
@@ -45,7 +49,7 @@ extension ExportJob {
         }
         let description = Description(
             head: settings.head.rawValue, backbone: settings.backbone.rawValue, classes: names, height: size.height,
-            width: size.width)
+            width: size.width, scale: scale)
         try script.write(to: path, texts: [("picoflow.json", description.prettyJSON())])
         return "\(path): TorchScript for images of \(size.height) x \(size.width), \(names.count) classes"
     }

@@ -70,10 +70,10 @@ extension ModelSettings.Backbone {
         case .vits16: "timm vit_small_patch16_384"
         case .vitb16: "timm vit_base_patch16_384"
         case .vitl16: "timm vit_large_patch16_384"
-        case .swint: "transformers Swin, Microsoft's and timm's swin_tiny"
-        case .swins: "transformers Swin, Microsoft's and timm's swin_small"
-        case .swinb: "transformers Swin, Microsoft's and timm's swin_base"
-        case .swinl: "transformers Swin, Microsoft's and timm's swin_large"
+        case .swint: "transformers Swin, Microsoft's and timm's swin_tiny_patch4_window7_224"
+        case .swins: "transformers Swin, Microsoft's and timm's swin_small_patch4_window7_224"
+        case .swinb: "transformers Swin, Microsoft's and timm's swin_base_patch4_window12_384"
+        case .swinl: "transformers Swin, Microsoft's and timm's swin_large_patch4_window12_384"
         }
     }
 }

@@ -22,7 +22,8 @@ struct ExportCommand: ParsableCommand {
             torchscript: the network itself, which torch.jit.load runs without any of its code. It takes float32 images \
             [N, 3, height, width], RGB from 0 to 1, normalises them, and returns scores [N, classes, height, width]. N is \
             free, the image size is not: --size sets it, the recipe's crop where missing. In it stands picoflow.json, which \
-            names the classes: torch.jit.load(…, _extra_files={"picoflow.json": ""}) fills it in.
+            names the classes, and the scale where the run sees images resized, as 'picoflow init' has it for large \
+            photographs: torch.jit.load(…, _extra_files={"picoflow.json": ""}) fills it in.
 
             onnx: from the TorchScript file, by tools/export-onnx, which needs PyTorch.
             """)

@@ -17,7 +17,7 @@ extension Pipeline {
             #expect(lines.first == "module.0.weight  [2, 1, 2, 2] float32")
             #expect(lines.contains("\(fixture("checkpoint.pth")): 6 tensors, 17 values (torch.save, its 'state_dict')"))
             #expect(lines.contains("beside them: epoch, best, arguments, seed, optimizer"))
-            #expect(lines.last == "it fits none of the networks at their published width")
+            #expect(lines.last == "it fits none of the networks at their published width and window")
         }
 
         @Test(arguments: [

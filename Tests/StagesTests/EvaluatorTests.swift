@@ -416,6 +416,38 @@ import Wire
         #expect(try Safetensors.read(taken).metadata == ["format": "pt", "position_grid": "9x16"])
     }
 
+    /// A training from what is written takes as much as one from the file itself: a head without its classifier is none.
+    @Test func importOfOtherClassesKeepsHeadAndProjection() throws {
+        let files = try Files()
+        let model = files.recipe.model
+        let (file, written) = (files.path + "/network.safetensors", files.path + "/written.safetensors")
+        let network = try Network.initial(model, classes: 19, seed: 4, projecting: true)
+        try Safetensors.write(network.stateDict(), to: file)
+        let facts = try ImportJob.run(
+            ImportJob.Options(arguments: [file, "--recipe", files.run + "/recipe.yaml", "--output", written]),
+            report: { _ in })
+        func taken(_ path: String) throws -> [String] {
+            try Network.make(model, classes: 11, projecting: true).loadPretrained(path, model).names
+        }
+        let names = try taken(file)
+        #expect(names.contains { $0.hasPrefix("projection.") } && names.contains { $0.hasPrefix("classifier.") })
+        #expect(try taken(written) == names)
+        #expect(facts.taken?.loaded == names)
+    }
+
+    /// Whoever uses the network elsewhere must resize images as the run does.
+    @Test func exportSaysAtWhichScaleTheRunSeesImages() throws {
+        let files = try Files()
+        var recipe = files.recipe
+        let target = files.path + "/network.safetensors"
+        for (scales, expected) in [([0.5], 0.5), ([1], nil), ([0.5, 1], nil)] as [([Float], Float?)] {
+            recipe.evaluate.scales = scales
+            try DurableFile.write(recipe.yaml(), to: files.run + "/recipe.yaml")
+            let exported = try EvaluatorMain.export(files.arguments + ["--to", target])
+            #expect(exported.scale == expected && exported.lines.count == (expected == nil ? 1 : 2))
+        }
+    }
+
     @Test func fingerprintIsRepeatable() throws {
         let fingerprint = try EvaluatorFingerprint.compute()
         #expect(try fingerprint == EvaluatorFingerprint.compute())

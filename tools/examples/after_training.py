@@ -61,6 +61,7 @@ def picoflow(*words):
     print(found.stdout)
     if found.returncode != 0:
         sys.exit(f"picoflow {words[0]} failed; what it says is above")
+    return found.stdout
 
 
 # %% [markdown]
@@ -68,14 +69,15 @@ def picoflow(*words):
 #
 # Twice. *safetensors* holds the weights under the names of the published PyTorch model, for those who have its code:
 # `load_state_dict(load_file(...), strict=True)`. *TorchScript* holds the network itself and needs no code at all, but takes
-# images of one size; here that of our image.
+# images of one size; here that of our image, or as much smaller as the run sees images.
 
 # %%
 picture = ImageOps.exif_transpose(Image.open(options.image)).convert("RGB")
 width, height = picture.size
 weights_file, script_file = options.out / "network.safetensors", options.out / "network.pt"
-picoflow("export", "--run", options.run, "--to", weights_file)
-picoflow("export", "--run", options.run, "--to", script_file, "--format", "torchscript", "--size", f"{height}x{width}")
+exported = json.loads(picoflow("export", "--run", options.run, "--to", weights_file, "--json"))
+seen = [max(1, round(side * exported.get("scale", 1))) for side in (height, width)]
+picoflow("export", "--run", options.run, "--to", script_file, "--format", "torchscript", "--size", "x".join(map(str, seen)))
 
 # %% [markdown]
 # ## The weights
@@ -109,7 +111,9 @@ print(f"{about['head']} on {about['backbone']}, {len(classes)} classes; input: {
 
 images = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 255  # [1, 3, height, width]
 with torch.inference_mode():
-    scores = network(images)  # [1, classes, height, width]
+    # Neither changes anything where the run sees images as they are.
+    scores = network(torch.nn.functional.interpolate(images, seen, mode="bilinear"))
+    scores = torch.nn.functional.interpolate(scores, (height, width), mode="bilinear")  # [1, classes, height, width]
 theirs = scores[0].argmax(0).numpy()  # [height, width]
 
 # %% [markdown]

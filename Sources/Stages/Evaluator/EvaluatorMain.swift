@@ -72,7 +72,7 @@ public enum EvaluatorMain {
             try body()
             try flushStandardOutput()
         } catch {
-            writeToStandardError("picoflow: \(StageMain.oneLine(error))\n")
+            writeToStandardError("picoflow: \(errorLine(error))\n")
             exit(1)
         }
         exit(0)
@@ -86,9 +86,11 @@ public enum EvaluatorMain {
         /// TorchScript: of the images, height and width.
         var size: [Int]?
         var reference: String?
+        /// Of images' sides, where the run sees them resized; absent where as they are.
+        var scale: Float?
         var lines: [String] = []
 
-        private enum CodingKeys: CodingKey { case checkpoint, format, file, size, reference }
+        private enum CodingKeys: CodingKey { case checkpoint, format, file, size, reference, scale }
     }
 
     /// `--reference` also writes an input and its logits, which `tools/check-export` compares PyTorch's with.
@@ -102,10 +104,13 @@ public enum EvaluatorMain {
         var exported = Exported(
             checkpoint: checkpoint, format: words["--format"] ?? "safetensors", file: to,
             reference: words["--reference"])
+        let recipe = try Recipe.resolve(path: run + "/recipe.yaml")
+        if let scale = recipe.evaluate.scales.first, recipe.evaluate.scales.count == 1, scale != 1 {
+            exported.scale = scale
+        }
         switch exported.format {
         case "safetensors": exported.lines.append(try ExportJob.run(checkpoint: checkpoint, to: to))
         case "torchscript":
-            let recipe = try Recipe.resolve(path: run + "/recipe.yaml")
             let crop = recipe.augmentation.crop
             let size = try words.size("--size", sides: 1...16384) ?? Size2D(crop[0], crop[1])
             note("recording the network as a program and comparing both, on images of \(size)")
@@ -113,12 +118,14 @@ public enum EvaluatorMain {
             exported.lines.append(
                 try ExportJob.writeScript(
                     recipe.model, checkpoint: checkpoint, classes: PredictJob.classes(ofRun: run, recipe).map(\.name),
-                    size: size, to: to))
+                    size: size, scale: exported.scale, to: to))
         default: throw UserError("--format '\(exported.format)' is none of safetensors, torchscript")
         }
         if let reference = exported.reference {
-            let recipe = try Recipe.resolve(path: run + "/recipe.yaml")
             exported.lines.append(try ExportJob.writeReference(recipe.model, checkpoint: checkpoint, to: reference))
+        }
+        if let scale = exported.scale {
+            exported.lines.append("the run sees images resized to \(scale) of their sides; give them so")
         }
         return exported
     }

@@ -44,19 +44,26 @@ public enum ImportJob {
         _ file: WeightFile, by recipe: Recipe, _ output: String?, _ report: (String) -> Void
     ) throws -> ImportFacts.Taken {
         let known = (try? Dataset.open(recipe.dataset))?.classes.count
-        // Where the dataset is elsewhere the file's own number is as good as any.
-        var network = try Network.make(recipe.model, classes: known ?? 2)
-        var result = try network.loadPretrained(file, recipe.model)
-        if known == nil, let classes = result.fileClasses, (1...255).contains(classes) {
-            network = try Network.make(recipe.model, classes: classes)
-            result = try network.loadPretrained(file, recipe.model)
+        /// As a training makes it.
+        func load(classes: Int) throws -> (network: any SegmentationNetwork, report: WeightReport) {
+            let network = try Network.make(recipe.model, classes: classes, projecting: recipe.contrast.enabled)
+            return (network, try network.loadPretrained(file, recipe.model))
         }
+        // Where the dataset is elsewhere the file's own number is as good as any.
+        var loaded = try load(classes: known ?? 2)
+        var whole = loaded
+        if let classes = loaded.report.fileClasses, (1...255).contains(classes), classes != known {
+            // A training takes no head without its classifier, so the output has the file's own.
+            whole = try load(classes: classes)
+            if known == nil { loaded = whole }
+        }
+        let result = loaded.report
         report("network: \(recipe.model.head.rawValue) on \(recipe.model.backbone.rawValue)")
         result.lines.forEach(report)
         if known == nil { report("the recipe's dataset is not there, so its number of classes was not compared") }
         if let output {
-            let taken = Set(result.names)
-            let state = network.stateDict().renamed { taken.contains($0) ? $0 : nil }
+            let taken = Set(whole.report.names)
+            let state = whole.network.stateDict().renamed { taken.contains($0) ? $0 : nil }
             try Safetensors.write(state, metadata: ["format": "pt"], to: output)
             report("\(output): \(state.count) tensors written, for 'model.pretrained'")
         }
@@ -77,7 +84,7 @@ public enum ImportJob {
         let fitting = try Network.fitting(file.tensors, progress: progress)
         report(
             fitting.isEmpty
-                ? "it fits none of the networks at their published width"
+                ? "it fits none of the networks at their published width and window"
                 : "it fits " + fitting.map(\.description).joined(separator: ", "))
         return fitting
     }
