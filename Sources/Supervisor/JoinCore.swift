@@ -55,6 +55,8 @@ struct JoinCore {
     /// How long the first answer may take: an engine starts a run and the hosts that join it at once, and the run first lists
     /// its dataset.
     private static let firstAnswer = Duration.seconds(600)
+    /// How long an interrupt waits for the word that the whole run ends.
+    static let together = Duration.seconds(2)
     private let timing: SupervisionTiming
     private var heartbeat: Duration
     private var grace: Duration
@@ -64,6 +66,9 @@ struct JoinCore {
     private var lastTick = Duration.zero
     private var nextAsk = Duration.zero
     private var interrupts = 0
+    /// When an interrupt becomes a leave: where all processes of a run are told to end at once, the word that it ends is about
+    /// to come, and compute needs these stages for its last step.
+    private var leavesAt: Duration?
     private var hasWarned = false
     /// No process is started any more; those that have not ended by then are terminated, then killed.
     private var ending: (outcome: Outcome, terminateAt: Duration, killAt: Duration)?
@@ -87,7 +92,11 @@ struct JoinCore {
         // Nothing beyond the next question is late for a heartbeat's time.
         var deadlines = [nextAsk]
         for case .waiting(let until) in stages.map(\.life) { deadlines.append(until) }
-        if let ending { deadlines += [ending.terminateAt, ending.killAt] }
+        if let ending {
+            deadlines += [ending.terminateAt, ending.killAt]
+        } else if let leavesAt {
+            deadlines.append(leavesAt)
+        }
         return deadlines.min()!
     }
 
@@ -163,11 +172,17 @@ struct JoinCore {
         case 1:
             guard ending == nil else { return }
             actions.append(.log(.info, "leaving: the stages finish what they have begun; again to stop at once"))
-            actions.append(.leave)
-            beginEnding(.left)
-        case 2: ending?.terminateAt = now
+            if reply == nil { leave() } else { leavesAt = now + Self.together }
+        case 2:
+            if ending == nil { leave() }
+            ending?.terminateAt = now
         default: ending?.killAt = now
         }
+    }
+
+    private mutating func leave() {
+        actions.append(.leave)
+        beginEnding(.left)
     }
 
     /// - Parameter patience: how long the processes have to end; nil is the patience for a ticket in hand.
@@ -183,6 +198,7 @@ struct JoinCore {
     }
 
     private mutating func tick() {
+        if let leavesAt, now >= leavesAt, ending == nil { leave() }
         if now >= nextAsk {
             // The first question may come before its connection, or before the run.
             nextAsk = now + (reply == nil ? min(heartbeat, .milliseconds(200)) : heartbeat)
@@ -201,7 +217,7 @@ struct JoinCore {
                 .log(
                     .warning,
                     "nothing was heard of the run's supervisor for \(grace.text); trying for \(patience.text) in all, as it may be "
-                        + "starting: where it runs, look at the address and the key"))
+                        + "starting: where it runs, look at the address, the key and the run's name"))
         }
         if now - lastHeard >= patience {
             if ending == nil {

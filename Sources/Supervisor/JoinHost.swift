@@ -83,13 +83,11 @@ public final class JoinHost {
         try DurableFile.makeFolder(options.logs)
         let context = Context()
         context.identify(as: try key.security)
-        let socket = try Socket(
-            .dealer, context: context, identity: "join.\(sender.incarnation)",
-            maxMessageBytes: MessageLimits.control.bodyBytes, onlyWhileConnected: true)
-        try socket.connect(options.address)
+        var socket = try dial(context)
         let signals = environment.watchesSignals ? SignalWatch(wakeup: exits.wakeup) : nil
         let clock = SuspendingClock()
         let start = clock.now
+        var dialled = clock.now
         let defaults = SupervisorSettings()
         var core = JoinCore(heartbeat: defaults.heartbeat, grace: defaults.grace)
         var queue: ArraySlice<JoinCore.Event> = []
@@ -106,10 +104,27 @@ public final class JoinHost {
                     try perform(action, socket).map { queue.append($0) }
                 }
             }
+            if reply == nil, dialled.duration(to: clock.now) >= Self.patience {
+                // Where the key was refused libzmq never dials again; by now it may be allowed.
+                socket.close()
+                socket = try dial(context)
+                dialled = clock.now
+            }
             let wait = core.nextDeadline - start.duration(to: clock.now)
             let milliseconds = min(1000, max(0, Int(wait / .milliseconds(1)) + 1))
             _ = Poller.wait([socket], wakeup: exits.wakeup, milliseconds: milliseconds)
         }
+    }
+
+    /// How long one connection may stay without an answer.
+    private static let patience = Duration.seconds(10)
+
+    private func dial(_ context: Context) throws -> Socket {
+        let socket = try Socket(
+            .dealer, context: context, identity: "join.\(sender.incarnation)",
+            maxMessageBytes: MessageLimits.control.bodyBytes, onlyWhileConnected: true)
+        try socket.connect(options.address)
+        return socket
     }
 
     private func summary(_ outcome: JoinCore.Outcome) throws -> String {
@@ -118,7 +133,8 @@ public final class JoinHost {
         case .left: return "left run \(run)"
         case .failed(let message) where reply == nil:
             throw UserError(
-                "\(options.address): \(message); is the run at work, does it listen there, and is the key allowed?")
+                "\(options.address): \(message); is the run at work, is '\(run)' its name, does it listen there, and is the key allowed?"
+            )
         case .failed(let message): throw UserError(message)
         }
     }
@@ -168,7 +184,7 @@ public final class JoinHost {
                 reply.dataset.root.isEmpty
                 ? ((reply.dataset.description ?? "") as NSString).deletingLastPathComponent : reply.dataset.root
             throw UserError(
-                "\(StageMain.oneLine(error)); --dataset-root DIR says where this host has the dataset that the run has in "
+                "\(errorLine(error)); --dataset-root DIR says where this host has the dataset that the run has in "
                     + place)
         }
         try here.checkUnchanged(since: reply.summary, root: settings.place)

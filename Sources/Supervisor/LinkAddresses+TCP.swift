@@ -1,3 +1,4 @@
+import Basics
 import Configuration
 import Foundation
 import StageKit
@@ -61,5 +62,15 @@ public enum RunKeys {
         let saved = directory + "/topology.yaml"
         guard FileManager.default.fileExists(atPath: saved) else { return directory + "/keys" }
         return try Topology.resolve(path: saved).keysFolder(inRun: directory)
+    }
+
+    /// Checks that a key may be of use to a run: one that was started and does not listen is joined by nobody.
+    ///
+    /// - Throws: `UserError` that says so.
+    public static func checkListens(_ directory: String) throws {
+        let saved = directory + "/topology.yaml"
+        guard FileManager.default.fileExists(atPath: saved), try Topology.resolve(path: saved).supervisor.listen == nil
+        else { return }
+        throw UserError("\(directory) does not listen, so no key can join it: its topology has no 'supervisor.listen'")
     }
 }

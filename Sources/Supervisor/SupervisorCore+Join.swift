@@ -76,6 +76,8 @@ extension SupervisorCore {
             actions.append(.log(.info, "\(hosts[index].host) leaves; its workers finish what they have begun"))
             actions.append(.runEvent(tag: "hosts", "\(hosts[index].host) leaves", step: newestStep))
         }
+        // Compute may need them for its last step; they are told to stop after it.
+        guard ending == nil else { return }
         for replica in hosts[index].replicas {
             guard let member = self.index(of: replica), members[member].isWorking, members[member].peer != nil
             else { continue }

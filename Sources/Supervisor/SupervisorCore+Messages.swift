@@ -110,6 +110,8 @@ extension SupervisorCore {
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
         actions.append(.send(.configuration(configuration), to: peer))
+        // Nobody could tell whom the supervisor before this one started that the list of keys had changed since.
+        if isNew, members[index].isAdopted, plan.keys != nil, !hello.kind.isWorker { tell(index, Command(.reloadKeys)) }
         if isNew, hello.kind == .compute { computeJoined(index) }
         if members[index].isStopping { tell(index, Command(members[index].isLeaving ? .drain : .stop)) }
     }

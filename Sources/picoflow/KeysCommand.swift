@@ -40,6 +40,7 @@ struct KeysCommand: ParsableCommand {
 
         /// The same, made where missing: keys may come before their run.
         func make() throws -> KeysFolder {
+            if let run { try RunKeys.checkListens(run) }
             let folder = try open()
             let parent = URL(fileURLWithPath: folder.path).deletingLastPathComponent().path
             try DurableFile.makeFolder(parent)

@@ -284,6 +284,15 @@ import Wire
         #expect(run.core.phase == .training)
     }
 
+    /// Compute may need them for its last step.
+    @Test func leavingARunThatEndsDrainsNobody() {
+        join(["loader": 1])
+        hello(first)
+        run.handle(.interrupt)
+        let told = run.handle(.message(.leave, from: host(), incarnation: Incarnation(rawValue: "h")))
+        #expect(told.commands(to: stage(first)).isEmpty)
+    }
+
     @Test func aRevokedKeysWorkGoesToOthersAtOnce() {
         join(["loader": 1])
         hello(first)
