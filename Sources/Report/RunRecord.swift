@@ -61,9 +61,7 @@ struct RunRecord {
         journal = try Journal.read(path: path + "/journal.jsonl")
         state = Self.state(journal, isLive: RunDirectory.isLive(path))
         steps = (try? MetricsFile.read(path: path + "/metrics.jsonl")) ?? []
-        var byStep: [UInt64: EvaluationScores] = [:]
-        for case .evaluated(let scores) in journal { byStep[scores.step] = scores }
-        scores = byStep.values.sorted { $0.step < $1.step }
+        scores = journal.evaluations(inRun: path)
         evaluation = EvaluationRecordFile.newest(inRun: path)
         let summary = path + "/dataset.json"
         dataset =

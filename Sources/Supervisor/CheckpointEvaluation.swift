@@ -14,6 +14,8 @@ public protocol CheckpointEvaluation: Sendable {
 /// What an evaluation works with.
 public struct EvaluationSession: Sendable {
     public var recipe: Recipe
+    /// The names of the classes that the network was trained on, in the order of their numbers.
+    public var classes: [String]
     /// The checkpoint folder that holds `model.safetensors`.
     public var checkpoint: String
     /// Where the consumer binds; the evaluators dial it.

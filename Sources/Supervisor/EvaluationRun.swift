@@ -11,21 +11,34 @@ public enum EvaluationRun {
     /// - Parameters:
     ///   - checkpoint: a folder with `model.safetensors`.
     ///   - recipe: whose dataset and model are meant; may differ from the run's in what is evaluated.
+    ///   - device: of the evaluators; the topology's where nil.
+    ///   - threads: of each; the topology's where nil.
     public static func run(
         runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology,
-        evaluation: any CheckpointEvaluation,
+        device: Device? = nil, threads: Int? = nil, evaluation: any CheckpointEvaluation,
         environment: SupervisorRunner.Environment, display: any ProgressDisplay
     ) throws -> EvaluationSummary {
         let path = try RunDirectory.absolute(path)
-        let topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
+        var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         let sockets = SocketsFolder(run: path, suffix: " evaluation \(getpid())", environment: environment.variables)
         try sockets.make()
         defer { sockets.remove() }
-        // Its own folder of logs: the run's own evaluators may be at work.
-        let files = path + "/evaluation"
+        // Its own folder of logs: the run's own evaluators may be at work. A run that one may only read has none.
+        let files =
+            access(path, W_OK) == 0
+            ? path + "/evaluation"
+            : "\(NSTemporaryDirectory())/picoflow-evaluation-\(getuid())-\(SHA256.hex(path).prefix(16))"
         try DurableFile.makeFolder(files + "/logs")
         let own = try folder(in: files)
         defer { withExtendedLifetime(own.lock) { try? FileManager.default.removeItem(atPath: own.path) } }
+        topology.stages =
+            topology.stages.filter { $0.kind != .evaluator }
+            + topology.evaluators.map { stage in
+                var stage = stage
+                if let device { stage.device = DeviceChoice([device]) }
+                if let threads { stage.threads = threads }
+                return stage
+            }
         var plan = LaunchPlan(
             recipe: recipe, dataset: dataset, topology: topology,
             goal: .evaluate(checkpoint: try keep(checkpoint, in: own.path)), runDirectory: path, epoch: Epoch(1),

@@ -52,8 +52,8 @@ public struct Launch {
         }
         let recipe = recipe.absolutePaths()
         let directory = try RunDirectory.create(path)
-        try directory.save(recipe: recipe.yaml(), topology: topology.yaml())
         let journal = try Journal(path: directory.journalPath)
+        try directory.save(recipe: recipe.yaml(), topology: topology.yaml())
         return Launch(
             directory: directory, recipe: recipe, topology: topology, resume: nil, journal: journal, options: options)
     }
@@ -104,6 +104,8 @@ public struct Launch {
                 launch.takeOver(record.survivors, startedFrom: last.from)
             } else {
                 try record.killLeftovers()
+                // Compute may have written another one before it was killed.
+                launch.resume = directory.newestCheckpoint
             }
         }
         // Stages that live need no checkpoint: theirs may be pruned.
@@ -190,6 +192,15 @@ public struct Launch {
         plan.history = journal.swaps
         plan.allotted = journal.allotted
         plan.skipped = journal.skipped
+        if takesOver {
+            plan.counts = journal.counts.filter { !namedCounts.contains($0.key) }
+            plan.trained = MetricsFile.last(path: directory.path + "/metrics.jsonl")?.step
+        } else {
+            plan.epoch = journal.nextEpoch
+            // Durable before any process is started under it.
+            try journal.append(.epoch(plan.epochStart(plan.epoch, from: resume)))
+            if !isTrained { try EvaluationRecord.forget(after: startStep, inRun: directory.path) }
+        }
         if evaluation == nil {
             // Nobody would let go of what compute keeps for it.
             plan.recipe.evaluate.every = nil
@@ -197,13 +208,7 @@ public struct Launch {
             plan.evaluations = EvaluationHistory(
                 due: directory.checkpoints.filter {
                     EvaluationRecord.isAwaited(inRun: directory.path, step: $0.step, recipe)
-                }, journal.entries)
-        }
-        if takesOver { plan.counts = journal.counts.filter { !namedCounts.contains($0.key) } }
-        if !takesOver {
-            plan.epoch = journal.nextEpoch
-            // Durable before any process is started under it.
-            try journal.append(.epoch(plan.epochStart(plan.epoch, from: resume)))
+                }, latest: journal.entries.evaluations(inRun: directory.path).last)
         }
         try sockets.make(keeping: takesOver)
         defer { sockets.remove() }
@@ -219,7 +224,7 @@ public struct Launch {
             outcome = try runner.run(takingOver: survivors)
         } catch {
             // A full disk may be why, and keep this from being written as well. What was to be taken over may live on.
-            if !takesOver { try? journal.append(.ended("failed: \(StageMain.oneLine(error))")) }
+            if !takesOver { try? journal.append(.ended("failed: \(errorLine(error))")) }
             throw error
         }
         try journal.append(.ended(outcome.summary))

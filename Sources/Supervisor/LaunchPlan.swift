@@ -23,6 +23,8 @@ public struct LaunchPlan: Sendable {
     var logs: String
     public var epoch: Epoch
     public var resume: Checkpoint?
+    /// The newest step that stages which are taken over had done before.
+    var trained: UInt64?
     public var addresses: LinkAddresses
     /// The folder of the keys that may join; nil where the run does not listen.
     public var keys: String?
@@ -69,18 +71,7 @@ public struct LaunchPlan: Sendable {
         return order.flatMap { kind in topology.stages(for: recipe).filter { $0.kind == kind } }
     }
 
-    /// The topology's evaluators, or one beside a topology that names none.
-    var evaluationStages: [StageSettings] {
-        let named = topology.stages.filter { $0.kind == .evaluator }
-        guard named.isEmpty else { return named }
-        var evaluator = StageSettings()
-        evaluator.name = StageKind.evaluator.rawValue
-        evaluator.kind = .evaluator
-        let compute = topology.stage(of: .compute)
-        evaluator.threads = compute?.threads
-        if let compute { evaluator.device = compute.device }
-        return [evaluator]
-    }
+    var evaluationStages: [StageSettings] { topology.evaluators }
 
     /// What the journal says of an epoch of this plan.
     func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
@@ -115,5 +106,20 @@ public struct LaunchPlan: Sendable {
             resume: resume?.path, keys: settings.kind.isWorker ? nil : keys,
             rendezvous: settings.kind == .compute && settings.replicas > 1
                 ? addresses.rendezvous(in: epoch) : nil)
+    }
+}
+
+extension Topology {
+    /// The evaluators that it names, or one as compute is where it names none.
+    var evaluators: [StageSettings] {
+        let named = stages.filter { $0.kind == .evaluator }
+        guard named.isEmpty else { return named }
+        var evaluator = StageSettings()
+        evaluator.name = StageKind.evaluator.rawValue
+        evaluator.kind = .evaluator
+        let compute = stage(of: .compute)
+        evaluator.threads = compute?.threads
+        if let compute { evaluator.device = compute.device }
+        return [evaluator]
     }
 }

@@ -32,6 +32,7 @@ public struct PoolEvaluation: CheckpointEvaluation {
         // Evaluators may run in another working directory; what they say of a file names it as we do.
         let dataset = session.recipe.dataset.absolutePaths()
         let index = try Dataset.open(dataset)
+        try Self.check(index.classNames, against: session.classes, of: dataset)
         let split = split ?? session.recipe.dataset.evaluationSplit
         let samples = try index.samples(of: split)
         let digest = try index.digest(of: split)
@@ -86,7 +87,7 @@ public struct PoolEvaluation: CheckpointEvaluation {
                         selection.chosen(of: measured), of: samples, in: index, step: step, split: split)
                 } catch {
                     // Numbers are what an evaluation is for.
-                    summary.trouble = "no pictures of this evaluation: \(StageMain.oneLine(error))"
+                    summary.trouble = "no pictures of this evaluation: \(errorLine(error))"
                 }
             }
             return summary
@@ -100,6 +101,18 @@ public struct PoolEvaluation: CheckpointEvaluation {
                     ? failure.message
                     : "\(name): cannot be evaluated (\(failure.workers.joined(separator: ", "))): \(failure.message)")
         }
+    }
+
+    /// A description may have been edited since: one that numbers classes otherwise would measure another network. One that
+    /// calls them otherwise does not.
+    private static func check(_ names: [String], against trained: [String], of dataset: DatasetSettings) throws {
+        let moved = trained.enumerated().contains { number, name in
+            names.firstIndex(of: name).map { $0 != number } ?? false
+        }
+        guard moved || names.count != trained.count else { return }
+        throw UserError(
+            "\(dataset.place): its classes are no longer those that the run was trained on, \(trained.joined(separator: ", ")); "
+                + "--set dataset.description=FILE names a description that has them")
     }
 
     /// Issues tickets 0 ..< `images` and hands on their results in this order.

@@ -90,6 +90,6 @@ public struct StatusReport: Codable, Sendable, Equatable {
             stages: [],
             step: last?.step ?? 0, iterations: iterations, imagesPerSecond: nil, etaSeconds: nil, metrics: last,
             checkpoint: Checkpoint.list(in: directory + "/checkpoints").last?.step, swaps: SwapHistory(entries).listed,
-            evaluation: EvaluationHistory(entries).latest, outcome: outcome)
+            evaluation: entries.evaluations(inRun: directory).last, outcome: outcome)
     }
 }

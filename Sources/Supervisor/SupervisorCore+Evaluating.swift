@@ -40,9 +40,19 @@ public struct EvaluationHistory: Sendable, Equatable {
     public var due: [Checkpoint] = []
     public var latest: EvaluationScores?
 
-    public init(due: [Checkpoint] = [], _ entries: [JournalEntry] = []) {
+    public init(due: [Checkpoint] = [], latest: EvaluationScores? = nil) {
         self.due = due
-        for case .evaluated(let scores) in entries where scores.step >= latest?.step ?? 0 { latest = scores }
+        self.latest = latest
+    }
+}
+
+extension [JournalEntry] {
+    /// What was measured, in the order of the steps; not of a training that was given up, whose records are gone.
+    public func evaluations(inRun directory: String) -> [EvaluationScores] {
+        var byStep: [UInt64: EvaluationScores] = [:]
+        for case .evaluated(let scores) in self { byStep[scores.step] = scores }
+        return byStep.values.filter { EvaluationRecord.isThere(inRun: directory, step: $0.step) }
+            .sorted { $0.step < $1.step }
     }
 }
 

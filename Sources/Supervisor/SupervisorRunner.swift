@@ -123,22 +123,21 @@ public final class SupervisorRunner {
                     if case .reloadKeys(let peer) = action {
                         try reload(keys, allowed, answering: peer, server).map { queue.append($0) }
                     } else {
-                        try perform(action, server, sender).map { queue.append($0) }
+                        try perform(action, server).map { queue.append($0) }
                     }
                 }
             }
             display.show(core.report(), evaluated: evaluated, now: now)
             let wait = core.nextDeadline.map { $0 - start.duration(to: clock.now) } ?? .seconds(1)
-            // A second at most, for the display.
-            let milliseconds = min(1000, max(0, Int(wait / .milliseconds(1)) + 1))
+            // A second at most, for the display, and less where so long a wait would pass for a standstill.
+            let longest = min(1000, max(1, Int(core.timing.workerSilence / .milliseconds(4))))
+            let milliseconds = min(longest, max(0, Int(wait / .milliseconds(1)) + 1))
             _ = Poller.wait([server.socket], wakeup: inbox.wakeup, milliseconds: milliseconds)
         }
     }
 
     /// - Returns: an event that follows at once.
-    private func perform(_ action: SupervisorAction, _ server: ControlServer, _ sender: Sender) throws
-        -> SupervisorEvent?
-    {
+    private func perform(_ action: SupervisorAction, _ server: ControlServer) throws -> SupervisorEvent? {
         switch action {
         case .spawn(let replica): return try spawn(replica)
         case .send(.reply(var report), let peer):
@@ -249,7 +248,7 @@ public final class SupervisorRunner {
         isListening = true
         let inbox = self.inbox
         let settings = EvaluationSession(
-            recipe: core.plan.recipe, checkpoint: checkpoint, endpoint: endpoint,
+            recipe: core.plan.recipe, classes: core.plan.dataset.classes, checkpoint: checkpoint, endpoint: endpoint,
             sender: Sender(run: core.plan.runName, name: "evaluation"), context: context, epoch: core.plan.epoch,
             pool: core.plan.topology.pool, stop: stop,
             progress: { inbox.put(.evaluated(number: number, done: $0, total: $1)) },
@@ -261,7 +260,7 @@ public final class SupervisorRunner {
             do {
                 inbox.put(.evaluation(number: number, .succeeded(try evaluation.evaluate(settings))))
             } catch {
-                inbox.put(.evaluation(number: number, .failed(StageMain.oneLine(error))))
+                inbox.put(.evaluation(number: number, .failed(errorLine(error))))
             }
         }
         thread.name = "evaluation"
@@ -285,7 +284,7 @@ public final class SupervisorRunner {
             do {
                 try pictures.write(inRun: files.directory)
             } catch {
-                display.log(.warning, "no pictures of this evaluation: \(StageMain.oneLine(error))")
+                display.log(.warning, "no pictures of this evaluation: \(errorLine(error))")
             }
         }
         do {

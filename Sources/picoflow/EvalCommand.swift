@@ -40,10 +40,23 @@ struct EvalCommand: ParsableCommand {
     @OptionGroup var set: OverrideOptions
     @OptionGroup var stage: StageOptions
 
+    @Option(help: "Threads of each evaluator; what the run's topology says where missing.")
+    var threads: Int?
+
+    @Option(help: ArgumentHelp("cpu or cuda:N; what the run's topology says where missing.", valueName: "device"))
+    var device: String?
+
     @OptionGroup var output: OutputOptions
     @OptionGroup var log: LogOptions
 
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) {
+            throw ValidationError("--threads \(threads): 1 to 1024 were expected")
+        }
+    }
+
     func run() throws {
+        let device = try device.map { try Device(parsing: $0) }
         let (environment, _) = try log.environment()
         let (run, checkpoint) = try saved.resolve()
         let recipe = try Recipe.resolve(path: run + "/recipe.yaml", overrides: set.overrides)
@@ -55,7 +68,7 @@ struct EvalCommand: ParsableCommand {
             ? DatasetSummary(contentsOf: noted) : DatasetSummary(opening: recipe.dataset)
         let summary = try EvaluationRun.run(
             runDirectory: run, checkpoint: checkpoint, recipe: recipe, dataset: dataset, topology: topology,
-            evaluation: PoolEvaluation(split: split, writingTo: write),
+            device: device, threads: threads, evaluation: PoolEvaluation(split: split, writingTo: write),
             environment: environment, display: output.display)
         print(output.json ? summary.json : summary.table)
     }

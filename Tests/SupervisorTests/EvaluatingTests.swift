@@ -1,4 +1,5 @@
 import Configuration
+import Foundation
 import StageKit
 import TestSupport
 import Testing
@@ -207,11 +208,33 @@ import Wire
         let entries: [JournalEntry] = [
             .evaluated(summary(4).scores!), .evaluationFailed(step: 6, "why"), .evaluated(summary(8).scores!),
         ]
-        #expect(EvaluationHistory(entries).latest?.step == 8)
-        let run = try run { $0.evaluations = EvaluationHistory(entries) }
+        for step in [4, 8] as [UInt64] { try EvaluationRecord.write("{}", inRun: folder.path, step: step) }
+        let found = entries.evaluations(inRun: folder.path)
+        #expect(found.map(\.step) == [4, 8])
+        try EvaluationRecord.forget(after: 0, inRun: folder.path)
+        let run = try run { $0.evaluations = EvaluationHistory(latest: found.last) }
         run.handle(.start)
         checkpoint(run, 4)
         let text = run.core.report().text
         #expect(text.contains("mIoU 25.00 % on val at step 8") && text.contains("evaluating the network of step 4"))
+    }
+
+    /// Somebody moved newer checkpoints away to train on from an older one, for more steps.
+    @Test func whatWasMeasuredOfATrainingThatWasGivenUpIsForgotten() throws {
+        for step in [4, 8, 1_000_000] as [UInt64] {
+            try EvaluationRecord.write("{}", inRun: folder.path, step: step)
+            try FileManager.default.createDirectory(
+                atPath: folder("evaluations/\(Checkpoint.folderName(step: step))"), withIntermediateDirectories: false)
+        }
+        try folder.write("mine", to: "evaluations/notes.txt")
+        try folder.write("{}", to: "evaluation.json")
+        try EvaluationRecord.forget(after: 4, inRun: folder.path)
+        let kept = try FileManager.default.contentsOfDirectory(atPath: folder("evaluations")).sorted()
+        #expect(kept == ["notes.txt", "step-000004", "step-000004.json"])
+        #expect(!FileManager.default.fileExists(atPath: folder("evaluation.json")))
+        let entries = [4, 8].map { JournalEntry.evaluated(summary($0).scores!) }
+        #expect(entries.evaluations(inRun: folder.path).map(\.step) == [4])
+        // A run that has measured nothing yet has nothing to forget.
+        try EvaluationRecord.forget(after: 0, inRun: folder("absent"))
     }
 }

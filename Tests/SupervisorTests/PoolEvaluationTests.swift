@@ -44,12 +44,15 @@ import Wire
 
         deinit { for worker in workers.withLock({ $0 }) { worker.stop() } }
 
-        func session(onProgress: @escaping @Sendable (Int) -> Void = { _ in }) -> EvaluationSession {
+        func session(
+            trained classes: [String] = ["sky", "person", "road"],
+            onProgress: @escaping @Sendable (Int) -> Void = { _ in }
+        ) -> EvaluationSession {
             var recipe = Recipe()
             recipe.dataset.kind = .folder
             recipe.dataset.description = folder("dataset.yaml")
             return EvaluationSession(
-                recipe: recipe, checkpoint: folder("checkpoint"), endpoint: endpoint,
+                recipe: recipe, classes: classes, checkpoint: folder("checkpoint"), endpoint: endpoint,
                 sender: Sender(run: "fake", name: "evaluation"), context: context, epoch: Epoch(1),
                 pool: Configuration.PoolSettings(), stop: stop,
                 progress: { [self] done, total in
@@ -193,6 +196,21 @@ import Wire
         #expect(
             message { _ = try PoolEvaluation().evaluate(empty.session()) }.contains(
                 "holds no .jpg, .jpeg or .png image"))
+    }
+
+    @Test func classesThatWereRenumberedSinceTheTrainingAreRefused() throws {
+        let rig = try Rig(images: 2)
+        for names in ["road, person, sky", "sky, person", "sky, person, road, car", "person, sea, road"] {
+            let trained = names.split(separator: ", ").map(String.init)
+            #expect(
+                message { _ = try PoolEvaluation().evaluate(rig.session(trained: trained)) }
+                    == "\(rig.folder("dataset.yaml")): its classes are no longer those that the run was trained on, "
+                    + "\(names); --set dataset.description=FILE names a description that has them")
+        }
+        // A new name is the user's to give.
+        try rig.work(as: "evaluator-1") { ticket, _ in try Self.confusion(ticket.image) }
+        let summary = try PoolEvaluation().evaluate(rig.session(trained: ["heaven", "person", "road"]))
+        #expect(summary.table.contains("sky"))
     }
 
     // MARK: Predictions

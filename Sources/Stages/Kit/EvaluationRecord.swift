@@ -20,6 +20,22 @@ public enum EvaluationRecord {
         recipe.isEvaluated(after: step) && !isThere(inRun: directory, step: step)
     }
 
+    /// Removes what was measured behind a step, pictures too: a run that goes on from there, as somebody moved its newer
+    /// checkpoints away, trains those steps anew and may come to other networks.
+    public static func forget(after step: UInt64, inRun directory: String) throws {
+        let files = FileManager.default
+        let folder = directory + "/evaluations"
+        for name in (try? files.contentsOfDirectory(atPath: folder)) ?? [] {
+            let stem = name.hasSuffix(".json") ? String(name.dropLast(5)) : name
+            guard let measured = Checkpoint.step(inPath: stem), measured > step else { continue }
+            try files.removeItem(atPath: folder + "/" + name)
+        }
+        // Of the finished network, which there is none any more.
+        if unlink(directory + "/evaluation.json") != 0, errno != ENOENT {
+            throw DurableFile.systemError("cannot remove", directory + "/evaluation.json")
+        }
+    }
+
     /// Writes a record, durably.
     public static func write(_ json: String, inRun directory: String, step: UInt64) throws {
         let path = path(inRun: directory, step: step)
