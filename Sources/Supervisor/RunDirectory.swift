@@ -49,8 +49,9 @@ public final class RunDirectory {
         if let contents = try? FileManager.default.contentsOfDirectory(atPath: path), !contents.isEmpty {
             // In use is the better news: a live run is not to be resumed either.
             if RunLock.isHeld(path) { _ = try RunLock(directory: path) }
-            // Keys may be made before their run.
-            guard Set(contents).isSubset(of: ["supervisor.lock", "keys"]) else {
+            guard Set(contents).isSubset(of: unbegun), isEmpty(path + "/checkpoints"),
+                FileManager.default.contents(atPath: path + "/journal.jsonl")?.isEmpty ?? true
+            else {
                 throw UserError(
                     "\(path) exists and is not empty; go on with that run by 'picoflow launch --resume \(shellWord(path))', or name another directory by --run"
                 )
@@ -61,6 +62,17 @@ public final class RunDirectory {
         try DurableFile.makeFolder(directory.logsPath)
         try DurableFile.makeFolder(directory.checkpointsPath)
         return directory
+    }
+
+    /// What may be there before a run begins: keys, and what a start leaves that was cut off before it wrote the recipe, the
+    /// last of its files.
+    private static let unbegun: Set = [
+        "supervisor.lock", "keys", "logs", "checkpoints", "journal.jsonl", "topology.yaml", "topology.yaml.partial",
+        "recipe.yaml.partial",
+    ]
+
+    private static func isEmpty(_ folder: String) -> Bool {
+        ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).isEmpty
     }
 
     /// Removes the directory of a run that was cut off before it trained.
@@ -75,8 +87,7 @@ public final class RunDirectory {
         let names = try FileManager.default.contentsOfDirectory(atPath: path).map { name in
             name.hasSuffix(".partial") ? String(name.dropLast(8)) : name
         }
-        let checkpoints = (try? FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")) ?? []
-        guard checkpoints.isEmpty, Set(names).isSubset(of: expected) else {
+        guard isEmpty(path + "/checkpoints"), Set(names).isSubset(of: expected) else {
             throw UserError(
                 "\(path) has no journal of a run, but holds more than a run that was cut off at its start; move it away or remove it"
             )
@@ -101,10 +112,10 @@ public final class RunDirectory {
         return directory
     }
 
-    /// Writes what was resolved, so that a resume trains the same.
+    /// Writes what was resolved, so that a resume trains the same. The recipe comes last: where it is, all is.
     public func save(recipe: String, topology: String) throws {
-        try DurableFile.write(recipe, to: recipePath)
         try DurableFile.write(topology, to: topologyPath)
+        try DurableFile.write(recipe, to: recipePath)
     }
 
     /// Writes what the dataset is; where it was written before, checks that it still is so.

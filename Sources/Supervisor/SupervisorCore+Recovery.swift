@@ -16,7 +16,7 @@ extension SupervisorCore {
         if let report = member.report { return report.remedy }
         if member.isKilled || member.bye == .supervisorLost { return .restart }
         switch end {
-        case .signal, .unknown: return .restart
+        case .signal, .unknown, .code(StageMain.supervisorLost): return .restart
         case .code: return nil
         }
     }
@@ -116,6 +116,7 @@ extension SupervisorCore {
     mutating func begin(_ epoch: Epoch, from resume: Checkpoint?) {
         plan.epoch = epoch
         plan.resume = resume
+        plan.trained = nil
         checkpoint = resume
         if let resume { noteDue(resume) }
         metrics = nil

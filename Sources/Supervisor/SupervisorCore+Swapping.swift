@@ -143,7 +143,8 @@ extension SupervisorCore {
 
     /// The last step that compute has done, as its first rank says: the others speak of none, and have its gradients by then.
     var trainedStep: UInt64 {
-        members.filter { $0.kind == .compute }.compactMap { $0.heartbeat.step?.step }.min() ?? plan.resume?.step ?? 0
+        members.filter { $0.kind == .compute }.compactMap { $0.heartbeat.step?.step }.min() ?? plan.trained
+            ?? plan.resume?.step ?? 0
     }
 
     /// How many replicas of a generation run here. Hosts that join bring those of the first alone, so of another there is

@@ -234,6 +234,25 @@ import Yams
         }
     }
 
+    /// A Job whose pod ends well is complete, and no other pod would go on with a run that was moved away with its node.
+    @Test(arguments: [
+        (launch: "trap 'exit 0' TERM; kill -TERM $PPID", code: 143 as Int32),
+        (launch: "touch evaluation.json; trap 'exit 0' TERM; kill -TERM $PPID", code: 0),
+        (launch: "trap 'exit 1' TERM; kill -TERM $PPID", code: 143), (launch: "exit 3", code: 3),
+        (launch: "exit 0", code: 0),
+    ])
+    func podThatIsMovedIsReplaced(launch: String, code: Int32) throws {
+        let job = try objects(plan(listen: nil))["Job picoflow-pico-1-head"]
+        let command = try #require(dig(job, "spec.template.spec.containers.0.command") as? [String])
+        #expect(command.dropLast() == ["/bin/sh", "-c"])
+        let picoflow = "#!/bin/bash\n\(launch)\nwhile :; do sleep 0.05; done\n"
+        let script = command[2].replacingOccurrences(of: "/runs/pico-1/evaluation.json", with: "evaluation.json")
+        try withFiles(["pod.sh": "exec /bin/sh -c \"$(cat script)\"", "script": script, "picoflow": picoflow]) {
+            (folder) throws in
+            #expect(try run(RenderPlan.File(name: "pod.sh", text: ""), [], in: folder) == code)
+        }
+    }
+
     /// Two runs must not share objects, nor a label end with a '-'.
     @Test func longNamesStayApart() throws {
         func instances(_ name: String) throws -> Set<String> {

@@ -230,7 +230,7 @@ import Wire
         _ = try dyingSupervisor(endpoint, runDirectory: folder.path, heartbeats: 2)
         let address = endpoint.address
         let mark = folder("checkpoint")
-        await #expect(processExitsWith: .exitCode(0)) { [address = address as String, mark = mark as String] in
+        await #expect(processExitsWith: .exitCode(75)) { [address = address as String, mark = mark as String] in
             let words = ["--control", address, "--run", "fake", "--stage", "compute", "--id", "1", "--grace", "5000"]
             StageMain.run(.compute, arguments: words, fingerprint: { Fingerprint(versions: [:], hash: "h") }) {
                 runtime in

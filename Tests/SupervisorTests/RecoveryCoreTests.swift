@@ -84,6 +84,15 @@ import Wire
         #expect(run.core.phase == .stopping)
     }
 
+    /// A suspended supervisor goes on and finds them ended; what they said last was lost.
+    @Test func stagesThatLostTheirSupervisorDidNotFail() throws {
+        let run = try started()
+        run.newest = Checkpoint(step: 5, path: "/c5")
+        for replica in [Replica.bank, .compute] { run.exit(replica, .code(StageMain.supervisorLost)) }
+        #expect(run.pass(5).spawned == [.bank, .compute])
+        #expect(run.core.phase == .training && epochs(run.actions) == 1)
+    }
+
     // MARK: Compute
 
     @Test func deadComputeTakesTheRunBackToTheNewestCheckpointInANewEpoch() throws {
@@ -322,6 +331,16 @@ import Wire
         for replica in [Replica.bank] + workers { run.exit(replica, .unknown) }
         run.pass(3)
         #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: nil))
+    }
+
+    /// The list may have changed while there was nobody to tell them.
+    @Test func whoListensReadsTheKeysAgainAfterATakeover() throws {
+        var plan = try FakeRun.plan()
+        plan.keys = "/keys"
+        let run = FakeRun(plan: plan)
+        run.takeOver(all)
+        let told = all.map { run.hello($0, epoch: Epoch(1)).commands(to: run.peer($0)).map(\.name) }
+        #expect(told == [[.reloadKeys], [.reloadKeys], [], [], []])
     }
 
     /// Between the takeover and its HELLO compute has a step and a checkpoint to lose already.

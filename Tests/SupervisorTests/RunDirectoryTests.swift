@@ -50,9 +50,26 @@ import Wire
     }
 
     @Test func oldRunIsRefusedWithWhatToDo() throws {
-        _ = try RunDirectory.create(folder("a"))
+        try RunDirectory.create(folder("a")).save(recipe: "", topology: "")
         let text = message { _ = try RunDirectory.create(folder("a")) }
         #expect(text.contains("--resume \(folder("a"))"))
+    }
+
+    /// By a full disk or a power cut: the same command begins it again.
+    @Test func startThatWasCutOffIsTaken() throws {
+        do {
+            let begun = try RunDirectory.create(folder("a"))
+            _ = try Journal(path: begun.journalPath)
+            try folder.write("stages: {", to: "a/topology.yaml.partial")
+        }
+        try RunDirectory.create(folder("a")).save(recipe: "", topology: "")
+        _ = try RunDirectory.resume(folder("a"))
+    }
+
+    @Test func journalWithoutARecipeIsNoBeginning() throws {
+        try FileManager.default.createDirectory(atPath: folder("a"), withIntermediateDirectories: false)
+        try folder.write("{}\n", to: "a/journal.jsonl")
+        #expect(message { _ = try RunDirectory.create(folder("a")) }.contains("exists and is not empty"))
     }
 
     @Test func emptyDirectoryIsTaken() throws {

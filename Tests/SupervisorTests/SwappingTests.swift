@@ -370,6 +370,20 @@ import Wire
         #expect(done(run, 7).commands(to: run.peer(.miner)).map(\.name) == [.drain])
     }
 
+    /// Programs whose last step is done may be gone by the time of a takeover; compute has said nothing yet then.
+    @Test func takeoverStartsNoProgramWhoseStepsAreDone() throws {
+        for (trained, expected) in [(nil, [0, 1, 2]), (3, [1, 2]), (7, [2])] as [(UInt64?, [Int])] {
+            var plan = try FakeRun.plan()
+            plan.history.swaps = [swap(1, from: 4, exec: ["a"]), swap(2, from: 8, exec: ["b"])]
+            plan.history.last = Generation(2)
+            plan.trained = trained
+            let run = FakeRun(plan: plan)
+            run.takeOver([.bank, .compute, .loader(1), .loader(2)])
+            let miners = run.core.members.filter { $0.kind == .miner }
+            #expect(miners.map(\.generation.rawValue) == expected, "\(trained ?? 0)")
+        }
+    }
+
     @Test func computeIsConfiguredWithTheJournalsSwaps() throws {
         let swaps = [swap(1, from: 4, exec: nil)]
         let run = try resumed(from: 6, swaps)

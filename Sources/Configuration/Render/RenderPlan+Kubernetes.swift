@@ -96,9 +96,14 @@ extension RenderPlan {
         }.map(\.element)
         let keys = Path.headKeys
         let copy = groups.isEmpty ? "" : "umask 077; mkdir -p \(keys); cp -L \(Path.keys)/* \(keys)/; "
+        // A pod that is moved away, with its node for instance, is told to end, and the run stops in good order. That is no
+        // success: the Job would be complete, and no other pod would go on.
         let script =
-            copy + "if [ -e \(run)/recipe.yaml ]; then exec \(commands.resume.joined(separator: " ")); "
-            + "else exec \(new.joined(separator: " ")); fi"
+            copy + "if [ -e \(run)/recipe.yaml ]; then set -- \(commands.resume.joined(separator: " ")); "
+            + "else set -- \(new.joined(separator: " ")); fi; "
+            + "trap 'moved=1; kill -TERM $head' TERM; \"$@\" & head=$!; code=0; wait $head || code=$?; "
+            + "while kill -0 $head 2>/dev/null; do code=0; wait $head || code=$?; done; "
+            + "[ -z \"$moved\" ] || [ -e \(run)/evaluation.json ] || exit 143; exit $code"
         var container = self.container("head", ["/bin/sh", "-c", script], cores: headCores, gpus: headGPUs, cluster)
         var mounts = [
             ("config", Path.configuration, true), ("data", Path.data, true), ("runs", Path.runs, false),
@@ -114,8 +119,8 @@ extension RenderPlan {
             "head", map(container), volumes: mounts.map(\.0), restart: "OnFailure", hostname: objectName("head"))
         return object(
             "batch/v1", "Job", "head",
-            // Machines fail; a run that fails of itself three times will not do better the fourth time.
-            [("spec", map([("backoffLimit", number(3)), ("template", pod)]))]
+            // Machines fail, and pods that are moved count; a run that fails of itself so often will not do better again.
+            [("spec", map([("backoffLimit", number(6)), ("template", pod)]))]
         )
     }
 

@@ -33,12 +33,18 @@ extension RenderPlan {
             trap 'picoflow stop --run "$run"' TERM
             # The head: \(headStages).
             if [ -e "$run/recipe.yaml" ]; then
-                # Slurm has ended a requeued job's processes, whichever node they were on.
-                [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] || rm -f "$run/processes.json"
+                # Slurm has ended the processes of a job that is over or requeued, whichever node they were on.
+                last=$(cat "$run.job" 2>/dev/null || true)
+                if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] ||
+                    { [ -n "$last" ] && jobs=$(squeue -h --me -o %A 2>/dev/null) && ! grep -qx "$last" <<<"$jobs"; }; then
+                    rm -f "$run/processes.json"
+                fi
                 launch=(\(head.resume.joined(separator: " ")))
             else
                 launch=(\(head.new.joined(separator: " ")))
             fi
+            mkdir -p "$(dirname "$run")"
+            echo "${SLURM_JOB_ID:-}" >"$run.job"
             srun \(groups.isEmpty ? "" : "--het-group=0 ")--ntasks=1 --cpus-per-task=\(headCores) "${launch[@]}" &
             head=$!
             \(groups.enumerated().map { join($1, component: $0 + 1) }.joined(separator: "\n"))

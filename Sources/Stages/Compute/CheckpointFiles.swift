@@ -63,7 +63,7 @@ struct CheckpointFiles {
             if let bank { names.append(bank.file) }
             let manifest = Manifest(
                 step: step, files: try names.map { try describe($0, in: aside) }, memory: bank?.hash,
-                model: trainer.recipe.model, classes: trainer.classes)
+                model: trainer.recipe.model.anywhere, classes: trainer.classes)
             try DurableFile.write(manifest.prettyJSON(), to: aside + "/" + Checkpoint.manifest)
             // What is there already is incomplete, or training had gone on from it.
             try? files.removeItem(atPath: old)
@@ -86,7 +86,7 @@ struct CheckpointFiles {
     /// - Throws: `UserError` that names the file which is missing, damaged or of another model.
     static func load(_ folder: String, into trainer: Trainer) throws -> Manifest {
         let manifest = try manifest(of: folder)
-        guard manifest.model == trainer.recipe.model, manifest.classes == trainer.classes else {
+        guard manifest.model.anywhere == trainer.recipe.model.anywhere, manifest.classes == trainer.classes else {
             throw UserError(
                 "\(folder) is of another model: it has \(manifest.model.head.rawValue) on "
                     + "\(manifest.model.backbone.rawValue) for \(manifest.classes) classes, the recipe asks for "

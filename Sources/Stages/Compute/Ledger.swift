@@ -59,6 +59,7 @@ extension Recipe {
         get throws {
             var training = self
             training.dataset = .init()
+            training.model = model.anywhere
             training.checkpoints = .init()
             // Behind a checkpoint a longer lag finds other memory.
             if contrast.hasLongLag { training.checkpoints.every = checkpoints.every }
@@ -74,6 +75,15 @@ extension Recipe {
             + (ranks > 1 ? ", \(ranks) ranks" : "")
             + (model.precision == .float32 ? "" : ", \(model.precision.rawValue)")
             + (device == .cpu ? "" : ", CUDA")
+    }
+}
+
+extension ModelSettings {
+    /// The same on every machine: of the weights that training began with the file's name, not its folder.
+    var anywhere: ModelSettings {
+        var settings = self
+        settings.pretrained = pretrained.map { ($0 as NSString).lastPathComponent }
+        return settings
     }
 }
 

@@ -43,6 +43,7 @@ final class StageLink: @unchecked Sendable {
         var swapOrders: [SwapOrder] = []
         var onKeys: (@Sendable () -> Void)?
         var isEnding = false
+        var hasLostSupervisor = false
         /// The newest event of each kind that a supervisor must know.
         var essentials: [(kind: StageEvent.Kind, body: Data)] = []
     }
@@ -92,6 +93,9 @@ final class StageLink: @unchecked Sendable {
             throw UserError("no supervisor answers at \(arguments.control); was this started by hand?")
         }
     }
+
+    /// Whether nothing was heard of the supervisor for the grace.
+    var hasLostSupervisor: Bool { shared.withLock { $0.hasLostSupervisor } }
 
     func send(_ type: ControlType, _ body: some Encodable) {
         // Bodies are our own types, whose numbers are finite by construction.
@@ -194,7 +198,7 @@ final class StageLink: @unchecked Sendable {
         } catch {
             logger.error("control link: \(error)")
             conclude(.refused("\(error)"))
-            lose()
+            onLost()
         }
     }
 
@@ -240,9 +244,10 @@ final class StageLink: @unchecked Sendable {
             logger.error("refused by the supervisor: \(message)")
             stop.request(.stop)
         case .supervisorLost:
+            shared.withLock { $0.hasLostSupervisor = true }
             logger.warning("nothing heard of the supervisor for \(arguments.grace.text)")
             conclude(.lost)
-            lose()
+            onLost()
         }
     }
 
@@ -254,8 +259,6 @@ final class StageLink: @unchecked Sendable {
         }
         if isFirst { answered.signal() }
     }
-
-    private func lose() { onLost() }
 
     /// Ends the process as SIGTERM does where nobody puts it off.
     private func terminate() -> Never {

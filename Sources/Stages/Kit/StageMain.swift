@@ -51,7 +51,7 @@ public enum StageMain {
         do {
             computed = try fingerprint()
         } catch {
-            logger.critical("cannot compute the fingerprint: \(oneLine(error))")
+            logger.critical("cannot compute the fingerprint: \(errorLine(error))")
             end(1)
         }
         let stay = StayAlive(kind: kind, arguments: arguments, logger: logger)
@@ -69,18 +69,22 @@ public enum StageMain {
                 link: link, configuration: configuration, logger: logger, origin: origin)
             try body(runtime)
         } catch {
-            logger.critical("\(oneLine(error))")
-            link.send(.event, StageEvent(.failed, oneLine(error), remedy: (error as? RecoverableFailure)?.remedy))
+            logger.critical("\(errorLine(error))")
+            link.send(.event, StageEvent(.failed, errorLine(error), remedy: (error as? RecoverableFailure)?.remedy))
             link.send(.bye, Bye(.failed))
             link.end()
-            end(1)
+            end(link.hasLostSupervisor ? supervisorLost : 1)
         }
         link.send(.bye, Bye(byeReason(link.stop.reason)))
         link.end()
         logger.info("ended", metadata: ["reason": "\(byeReason(link.stop.reason).rawValue)"])
         // A host that has joined shall not take this for an end that was asked for: it may have the supervisor still.
-        end(kind != .compute && link.stop.reason == .supervisorLost ? 1 : 0)
+        end(link.stop.reason == .supervisorLost ? supervisorLost : 0)
     }
+
+    /// The exit code of a stage whose supervisor was silent for the grace. One that only stood still, as a suspended terminal
+    /// job, learns from it that the stage did not fail: what the stage says last may be lost with all that waits before it.
+    public static let supervisorLost: Int32 = 75
 
     private static func byeReason(_ reason: StopReason?) -> Bye.Reason {
         switch reason {
@@ -90,9 +94,6 @@ public enum StageMain {
         case .supervisorLost: .supervisorLost
         }
     }
-
-    /// An error as the one line that logs and the supervisor's report show.
-    public static func oneLine(_ error: any Error) -> String { errorLine(error) }
 
     /// Ends without running destructors: libraries' worker threads may still be in their code.
     static func end(_ code: Int32) -> Never {

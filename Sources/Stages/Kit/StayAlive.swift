@@ -52,7 +52,7 @@ final class StayAlive: @unchecked Sendable {
             let last = kind == .compute ? deadline : ContinuousClock.now + .seconds(5)
             while ContinuousClock.now < last { usleep(200_000) }
             logger.critical("did not end after its supervisor was lost; giving up")
-            StageMain.end(1)
+            StageMain.end(StageMain.supervisorLost)
         }
         thread.start()
     }
