@@ -16,8 +16,10 @@ struct JoinCore {
         case refused(String)
         case spawnFailed(Replica, String)
         case exited(Replica, ProcessEnd, lastLine: String?)
-        /// Ctrl-C, SIGTERM, SIGHUP.
+        /// Ctrl-C, SIGHUP.
         case interrupt
+        /// SIGTERM, which the whole run may have got.
+        case terminate
         case tick
     }
 
@@ -55,7 +57,7 @@ struct JoinCore {
     /// How long the first answer may take: an engine starts a run and the hosts that join it at once, and the run first lists
     /// its dataset.
     private static let firstAnswer = Duration.seconds(600)
-    /// How long an interrupt waits for the word that the whole run ends.
+    /// How long a termination waits for the word that the whole run ends.
     static let together = Duration.seconds(2)
     private let timing: SupervisionTiming
     private var heartbeat: Duration
@@ -66,7 +68,7 @@ struct JoinCore {
     private var lastTick = Duration.zero
     private var nextAsk = Duration.zero
     private var interrupts = 0
-    /// When an interrupt becomes a leave: where all processes of a run are told to end at once, the word that it ends is about
+    /// When a termination becomes a leave: where all processes of a run are told to end at once, the word that it ends is about
     /// to come, and compute needs these stages for its last step.
     private var leavesAt: Duration?
     private var hasWarned = false
@@ -111,7 +113,8 @@ struct JoinCore {
             beginEnding(.failed("\(replica) could not be started: \(why)"))
             finish(replica)
         case .exited(let replica, let end, let line): exited(replica, end, line)
-        case .interrupt: interrupt()
+        case .interrupt: interrupt(waitingForTheRun: false)
+        case .terminate: interrupt(waitingForTheRun: reply != nil)
         case .tick: tick()
         }
         if let ending, !stages.contains(where: \.isAlive) {
@@ -166,13 +169,13 @@ struct JoinCore {
         if let index = stages.firstIndex(where: { $0.replica == replica }) { stages[index].life = .over }
     }
 
-    private mutating func interrupt() {
+    private mutating func interrupt(waitingForTheRun waits: Bool) {
         interrupts += 1
         switch interrupts {
         case 1:
             guard ending == nil else { return }
             actions.append(.log(.info, "leaving: the stages finish what they have begun; again to stop at once"))
-            if reply == nil { leave() } else { leavesAt = now + Self.together }
+            if waits { leavesAt = now + Self.together } else { leave() }
         case 2:
             if ending == nil { leave() }
             ending?.terminateAt = now

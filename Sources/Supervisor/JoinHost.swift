@@ -96,7 +96,9 @@ public final class JoinHost {
             for exit in exits.take() {
                 queue.append(.exited(exit.replica, exit.end, lastLine: LogTail.lastLine(of: log(of: exit.replica))))
             }
-            for _ in 0..<(signals?.take() ?? 0) { queue.append(.interrupt) }
+            for _ in 0..<(signals?.take() ?? 0) {
+                queue.append(signals?.hasTerminated == true ? .terminate : .interrupt)
+            }
             queue.append(.tick)
             while let event = queue.popFirst() {
                 for action in core.handle(event, now: start.duration(to: clock.now)) {

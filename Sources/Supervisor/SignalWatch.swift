@@ -11,6 +11,7 @@ import Wire
 final class SignalWatch {
     /// Written by the handler, read by the loop; a word-sized atomic is safe in a handler.
     private static let count = Atomic<Int>(0)
+    private static let terminations = Atomic<Int>(0)
     private static let descriptor = Atomic<Int32>(-1)
     private static let watched = [SIGINT, SIGTERM, SIGHUP]
     private var taken = 0
@@ -20,6 +21,7 @@ final class SignalWatch {
     init(wakeup: Wakeup) {
         self.wakeup = wakeup
         SignalWatch.count.store(0, ordering: .sequentiallyConsistent)
+        SignalWatch.terminations.store(0, ordering: .sequentiallyConsistent)
         SignalWatch.descriptor.store(wakeup.descriptor, ordering: .sequentiallyConsistent)
         for number in SignalWatch.watched {
             var action = sigaction()
@@ -27,6 +29,7 @@ final class SignalWatch {
                 // A terminal that is closed says so through its shell and once more by itself: no second Ctrl-C.
                 guard number != SIGHUP || SignalWatch.count.load(ordering: .sequentiallyConsistent) == 0 else { return }
                 let saved = errno
+                if number == SIGTERM { SignalWatch.terminations.add(1, ordering: .sequentiallyConsistent) }
                 SignalWatch.count.add(1, ordering: .sequentiallyConsistent)
                 var one: UInt64 = 1
                 _ = write(SignalWatch.descriptor.load(ordering: .sequentiallyConsistent), &one, 8)
@@ -51,6 +54,9 @@ final class SignalWatch {
 
     /// Whether a signal has come since the newest watch began, also after its end.
     static var hasHeard: Bool { count.load(ordering: .sequentiallyConsistent) > 0 }
+
+    /// Whether one of them was SIGTERM.
+    var hasTerminated: Bool { SignalWatch.terminations.load(ordering: .sequentiallyConsistent) > 0 }
 
     /// Signals since the last call.
     func take() -> Int {

@@ -88,6 +88,30 @@ extension Pipeline {
             #expect(play.stages().isEmpty)
         }
 
+        /// As the end of a batch job does: its hosts get the signal when the run does, and serve compute's last step.
+        @Test func signalToAllHostsAtOnceStopsTheRunWithACheckpoint() throws {
+            try topology(loaders: 0, miners: 0)
+            try key("gpu1")
+            let run = try play.launch()
+            let host = try join("gpu1", "loader=1,miner=1")
+            try play.await(step: Playground.warmup + 2, of: run)
+            // In the middle of a step.
+            let compute = try play.pid(of: "compute-1")
+            kill(compute, SIGSTOP)
+            let workers = children(host)
+            for pid in workers { kill(pid, SIGTERM) }
+            host.signal(SIGTERM)
+            run.signal(SIGTERM)
+            Thread.sleep(forTimeInterval: 2.5)
+            kill(compute, SIGCONT)
+            let stopped = try run.wait()
+            #expect(workers.count == 2 && stopped.code == 0, "\(stopped)")
+            let newest = play.names(play.run + "/checkpoints").last
+            #expect(newest == "step-\(String(format: "%06d", play.metrics().count))", "\(stopped)")
+            let left = try host.wait()
+            #expect(left.code == 0 && left.output.contains("needs no more work"), "\(left)")
+        }
+
         @Test func hostsThatVanishLeaveOrAreRevokedCostNothingButSpeed() throws {
             try topology(loaders: 1, miners: 1)
             for name in ["gpu1", "gpu2", "gpu3"] { try key(name) }

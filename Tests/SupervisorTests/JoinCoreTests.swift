@@ -94,8 +94,7 @@ import Wire
 
     @Test mutating func interruptLeavesInGoodOrderAndMoreOfThemAtOnce() {
         handle(.answered(reply()))
-        #expect(!handle(.interrupt).contains(.leave), "the run may be about to say that it ends")
-        #expect(pass(2).contains(.leave))
+        #expect(handle(.interrupt).contains(.leave))
         #expect(pass(2).contains(.leave), "said again, as the first may be lost")
         handle(.interrupt)
         #expect(handle(.tick) == loaders.map { .signal($0, SIGTERM) })
@@ -105,10 +104,26 @@ import Wire
         #expect(handle(.exited(loaders[1], .signal(9), lastLine: nil)) == [.end(.left)])
     }
 
+    @Test mutating func terminationWaitsForTheRunsEndAndLeaves() {
+        handle(.answered(reply()))
+        #expect(!handle(.terminate).contains(.leave))
+        #expect(!pass(1).contains(.leave))
+        #expect(pass(1).contains(.leave))
+        handle(.terminate)
+        #expect(handle(.tick) == loaders.map { .signal($0, SIGTERM) })
+    }
+
+    @Test mutating func secondTerminationDoesNotWait() {
+        handle(.answered(reply()))
+        handle(.terminate)
+        #expect(handle(.terminate).contains(.leave))
+        #expect(handle(.tick).contains(.signal(loaders[0], SIGTERM)))
+    }
+
     /// As the end of a batch job does: compute needs the host's miners for its last step, so they do not leave.
     @Test mutating func signalThatComesWithTheRunsEndIsTheSupervisorsToFollow() {
         handle(.answered(reply()))
-        handle(.interrupt)
+        handle(.terminate)
         handle(.answered(reply(isEnding: true)))
         var all = pass(20)
         for loader in loaders { all += handle(.exited(loader, .code(0), lastLine: nil)) }
