@@ -82,8 +82,11 @@ final class DatasetTree {
             throw DurableFile.systemError("cannot read", path)
         }
         guard let text = String(data: data, encoding: .utf8) else { throw UserError("\(path): is not a list of names") }
-        // Not at whatever else Unicode takes for a line's end: names may have it.
-        return text.split { ["\n", "\r\n", "\r"].contains($0) }.map(String.init)
-            .filter { !$0.allSatisfy(\.isWhitespace) }
+        return text.split(whereSeparator: \.endsLine).map(String.init).filter { !$0.allSatisfy(\.isWhitespace) }
     }
+}
+
+extension Character {
+    /// Whether lists of names end a line with it; not whatever else Unicode takes for a line's end, as names may have that.
+    var endsLine: Bool { ["\n", "\r\n", "\r"].contains(self) }
 }

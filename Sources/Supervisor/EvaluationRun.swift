@@ -44,7 +44,7 @@ public enum EvaluationRun {
             goal: .evaluate(checkpoint: try keep(checkpoint, in: own.path)), runDirectory: path, epoch: Epoch(1),
             addresses: sockets.addresses)
         plan.logs = files + "/logs"
-        try StageCommand.check(plan.evaluationStages, folder: environment.executables)
+        try StageCommand.check(plan.topology.evaluators, folder: environment.executables)
         let runner = SupervisorRunner(
             plan: plan, files: SupervisorRunner.RunFiles(directory: files, journal: nil, processes: nil),
             control: try sockets.control, evaluation: evaluation, environment: environment, display: display)

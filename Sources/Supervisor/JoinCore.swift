@@ -58,7 +58,7 @@ struct JoinCore {
     /// its dataset.
     private static let firstAnswer = Duration.seconds(600)
     /// How long a termination waits for the word that the whole run ends.
-    static let together = Duration.seconds(2)
+    private static let together = Duration.seconds(2)
     private let timing: SupervisionTiming
     private var heartbeat: Duration
     private var grace: Duration

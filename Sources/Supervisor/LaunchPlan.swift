@@ -71,8 +71,6 @@ public struct LaunchPlan: Sendable {
         return order.flatMap { kind in topology.stages(for: recipe).filter { $0.kind == kind } }
     }
 
-    var evaluationStages: [StageSettings] { topology.evaluators }
-
     /// What the journal says of an epoch of this plan.
     func epochStart(_ epoch: Epoch, from checkpoint: Checkpoint?) -> JournalEntry.EpochStart {
         JournalEntry.EpochStart(
@@ -87,7 +85,7 @@ public struct LaunchPlan: Sendable {
     }
 
     func settings(of replica: Replica) -> StageSettings? {
-        (trainingStages + evaluationStages).first { $0.name == replica.stage }
+        (trainingStages + topology.evaluators).first { $0.name == replica.stage }
     }
 
     /// What a replica is told after its HELLO.
@@ -100,7 +98,7 @@ public struct LaunchPlan: Sendable {
             device: settings.device(ofReplica: replica.id - 1),
             pool: topology.pool,
             replicas: Dictionary(
-                (trainingStages + evaluationStages).map { ($0.name, $0.replicas) },
+                (trainingStages + topology.evaluators).map { ($0.name, $0.replicas) },
                 uniquingKeysWith: { first, _ in first }),
             endpoints: try endpoints(for: replica, settings, at: place), runDirectory: runDirectory, epoch: epoch,
             resume: resume?.path, keys: settings.kind.isWorker ? nil : keys,

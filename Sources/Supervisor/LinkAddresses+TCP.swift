@@ -59,18 +59,20 @@ extension Topology {
 public enum RunKeys {
     /// The folder of a run's keys, whether the run was started already or not.
     public static func folder(ofRun directory: String) throws -> String {
-        let saved = directory + "/topology.yaml"
-        guard FileManager.default.fileExists(atPath: saved) else { return directory + "/keys" }
-        return try Topology.resolve(path: saved).keysFolder(inRun: directory)
+        try topology(ofRun: directory)?.keysFolder(inRun: directory) ?? directory + "/keys"
     }
 
     /// Checks that a key may be of use to a run: one that was started and does not listen is joined by nobody.
     ///
     /// - Throws: `UserError` that says so.
     public static func checkListens(_ directory: String) throws {
-        let saved = directory + "/topology.yaml"
-        guard FileManager.default.fileExists(atPath: saved), try Topology.resolve(path: saved).supervisor.listen == nil
-        else { return }
+        guard let topology = try topology(ofRun: directory), topology.supervisor.listen == nil else { return }
         throw UserError("\(directory) does not listen, so no key can join it: its topology has no 'supervisor.listen'")
+    }
+
+    /// Nil before the run was started.
+    private static func topology(ofRun directory: String) throws -> Topology? {
+        let saved = directory + "/topology.yaml"
+        return FileManager.default.fileExists(atPath: saved) ? try Topology.resolve(path: saved) : nil
     }
 }

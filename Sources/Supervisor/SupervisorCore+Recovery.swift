@@ -160,7 +160,7 @@ extension SupervisorCore {
             rollBack(at: now)
         }
         for index in stateful where members[index].life == .idle { spawn(index) }
-        let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.evaluationStages : [])
+        let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.topology.evaluators : [])
         for stage in workers {
             for generation in generations(of: stage) {
                 resize(stage, generation, to: count(of: stage, generation))

@@ -68,7 +68,7 @@ extension SupervisorCore {
     func workingStage(named name: String) -> StageSettings? { workingStages.first { $0.name == name } }
 
     var workingStages: [StageSettings] {
-        (plan.goal == .train ? plan.trainingStages : []) + (hasEvaluation ? plan.evaluationStages : [])
+        (plan.goal == .train ? plan.trainingStages : []) + (hasEvaluation ? plan.topology.evaluators : [])
     }
 
     func unknownStage(_ name: String) -> UserError {

@@ -70,7 +70,7 @@ public struct SupervisorCore: Sendable {
         checkpoint = plan.resume
         furthestStep = plan.resume?.step ?? 0
         var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
-        if hasEvaluation { stages += plan.evaluationStages }
+        if hasEvaluation { stages += plan.topology.evaluators }
         counts = Dictionary(stages.map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first })
             .merging(plan.counts) { $1 }
         history = plan.history

@@ -68,12 +68,18 @@ extension Pipeline {
             }
         }
 
-        @Test func aRunWhoseWorkersAllJoinTrainsTheSameWeights() throws {
+        /// A run at work whose workers are all of one host that joined.
+        private func trainByAHost(_ stages: String) throws -> (run: PicoFlowProcess, host: PicoFlowProcess) {
             try topology(loaders: 0, miners: 0)
             try key("gpu1")
             let run = try play.launch()
-            let host = try join("gpu1", "loader=2,miner=1")
+            let host = try join("gpu1", stages)
             try play.await(step: Playground.warmup + 2, of: run)
+            return (run, host)
+        }
+
+        @Test func aRunWhoseWorkersAllJoinTrainsTheSameWeights() throws {
+            let (run, host) = try trainByAHost("loader=2,miner=1")
             let names = play.stages().keys.sorted()
             #expect(names == ["bank-1", "compute-1", "loader-1001", "loader-1002", "miner-1001"])
             // One that dies is started again by its host, under its number.
@@ -90,11 +96,7 @@ extension Pipeline {
 
         /// As the end of a batch job does: its hosts get the signal when the run does, and serve compute's last step.
         @Test func signalToAllHostsAtOnceStopsTheRunWithACheckpoint() throws {
-            try topology(loaders: 0, miners: 0)
-            try key("gpu1")
-            let run = try play.launch()
-            let host = try join("gpu1", "loader=1,miner=1")
-            try play.await(step: Playground.warmup + 2, of: run)
+            let (run, host) = try trainByAHost("loader=1,miner=1")
             // In the middle of a step.
             let compute = try play.pid(of: "compute-1")
             kill(compute, SIGSTOP)

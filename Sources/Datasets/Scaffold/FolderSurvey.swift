@@ -72,7 +72,7 @@ public struct FolderSurvey: Sendable, Equatable {
     private mutating func add(_ sample: SampleFiles, _ look: Result<Look, UserError>, to split: Int) {
         switch look {
         case .failure(let error): splits[split].leftOut.append(error.description)
-        case .success where sample.name.contains(where: { ["\n", "\r\n", "\r"].contains($0) }):
+        case .success where sample.name.contains(where: \.endsLine):
             splits[split].leftOut.append("\(sample.imagePath): has a line break in its name, which no list can hold")
         case .success(let look):
             splits[split].names.append(sample.name)
