@@ -12,7 +12,7 @@ int cv_level(void);
     {                                                                                                            \
         return name##_body arguments;                                                                            \
     }                                                                                                            \
-    __attribute__((target("avx2"))) static result name##_avx2 parameters { return name##_body arguments; }      \
+    __attribute__((target("avx2,fma"))) static result name##_avx2 parameters { return name##_body arguments; }  \
     result cv_##name parameters                                                                                  \
     {                                                                                                            \
         if (cv_level() == 2) return name##_avx512 arguments;                                                     \

@@ -129,11 +129,6 @@ size_t cv_beyond(
     return beyond_plain(values, 0, count, least, smallest, first, positions, found, 0);
 }
 
-void cv_fetch(const float *row, size_t dimension)
-{
-    for (size_t c = 0; c < dimension; c += 16) __builtin_prefetch(row + c);
-}
-
 void cv_histogram(const float *values, size_t count, float base, float scale, size_t bins, uint32_t *counts)
 {
     memset(counts, 0, bins * sizeof *counts);

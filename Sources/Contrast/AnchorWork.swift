@@ -14,27 +14,25 @@ struct AnchorWork {
     let temperature: Float
     let positives: SampleRows
     let negatives: SampleRows
-    let product: any SimilarityProduct
 
     private let selection = ExtremeSelection()
-    private let synthetic = Scratch<Float>()
     private let similarities = Scratch<Float>()
     private let weights = Scratch<Float>()
-    private let syntheticRows = Scratch<UnsafePointer<Float>>()
 
     init(
-        synthesis: Synthesis, dimension: Int, temperature: Float, positives: SampleRows, negatives: SampleRows,
-        product: any SimilarityProduct
+        synthesis: Synthesis, dimension: Int, temperature: Float, positives: SampleRows, negatives: SampleRows
     ) {
         self.synthesis = synthesis
         self.dimension = dimension
         self.temperature = temperature
         self.positives = positives
         self.negatives = negatives
-        self.product = product
     }
 
-    /// Leaves the rows' weights in the tables and the synthetic rows' share in `gradient`.
+    /// Leaves the rows' weights in the tables, and what synthetic rows take of the anchor itself in `gradient`.
+    ///
+    /// A synthetic row's similarity and its share of the gradient are those of the two rows that it is mixed of, so it is
+    /// never made.
     ///
     /// - Parameters:
     ///   - index: the anchor's row in the tables.
@@ -43,28 +41,34 @@ struct AnchorWork {
         _ index: Int, _ anchor: UnsafePointer<Float>, key: Int, gradient: UnsafeMutablePointer<Float>
     ) -> AnchorResult {
         let sampled = negatives.perAnchor
-        let room = sampled + synthesis.limit + product.tile
-        let all = similarities.take(room)
-        let weights = self.weights.take(room)
+        let all = similarities.take(sampled + synthesis.limit)
+        let weights = self.weights.take(sampled + synthesis.limit)
         all.update(from: negatives.similarities(index), count: sampled)
-        var made = 0
-        let vectors = syntheticRows.take(synthesis.limit)
-        if synthesis.limit > 0 {
-            let rows = synthetic.take(synthesis.limit * dimension)
-            made = synthesis.synthesise(
-                anchor: anchor, index: key, negatives: negatives.vectors(index), count: sampled, similarities: all,
-                dimension: dimension, selection: selection, into: rows)
-            for i in 0..<made { vectors[i] = UnsafePointer(rows + i * dimension) }
-            product.compute(anchor: anchor, dimension: dimension, rows: vectors, count: made, into: all + sampled)
+        let mixtures = synthesis.mixtures(
+            anchor: key, negatives: negatives.vectors(index), count: sampled, similarities: all, dimension: dimension,
+            selection: selection)
+        for (k, mixture) in mixtures.enumerated() {
+            let first = mixture.first.map { all[$0] } ?? 1
+            all[sampled + k] = mixture.firstWeight * first + mixture.secondWeight * all[mixture.second]
         }
         let positiveSimilarities = UnsafeBufferPointer(
             start: UnsafePointer(positives.similarities(index)), count: positives.perAnchor)
-        let negativeSimilarities = UnsafeBufferPointer(start: UnsafePointer(all), count: sampled + made)
+        let negativeSimilarities = UnsafeBufferPointer(start: UnsafePointer(all), count: sampled + mixtures.count)
         let loss = ContrastLoss.evaluate(
             positives: positiveSimilarities, negatives: negativeSimilarities, temperature: temperature,
             positiveWeights: positives.weights(index), negativeWeights: weights)
+        var anchorWeight: Float = 0
+        for (k, mixture) in mixtures.enumerated() {
+            let weight = weights[sampled + k]
+            weights[mixture.second] += weight * mixture.secondWeight
+            if let first = mixture.first {
+                weights[first] += weight * mixture.firstWeight
+            } else {
+                anchorWeight += weight * mixture.firstWeight
+            }
+        }
         negatives.weights(index).update(from: weights, count: sampled)
-        cv_add_weighted(vectors, weights + sampled, made, dimension, gradient)
+        withUnsafePointer(to: anchor) { cv_add_weighted($0, &anchorWeight, 1, dimension, gradient) }
         func mean(_ values: UnsafeBufferPointer<Float>) -> Double {
             cv_sum(values.baseAddress!, values.count) / Double(values.count)
         }

@@ -11,11 +11,8 @@ public final class Miner {
     private let positives = SampleTable()
     private let negatives = SampleTable()
 
-    private let product: any SimilarityProduct
-
-    /// - Parameter product: computes the similarities.
+    /// - Parameter product: computes the similarities that a search looks at.
     public init(product: any SimilarityProduct = VectorProduct()) {
-        self.product = product
         poolSearch = PoolSearch(product: product)
     }
 
@@ -126,7 +123,6 @@ public final class Miner {
     ) {
         let shared = Shared((anchors: anchors, rows: table.rows))
         let dimension = input.dimension
-        let product = product
         inParallel(input.anchorCount, threads: threads) { range in
             let (anchors, rows) = shared.value
             for anchor in range {
@@ -134,16 +130,10 @@ public final class Miner {
                 for (i, slot) in drawn.enumerated() { rows.positions(anchor)[i] = Int32(truncatingIfNeeded: slot) }
                 rows.locate(anchor, candidates)
             }
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: rows.perAnchor + product.tile) { similarities in
-                // A product takes 32 rows at a time.
-                rows.forEachBlock(in: range, candidates: candidates.count, filling: 32) { anchor, entries in
-                    product.compute(
-                        anchor: anchors + anchor * dimension, dimension: dimension,
-                        rows: rows.vectors(anchor) + entries.lowerBound, count: entries.count,
-                        into: similarities.baseAddress!)
-                    (rows.similarities(anchor) + entries.lowerBound).update(
-                        from: similarities.baseAddress!, count: entries.count)
-                }
+            rows.forEachBlock(in: range, candidates: candidates.count) { anchor, entries in
+                cv_dots(
+                    anchors + anchor * dimension, rows.vectors(anchor) + entries.lowerBound, entries.count, dimension,
+                    rows.similarities(anchor) + entries.lowerBound)
             }
         }
     }
@@ -166,12 +156,11 @@ public final class Miner {
                             positives: positives.rows, negatives: negatives.rows
                         ))
                     let temperature = input.temperature
-                    let product = product
                     inParallel(count, threads: threads) { range in
                         let (anchors, gradient, results, positives, negatives) = shared.value
                         let work = AnchorWork(
                             synthesis: synthesis, dimension: dimension, temperature: temperature,
-                            positives: positives, negatives: negatives, product: product)
+                            positives: positives, negatives: negatives)
                         for anchor in range {
                             results[anchor] = work.evaluate(
                                 anchor, anchors + anchor * dimension, key: input.keys[anchor],

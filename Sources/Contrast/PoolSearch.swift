@@ -170,9 +170,12 @@ private struct Pass {
         withUnsafeTemporaryAllocation(of: UnsafePointer<Float>.self, capacity: candidates.count) { rows in
             withUnsafeTemporaryAllocation(of: Float.self, capacity: candidates.count + product.tile) { all in
                 candidates.locate(0..<candidates.count, into: rows.baseAddress!)
-                product.compute(
-                    anchor: anchors + anchor * dimension, dimension: dimension, rows: rows.baseAddress!,
-                    count: candidates.count, into: all.baseAddress!)
+                for start in stride(from: 0, to: candidates.count, by: product.tile) {
+                    product.compute(
+                        anchors: anchors + anchor * dimension, count: 1, dimension: dimension,
+                        rows: rows.baseAddress! + start, rowCount: min(product.tile, candidates.count - start),
+                        into: all.baseAddress! + start, stride: product.tile)
+                }
                 body(all.baseAddress!)
             }
         }

@@ -52,14 +52,12 @@ struct SampleRows {
     ///
     /// - Parameters:
     ///   - candidates: how many there are.
-    ///   - entries: so many, or more, of an anchor's lie in a block, on the average.
     ///   - body: gets an anchor and those of its entries that lie in a block.
     @inline(__always) func forEachBlock(
-        in anchors: Range<Int>, candidates: Int, filling entries: Int = 8,
-        _ body: (_ anchor: Int, _ entries: Range<Int>) -> Void
+        in anchors: Range<Int>, candidates: Int, _ body: (_ anchor: Int, _ entries: Range<Int>) -> Void
     ) {
         // 512 KiB of embeddings at D = 256, half an L2 cache; but where that holds few of an anchor's entries, few are shared.
-        let block = max(512, entries * candidates / max(perAnchor, 1))
+        let block = max(512, 8 * candidates / max(perAnchor, 1))
         var next = [Int](repeating: 0, count: anchors.count)
         for end in stride(from: block, to: candidates + block, by: block) {
             for anchor in anchors {

@@ -1,6 +1,6 @@
 import CVectors
 
-/// The miner's one large calculation: similarities of some anchors with many candidates.
+/// The miner's one large calculation: similarities of some anchors with all candidates.
 ///
 /// What else a miner does is small beside it, so this is what another kind of processor would take over: a GPU miner is an
 /// executable that hands its own product to `MinerStage.run`. Equal arguments must give equal bits, also for a row among
@@ -20,22 +20,6 @@ public protocol SimilarityProduct: Sendable {
     func compute(
         anchors: UnsafePointer<Float>, count: Int, dimension: Int, rows: UnsafePointer<UnsafePointer<Float>>,
         rowCount: Int, into result: UnsafeMutablePointer<Float>, stride: Int)
-}
-
-extension SimilarityProduct {
-    /// One anchor's similarities with any number of rows.
-    ///
-    /// - Parameter result: room for `count` and a tile more.
-    func compute(
-        anchor: UnsafePointer<Float>, dimension: Int, rows: UnsafePointer<UnsafePointer<Float>>, count: Int,
-        into result: UnsafeMutablePointer<Float>
-    ) {
-        for start in Swift.stride(from: 0, to: count, by: tile) {
-            compute(
-                anchors: anchor, count: 1, dimension: dimension, rows: rows + start, rowCount: min(tile, count - start),
-                into: result + start, stride: tile)
-        }
-    }
 }
 
 /// The product on this processor: every similarity is one sum in the order of the columns, multiplied and added at once, so

@@ -23,64 +23,76 @@ struct Synthesis: Sendable {
     /// The most rows that an anchor may get.
     var limit: Int { settings.enabled ? settings.pairs + settings.anchorMixes : 0 }
 
-    /// Writes one anchor's synthetic negatives.
+    /// A row of length 1: `firstWeight * first + secondWeight * second`.
+    struct Mixture: Equatable {
+        /// Among the anchor's sampled negatives; nil is the anchor.
+        var first: Int?
+        var second: Int
+        var firstWeight: Float
+        var secondWeight: Float
+
+        /// Mixes two unit vectors as `normalise(share*first + (1-share)*second)`.
+        ///
+        /// - Parameter product: of the two. It tells the mixture's length.
+        /// - Returns: nil where opposite vectors cancel, so that there is no direction.
+        init?(_ first: Int?, _ second: Int, share: Float, product: Float) {
+            let share = Double(share)
+            let squared = share * share + (1 - share) * (1 - share) + 2 * share * (1 - share) * Double(product)
+            // Below that it is the product's rounding.
+            guard squared > 1e-5 else { return nil }
+            let factor = 1 / squared.squareRoot()
+            self.first = first
+            self.second = second
+            firstWeight = Float(share * factor)
+            secondWeight = Float((1 - share) * factor)
+        }
+    }
+
+    /// One anchor's synthetic negatives.
     ///
     /// (a) `pairs` of `normalise(a*n_i + (1-a)*n_j)`, i ≠ j, a uniform in (0, 1); none where there is but one negative.
     /// (b) `anchorMixes` of `normalise(b*anchor + (1-b)*n_j)`, b uniform in (0, 0.5).
-    /// A mixture of opposite vectors that cancels has no direction and is left out.
     ///
     /// - Parameters:
-    ///   - index: the anchor's key, `MiningInput.keys`.
+    ///   - anchor: its key, `MiningInput.keys`.
     ///   - negatives: rows of its `count` sampled negatives.
     ///   - similarities: theirs with the anchor; the nearest `hardest` are mixed, ties by slot.
-    ///   - result: room for `limit` rows.
-    /// - Returns: the number of rows written.
-    func synthesise(
-        anchor: UnsafePointer<Float>, index: Int, negatives: UnsafePointer<UnsafePointer<Float>>, count: Int,
-        similarities: UnsafePointer<Float>, dimension: Int, selection: ExtremeSelection,
-        into result: UnsafeMutablePointer<Float>
-    ) -> Int {
+    func mixtures(
+        anchor: Int, negatives: UnsafePointer<UnsafePointer<Float>>, count: Int, similarities: UnsafePointer<Float>,
+        dimension: Int, selection: ExtremeSelection
+    ) -> [Mixture] {
         let hardest = min(settings.hardest, count)
-        guard settings.enabled, hardest > 0 else { return 0 }
+        guard settings.enabled, hardest > 0 else { return [] }
         return withUnsafeTemporaryAllocation(of: Int32.self, capacity: hardest) { hard in
             selection.select(hardest, of: similarities, count: count, into: hard.baseAddress!)
             var mixtures: [Mixture] = []
             mixtures.reserveCapacity(limit)
             if hardest > 1 {
-                var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 0, index: UInt64(index))
-                for _ in 0..<settings.pairs {
+                var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 0, index: UInt64(anchor))
+                let drawn = (0..<settings.pairs).map { _ in
                     let (i, j) = Self.pair(of: hardest, &stream)
-                    mixtures.append(
-                        Mixture(
-                            first: negatives[Int(hard[i])], second: negatives[Int(hard[j])],
-                            weight: Self.open(&stream)))
+                    return (first: Int(hard[i]), second: Int(hard[j]), share: Self.open(&stream))
+                }
+                var products = [Float](repeating: 0, count: drawn.count)
+                cv_pair_dots(
+                    drawn.map { negatives[$0.first] }, drawn.map { negatives[$0.second] }, drawn.count, dimension,
+                    &products)
+                for (pair, product) in zip(drawn, products) {
+                    if let mixture = Mixture(pair.first, pair.second, share: pair.share, product: product) {
+                        mixtures.append(mixture)
+                    }
                 }
             }
-            var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 1, index: UInt64(index))
+            var stream = KeyedRandom(seed: seed, purpose: "synthesis", step: 1, index: UInt64(anchor))
             for _ in 0..<settings.anchorMixes {
-                let j = stream.below(hardest)
-                mixtures.append(
-                    Mixture(first: anchor, second: negatives[Int(hard[j])], weight: 0.5 * Self.open(&stream)))
-            }
-            var written = 0
-            for (k, mixture) in mixtures.enumerated() {
-                // Rows lie anywhere in the memory; they are on their way while others are mixed.
-                if k + 4 < mixtures.count {
-                    cv_fetch(mixtures[k + 4].first, dimension)
-                    cv_fetch(mixtures[k + 4].second, dimension)
+                let second = Int(hard[stream.below(hardest)])
+                let share = 0.5 * Self.open(&stream)
+                if let mixture = Mixture(nil, second, share: share, product: similarities[second]) {
+                    mixtures.append(mixture)
                 }
-                let row = result + written * dimension
-                let squared = cv_mix(mixture.first, mixture.second, mixture.weight, dimension, row)
-                if squared > 1e-12 { written += 1 }
             }
-            return written
+            return mixtures
         }
-    }
-
-    private struct Mixture {
-        var first: UnsafePointer<Float>
-        var second: UnsafePointer<Float>
-        var weight: Float
     }
 
     /// Two different numbers of `0 ..< count`, every ordered pair equally likely.

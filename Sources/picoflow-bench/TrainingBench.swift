@@ -20,6 +20,7 @@ struct TrainingBench: ParsableCommand {
     @Argument(help: "A folder with CamVid: train and trainannot.") var camvid: String
     @Option(help: "Losses, separated by commas.") var modes = "ce,pico,pico-plus"
     @Option(help: "float32, bf16 or both, separated by a comma.") var precisions = "float32,bf16"
+    @Option(help: "The sampler's strategy; the paper's, which costs most, unless told.") var strategy = "semi-hard"
     @Option(help: "Steps by cross-entropy alone; the last half of them is measured too.") var warmup = 60
     @Option(help: "Steps after them, which are measured.") var steps = 60
     @Option(help: "Runs of each side; medians are shown.") var rounds = 2
@@ -85,8 +86,7 @@ struct TrainingBench: ParsableCommand {
             [
                 "Pipelines/local.yaml", "--recipe", "Configs/camvid/quick-\(row.mode).yaml", "--set",
                 "dataset.root=\(camvid)", "--set", "model.precision=\(row.precision)", "--set",
-                // The paper's, which costs most.
-                "sampler.strategy=semi-hard", "--set",
+                "sampler.strategy=\(strategy)", "--set",
                 // It is stopped long before its last iteration.
                 "schedule={iterations: \(10 * total), warmup: \(warmup), lrWarmup: 20}",
             ], in: folder)

@@ -106,14 +106,17 @@ import Testing
         let synthesis = try Synthesis(settings, seed: seed)
         let count = negatives.count / D
         let similarities = (0..<count).map { i in (0..<D).reduce(Float(0)) { $0 + anchor[$1] * negatives[i * D + $1] } }
-        var rows = [Float](repeating: 0, count: max(synthesis.limit, 1) * D)
-        let made = negatives.withUnsafeBufferPointer { negatives in
-            synthesis.synthesise(
-                anchor: anchor, index: index, negatives: (0..<count).map { negatives.baseAddress! + $0 * D },
-                count: count,
-                similarities: similarities, dimension: D, selection: ExtremeSelection(), into: &rows)
+        let mixtures = negatives.withUnsafeBufferPointer { negatives in
+            synthesis.mixtures(
+                anchor: index, negatives: (0..<count).map { negatives.baseAddress! + $0 * D }, count: count,
+                similarities: similarities, dimension: D, selection: ExtremeSelection())
         }
-        return (0..<made).map { Array(rows[$0 * D..<($0 + 1) * D]) }
+        return mixtures.map { mixture in
+            (0..<D).map { c in
+                let first = mixture.first.map { negatives[$0 * D + c] } ?? anchor[c]
+                return mixture.firstWeight * first + mixture.secondWeight * negatives[mixture.second * D + c]
+            }
+        }
     }
 
     @Test func mixturesAreUnitVectorsBetweenTwoDifferentNegativesAndTowardsTheAnchor() throws {
@@ -164,9 +167,11 @@ import Testing
         #expect(try synthesise(synthesisSettings(false), anchor: [1, 0], negatives: [0, 1]).isEmpty)
     }
 
-    @Test func oppositeVectorsNeverGiveNaN() throws {
+    @Test func oppositeVectorsGiveUnitVectorsOrNone() throws {
         let made = try synthesise(
-            synthesisSettings(true, pairs: 300, anchorMixes: 300), anchor: [1, 0], negatives: [-1, 0, 1, 0])
-        #expect(made.allSatisfy { $0.allSatisfy(\.isFinite) })
+            synthesisSettings(true, pairs: 3000, anchorMixes: 3000), anchor: [1, 0], negatives: [-1, 0, 1, 0])
+        #expect(made.count > 5900)
+        #expect(made.allSatisfy { abs(abs($0[0]) - 1) < 0.01 && $0[1] == 0 })
+        #expect(Synthesis.Mixture(0, 1, share: 0.5, product: -1) == nil)
     }
 }

@@ -157,25 +157,38 @@ import Testing
         }
     }
 
-    @Test(arguments: [1, 5, 16, 100, 256]) func mixturesHaveLengthOneOrAreTooShort(dimension: Int) {
-        let first = numbers(dimension, 11)
-        let second = numbers(dimension, 12)
-        var bits: Set<[UInt32]> = []
-        for weight in [0, 0.25, 1] as [Float] {
-            onEveryLevel {
-                var row = [Float](repeating: .nan, count: dimension)
-                let squared = cv_mix(first, second, weight, dimension, &row)
-                let mixed = zip(first, second).map { Double(weight) * Double($0) + (1 - Double(weight)) * Double($1) }
-                let expected = mixed.reduce(0) { $0 + $1 * $1 }
-                #expect(abs(Double(squared) - expected) <= 1e-5 * expected)
-                for (value, part) in zip(row, mixed) {
-                    #expect(abs(Double(value) - part / expected.squareRoot()) < 1e-6)
+    /// Counts around whole groups of rows, and dimensions that sixteen does and does not divide.
+    @Test(arguments: [1, 5, 16, 47, 100, 256]) func dotsAreSixteenSumsInPairs(dimension: Int) {
+        let anchor = numbers(dimension, 11)
+        let all = numbers(30 * dimension, 12)
+        func expected(_ first: [Float], _ row: Int) -> Float {
+            var sums = [Float](repeating: 0, count: 16)
+            for c in 0..<dimension { sums[c % 16] = fmaf(first[c], all[row * dimension + c], sums[c % 16]) }
+            for half in [8, 4, 2, 1] {
+                for i in 0..<half { sums[i] += sums[i + half] }
+            }
+            return sums[0]
+        }
+        onEveryLevel {
+            for count in [0, 1, 3, 4, 5, 8, 13, 30] {
+                var result = [Float](repeating: .nan, count: count + 1)
+                var ofPairs = result
+                all.withUnsafeBufferPointer { all in
+                    // Not in the order in which they lie.
+                    let rows = (0..<count).map { all.baseAddress! + (29 - $0) * dimension }
+                    let others = (0..<count).map { all.baseAddress! + (7 * $0 + 3) % 30 * dimension }
+                    cv_dots(anchor, rows, count, dimension, &result)
+                    cv_pair_dots(others, rows, count, dimension, &ofPairs)
                 }
-                bits.insert(row.map(\.bitPattern) + [squared.bitPattern])
+                #expect(Array(result.prefix(count)) == (0..<count).map { expected(anchor, 29 - $0) })
+                #expect(
+                    Array(ofPairs.prefix(count))
+                        == (0..<count).map { k in
+                            let other = (7 * k + 3) % 30 * dimension
+                            return expected(Array(all[other..<other + dimension]), 29 - k)
+                        })
+                #expect(result[count].isNaN && ofPairs[count].isNaN)
             }
         }
-        #expect(bits.count == 3, "levels differ")
-        var nothing = [Float](repeating: .nan, count: dimension)
-        #expect(cv_mix(first, first.map { -$0 }, 0.5, dimension, &nothing) == 0 && nothing.allSatisfy { $0 == 0 })
     }
 }

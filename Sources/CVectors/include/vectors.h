@@ -12,9 +12,6 @@ size_t cv_beyond(
     const float *_Nonnull values, size_t count, float least, int smallest, int32_t first, int32_t *_Nonnull positions,
     float *_Nonnull found);
 
-// Has a row fetched from memory, which is used soon.
-void cv_fetch(const float *_Nonnull row, size_t dimension);
-
 // Counts values into bins that are 1/scale wide from `base` on. The first bin also gets what lies below it, the last what lies
 // above. bins is at least 1; counts, of so many, are overwritten.
 void cv_histogram(
@@ -38,10 +35,16 @@ void cv_products(
     const float *_Nonnull anchors, size_t count, const float *_Nonnull const *_Nullable rows, size_t rowCount,
     size_t dimension, float *_Nonnull work, float *_Nonnull result, size_t stride);
 
-// row = weight * first + (1 - weight) * second, scaled to length 1 unless it is shorter than a millionth.
-// Returns the squared length before that.
-float cv_mix(
-    const float *_Nonnull first, const float *_Nonnull second, float weight, size_t dimension, float *_Nonnull row);
+// result[k] = the product of anchor and rows[k], which lie anywhere in memory: sixteen sums, the i-th of the columns i, i + 16, ...,
+// each product multiplied and added at once; then those in pairs. dimension is any number; a multiple of 16 is fast.
+void cv_dots(
+    const float *_Nonnull anchor, const float *_Nonnull const *_Nullable rows, size_t count, size_t dimension,
+    float *_Nonnull result);
+
+// result[k] = the product of first[k] and second[k], like `cv_dots`.
+void cv_pair_dots(
+    const float *_Nonnull const *_Nullable first, const float *_Nonnull const *_Nullable second, size_t count,
+    size_t dimension, float *_Nonnull result);
 
 // The largest of values; -infinity of none.
 float cv_largest(const float *_Nonnull values, size_t count);

@@ -113,6 +113,8 @@ public enum MinerStage {
         try rows.withUnsafeBufferPointer { try memory.apply(writes, rows: $0, dimension: 64) }
         var sampler = SamplerSettings()
         sampler.strategy = .hardest
+        // One less than there are takes a search, while the positives are taken whole, without one.
+        sampler.negatives = 39
         let output = try Miner(product: product).mine(
             MiningInput(
                 classID: 0, anchors: unitRows(4, dimension: 64, &random), dimension: 64, temperature: 0.1,
