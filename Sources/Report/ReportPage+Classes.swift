@@ -39,8 +39,8 @@ extension ReportPage {
                 + bar(found.classes[c].iou)
             if let matrix {
                 let labelled = Double(matrix[c].reduce(0, +))
-                let right = Double(matrix[c][c])
-                cells += labelled > 0 ? "<td>\(HTMLText.percent(right / labelled))</td>" : "<td class=faint>absent</td>"
+                cells +=
+                    found.accuracy(of: c).map { "<td>\(HTMLText.percent($0))</td>" } ?? "<td class=faint>absent</td>"
                 cells += "<td>\(total > 0 ? HTMLText.percent(labelled / total) : "-")</td>"
                 let wrong = matrix[c].indices.filter { $0 != c && matrix[c][$0] > 0 }.max {
                     matrix[c][$0] < matrix[c][$1]
@@ -63,7 +63,7 @@ extension ReportPage {
     }
 
     /// `val, 101 images, step 550`.
-    func note(_ found: EvaluationRecordFile) -> String {
+    func note(_ found: EvaluationReport) -> String {
         "\(found.split), \(found.images) image\(found.images == 1 ? "" : "s")"
             + (found.step.map { ", step \(HTMLText.grouped(Int($0)))" } ?? "")
     }

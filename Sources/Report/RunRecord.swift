@@ -33,8 +33,8 @@ struct RunRecord {
     let steps: [StepMetrics]
     /// Of all evaluations, by step.
     let scores: [EvaluationScores]
-    /// The newest evaluation's record.
-    let evaluation: EvaluationRecordFile?
+    /// The newest one.
+    let evaluation: EvaluationReport?
     /// Nil where the run was cut off before it was written.
     let dataset: DatasetSummary?
     let pictures: EvaluationPictures?
@@ -62,7 +62,7 @@ struct RunRecord {
         state = Self.state(journal, isLive: RunDirectory.isLive(path))
         steps = (try? MetricsFile.read(path: path + "/metrics.jsonl")) ?? []
         scores = journal.evaluations(inRun: path)
-        evaluation = EvaluationRecordFile.newest(inRun: path)
+        evaluation = EvaluationReport.newest(inRun: path)
         let summary = path + "/dataset.json"
         dataset =
             FileManager.default.fileExists(atPath: summary) ? try DatasetSummary(contentsOf: summary) : nil

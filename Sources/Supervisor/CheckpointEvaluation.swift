@@ -8,7 +8,7 @@ public protocol CheckpointEvaluation: Sendable {
     /// Called for the finished network and for those on the way, one after another, each time on a thread of its own.
     ///
     /// - Throws: why it failed, which ends the run where it is the last one; anything after `session.stop` was set.
-    func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary
+    func evaluate(_ session: EvaluationSession) throws -> EvaluationResult
 }
 
 /// What an evaluation works with.
@@ -33,30 +33,11 @@ public struct EvaluationSession: Sendable {
         @Sendable (_ body: @escaping @Sendable (_ worker: String, _ expected: Bool) -> Void) -> Void
 }
 
-public struct EvaluationSummary: Sendable, Equatable {
-    /// Printed at the end: per-class IoU and mIoU, for readers.
-    public var table: String
-    /// The same for programs, one JSON object; saved beside the checkpoint by whoever wants it.
-    public var json: String
-    /// What both say; nil where another one than ours evaluated.
-    public var report: EvaluationReport?
-    /// Nil where nothing was measured, or nobody knows at which step.
-    public var scores: EvaluationScores?
-    /// In the order of their numbers.
-    public var classes: [EvaluationReport.ClassResult]
+/// What an evaluation came to.
+public struct EvaluationResult: Sendable, Equatable {
+    public var report: EvaluationReport
     /// Where they were asked for.
     public var pictures: EvaluationPictures?
     /// One line on what could not be had beside the numbers.
     public var trouble: String?
-
-    public init(
-        table: String, json: String, report: EvaluationReport? = nil, scores: EvaluationScores? = nil,
-        classes: [EvaluationReport.ClassResult] = []
-    ) {
-        self.table = table
-        self.json = json
-        self.report = report
-        self.scores = scores
-        self.classes = classes
-    }
 }

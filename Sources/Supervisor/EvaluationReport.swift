@@ -3,14 +3,13 @@ import Datasets
 import Foundation
 import StageKit
 
-/// What an evaluation found, for readers and for programs.
-public struct EvaluationReport: Encodable, Sendable, Equatable {
-    public struct ClassResult: Encodable, Sendable, Equatable {
+/// What an evaluation found, for readers and for programs: `evaluation.json` and `evaluations/step-NNNNNN.json` of a run, and
+/// what `picoflow eval --json` prints.
+public struct EvaluationReport: Codable, Sendable, Equatable {
+    public struct ClassResult: Codable, Sendable, Equatable {
         public var name: String
-        /// Nil for a class that is neither labelled nor predicted anywhere.
+        /// A fraction; nil for a class that is neither labelled nor predicted anywhere.
         public var iou: Double?
-        /// Nil for a class that is not labelled anywhere. Not in the JSON.
-        public var accuracy: Double?
 
         private enum CodingKeys: CodingKey { case name, iou }
 
@@ -22,55 +21,42 @@ public struct EvaluationReport: Encodable, Sendable, Equatable {
         }
     }
 
-    var split: String
-    var images: Int
+    public var split: String
+    public var images: Int
     /// Where predictions were written.
-    var written: String?
-    /// False for a split without label maps: nothing was measured.
-    var isMeasured: Bool
+    public var written: String?
     /// Steps of training that the checkpoint had; nil where that is not known.
-    var step: UInt64?
-    var classes: [ClassResult]
+    public var step: UInt64?
+    /// In the order of their numbers.
+    public var classes: [ClassResult]
     /// Mean of the classes' IoU, absent ones left out; nil where no pixel was counted, as the other two.
-    var meanIoU: Double?
-    var pixelAccuracy: Double?
-    var meanAccuracy: Double?
-    /// Pixels by label, then prediction; nil where nothing was measured.
-    var confusion: [[Int64]]?
+    public var mIoU: Double?
+    public var pixelAccuracy: Double?
+    public var meanAccuracy: Double?
+    /// Pixels by label, then prediction; nil where nothing was measured, as the split has no label maps, and in files of
+    /// earlier versions.
+    public var confusion: [[Int64]]?
 
-    /// - Parameter matrix: nil for a split without label maps.
-    init(
-        _ matrix: ConfusionMatrix?, classes names: [String], split: String, images: Int, step: UInt64?,
-        written: String? = nil
-    ) {
-        self.split = split
-        self.images = images
-        self.step = step
-        self.written = written
-        isMeasured = matrix != nil
-        confusion = matrix.map { matrix in
-            (0..<matrix.classes).map { label in
-                (0..<matrix.classes).map { matrix[label: label, prediction: $0] }
-            }
+    /// The confusion matrix, where it is one of all classes.
+    public var matrix: [[Int64]]? {
+        confusion.flatMap { rows in
+            rows.count == classes.count && rows.allSatisfy { $0.count == classes.count } ? rows : nil
         }
-        let matrix = matrix ?? ConfusionMatrix(classes: names.count)
-        let iou = matrix.iou
-        let accuracy = matrix.classAccuracy
-        classes = names.indices.map { ClassResult(name: names[$0], iou: iou[$0], accuracy: accuracy[$0]) }
-        meanIoU = matrix.meanIoU
-        pixelAccuracy = matrix.pixelAccuracy
-        meanAccuracy = matrix.meanAccuracy
     }
 
-    func summary() throws -> EvaluationSummary {
-        EvaluationSummary(
-            table: table, json: try prettyJSON(), report: self,
-            scores: isMeasured
-                ? step.map {
-                    EvaluationScores(
-                        step: $0, split: split, mIoU: meanIoU, pixelAccuracy: pixelAccuracy, meanAccuracy: meanAccuracy)
-                } : nil,
-            classes: classes)
+    /// Of the pixels labelled as a class, the part that was right; nil for a class that is not labelled anywhere, or where
+    /// there is no matrix.
+    public func accuracy(of number: Int) -> Double? {
+        guard let row = matrix?[number] else { return nil }
+        let labelled = row.reduce(0, +)
+        return labelled > 0 ? Double(row[number]) / Double(labelled) : nil
+    }
+
+    /// Nil where nothing was measured, or nobody knows at which step.
+    var scores: EvaluationScores? {
+        guard confusion != nil, let step else { return nil }
+        return EvaluationScores(
+            step: step, split: split, mIoU: mIoU, pixelAccuracy: pixelAccuracy, meanAccuracy: meanAccuracy)
     }
 
     // MARK: For programs
@@ -81,7 +67,8 @@ public struct EvaluationReport: Encodable, Sendable, Equatable {
 
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(meanIoU, forKey: .mIoU)
+        // Absent means are null too.
+        try container.encode(mIoU, forKey: .mIoU)
         try container.encode(pixelAccuracy, forKey: .pixelAccuracy)
         try container.encode(meanAccuracy, forKey: .meanAccuracy)
         try container.encode(classes, forKey: .classes)
@@ -95,19 +82,21 @@ public struct EvaluationReport: Encodable, Sendable, Equatable {
     // MARK: For readers
 
     /// Percentages in aligned columns; the means stand below the classes, each in its column.
-    var table: String {
+    public var table: String {
         let title = "\(split), \(images) \(images == 1 ? "image" : "images")" + (step.map { ", step \($0)" } ?? "")
         let files = written.map { ["", "\(images) label map\(images == 1 ? "" : "s") written to \($0)"] } ?? []
-        guard isMeasured else {
+        guard confusion != nil else {
             return
                 ([title, "", "The split has no label maps, so there is no mIoU: only its keepers can measure it."]
                 + files)
                 .joined(separator: "\n")
         }
         let head = ["class", "IoU", "accuracy"]
-        let body = classes.map { [$0.name, Self.percent($0.iou), Self.percent($0.accuracy)] }
+        let body = classes.indices.map { number in
+            [classes[number].name, Self.percent(classes[number].iou), Self.percent(accuracy(of: number))]
+        }
         let means = [
-            ["mIoU", Self.percent(meanIoU), ""], ["mean accuracy", "", Self.percent(meanAccuracy)],
+            ["mIoU", Self.percent(mIoU), ""], ["mean accuracy", "", Self.percent(meanAccuracy)],
             ["pixel accuracy", "", Self.percent(pixelAccuracy)],
         ]
         let rows = [head] + body + means
@@ -130,12 +119,45 @@ public struct EvaluationReport: Encodable, Sendable, Equatable {
     private static func space(_ count: Int) -> String { String(repeating: " ", count: max(0, count)) }
 }
 
-extension EvaluationSummary {
+extension EvaluationReport {
+    /// - Parameter matrix: nil for a split without label maps.
+    init(
+        _ matrix: ConfusionMatrix?, classes names: [String], split: String, images: Int, step: UInt64?,
+        written: String? = nil
+    ) {
+        let iou = matrix?.iou
+        let confusion: [[Int64]]? = matrix.map { matrix in
+            (0..<matrix.classes).map { label in
+                (0..<matrix.classes).map { matrix[label: label, prediction: $0] }
+            }
+        }
+        self.init(
+            split: split, images: images, written: written, step: step,
+            classes: names.indices.map { ClassResult(name: names[$0], iou: iou?[$0]) }, mIoU: matrix?.meanIoU,
+            pixelAccuracy: matrix?.pixelAccuracy, meanAccuracy: matrix?.meanAccuracy, confusion: confusion)
+    }
+
+    // MARK: In a run
+
     /// Where the evaluation at a run's end is kept.
-    public static func path(inRun directory: String) -> String { directory + "/evaluation.json" }
+    static func path(inRun directory: String) -> String { directory + "/evaluation.json" }
 
     /// Writes the JSON into a run's directory, whole or not at all.
     public func save(inRun directory: String) throws {
-        try DurableFile.write(json + "\n", to: Self.path(inRun: directory))
+        try DurableFile.write(prettyJSON() + "\n", to: Self.path(inRun: directory))
+    }
+
+    /// Of the highest step; nil where nothing was measured.
+    public static func newest(inRun directory: String) -> EvaluationReport? {
+        let folder = directory + "/evaluations"
+        let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+            .filter { $0.hasSuffix(".json") }
+        let reports = (names.map { folder + "/" + $0 } + [path(inRun: directory)]).compactMap { path in
+            FileManager.default.contents(atPath: path).flatMap {
+                // One that failed has no classes.
+                try? JSONDecoder().decode(EvaluationReport.self, from: $0)
+            }
+        }
+        return reports.max { ($0.step ?? 0) < ($1.step ?? 0) }
     }
 }

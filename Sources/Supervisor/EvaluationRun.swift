@@ -17,7 +17,7 @@ public enum EvaluationRun {
         runDirectory path: String, checkpoint: String, recipe: Recipe, dataset: DatasetSummary, topology: Topology,
         device: Device? = nil, threads: Int? = nil, evaluation: any CheckpointEvaluation,
         environment: SupervisorRunner.Environment, display: any ProgressDisplay
-    ) throws -> EvaluationSummary {
+    ) throws -> EvaluationReport {
         let path = try RunDirectory.absolute(path)
         var topology = topology.withThreads(processors: ProcessInfo.processInfo.activeProcessorCount)
         let sockets = SocketsFolder(run: path, suffix: " evaluation \(getpid())", environment: environment.variables)
@@ -49,7 +49,7 @@ public enum EvaluationRun {
             plan: plan, files: SupervisorRunner.RunFiles(directory: files, journal: nil, processes: nil),
             control: try sockets.control, evaluation: evaluation, environment: environment, display: display)
         switch try runner.run() {
-        case .finished(_, _, let summary?): return summary
+        case .finished(_, _, let report?): return report
         case .finished, .stopped: throw UserError("the evaluation was stopped")
         case .failed(let message): throw UserError(message)
         }

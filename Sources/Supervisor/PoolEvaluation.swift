@@ -15,7 +15,7 @@ public struct PoolEvaluation: CheckpointEvaluation {
     /// - Parameters:
     ///   - split: what to measure on; the recipe's `dataset.evaluationSplit` where nil.
     ///   - folder: where predictions go, as the dataset's test server wants them; none are written where nil.
-    ///   - draws: whether the summary has pictures of some of the images.
+    ///   - draws: whether the result has pictures of some of the images.
     public init(split: String? = nil, writingTo folder: String? = nil, drawing draws: Bool = false) {
         self.split = split
         self.folder = folder
@@ -28,7 +28,7 @@ public struct PoolEvaluation: CheckpointEvaluation {
 
     /// - Throws: `UserError`: a split that is missing, empty or of no use without labels, before anything is bound; an
     ///   image that cannot be evaluated, by name; or that the evaluation was stopped.
-    public func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary {
+    public func evaluate(_ session: EvaluationSession) throws -> EvaluationResult {
         // Evaluators may run in another working directory; what they say of a file names it as we do.
         let dataset = session.recipe.dataset.absolutePaths()
         let index = try Dataset.open(dataset)
@@ -77,20 +77,20 @@ public struct PoolEvaluation: CheckpointEvaluation {
                 measured += score == nil ? 0 : 1
                 selection?.offer(image, score: score, prediction: labels)
             }
-            var summary = try EvaluationReport(
-                isLabelled ? matrix : nil, classes: index.classNames, split: split, images: samples.count,
-                step: step, written: folder
-            ).summary()
+            var found = EvaluationResult(
+                report: EvaluationReport(
+                    isLabelled ? matrix : nil, classes: index.classNames, split: split, images: samples.count,
+                    step: step, written: folder))
             if let selection, let step {
                 do {
-                    summary.pictures = try EvaluationPictures(
+                    found.pictures = try EvaluationPictures(
                         selection.chosen(of: measured), of: samples, in: index, step: step, split: split)
                 } catch {
                     // Numbers are what an evaluation is for.
-                    summary.trouble = "no pictures of this evaluation: \(errorLine(error))"
+                    found.trouble = "no pictures of this evaluation: \(errorLine(error))"
                 }
             }
-            return summary
+            return found
         } catch  where session.stop.isStopped {
             throw UserError("the evaluation was stopped")
         } catch let failure as PoolFailure {

@@ -122,12 +122,12 @@ extension SupervisorCore {
         guard let running = evaluations.running else { return }
         evaluations.running = nil
         switch running.failure.map({ EvaluationOutcome.failed($0) }) ?? outcome {
-        case .succeeded(let summary):
-            if running.isFinal { evaluation = summary }
-            guard let scores = summary.scores else { return }
+        case .succeeded(let result):
+            if running.isFinal { evaluation = result.report }
+            guard let scores = result.report.scores else { return }
             if scores.step >= evaluations.latest?.step ?? 0 { evaluations.latest = scores }
             actions.append(.journal(.evaluated(scores)))
-            actions.append(.recordEvaluation(scores, summary))
+            actions.append(.recordEvaluation(scores, result))
             if !running.isFinal { actions.append(.log(.info, "step \(scores.step): \(scores.text)")) }
         case .failed(let why):
             // After a stop or a failure it had to fail; what was due stays so for a resume.

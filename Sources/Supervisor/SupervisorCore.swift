@@ -29,7 +29,7 @@ public struct SupervisorCore: Sendable {
     public internal(set) var checkpoint: Checkpoint?
     var finished: (step: UInt64?, checkpoint: String)?
     /// The one that ends the run.
-    var evaluation: EvaluationSummary?
+    var evaluation: EvaluationReport?
     var evaluations: Evaluations
     /// Set once: the first failure, or the wish to stop. Nil while all is well.
     var ending: Ending?

@@ -107,7 +107,7 @@ public enum SupervisorAction: Sendable, Equatable {
     /// Nobody waits for its result any more; it has failed then.
     case cancelEvaluation
     /// Keep what an evaluation found: its record, a line of the metrics, event files. Its checkpoint may go then.
-    case recordEvaluation(EvaluationScores, EvaluationSummary)
+    case recordEvaluation(EvaluationScores, EvaluationResult)
     case recordFailedEvaluation(step: UInt64, String)
     /// Evaluators: as `Command.expectLoss` and `.workerLost` are for compute.
     case evaluationWorkerLost(String, expected: Bool)
@@ -116,14 +116,14 @@ public enum SupervisorAction: Sendable, Equatable {
 }
 
 public enum EvaluationOutcome: Sendable, Equatable {
-    case succeeded(EvaluationSummary)
+    case succeeded(EvaluationResult)
     case failed(String)
 }
 
 /// How a run went.
 public enum RunOutcome: Sendable, Equatable {
     /// - checkpoint: nil where the goal was evaluation alone.
-    case finished(step: UInt64?, checkpoint: String?, evaluation: EvaluationSummary?)
+    case finished(step: UInt64?, checkpoint: String?, evaluation: EvaluationReport?)
     /// Asked to stop; `checkpoint` is the newest.
     case stopped(step: UInt64?, checkpoint: String?)
     /// One line: which stage failed first, and why.

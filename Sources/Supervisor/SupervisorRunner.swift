@@ -164,7 +164,7 @@ public final class SupervisorRunner {
             // Its thread may take its time; only the next evaluation waits for it.
             return endEvaluation(.failed("cancelled"))
         case .evaluationWorkerLost(let name, let expected): session?.losses.tell(name, expected)
-        case .recordEvaluation(let scores, let summary): record(scores, summary)
+        case .recordEvaluation(let scores, let result): record(scores, result)
         case .recordFailedEvaluation(let step, let why): recordFailure(of: step, why)
         case .reloadKeys, .end: break
         }
@@ -275,11 +275,11 @@ public final class SupervisorRunner {
     }
 
     /// Keeps what an evaluation found, once per step.
-    private func record(_ scores: EvaluationScores, _ summary: EvaluationSummary) {
+    private func record(_ scores: EvaluationScores, _ result: EvaluationResult) {
         guard files.journal != nil, !core.plan.isRecorded(scores.step) else { return }
-        events?.scores(scores, classes: summary.classes)
-        if let trouble = summary.trouble { display.log(.warning, trouble) }
-        if let pictures = summary.pictures {
+        events?.scores(scores, classes: result.report.classes)
+        if let trouble = result.trouble { display.log(.warning, trouble) }
+        if let pictures = result.pictures {
             events?.pictures(pictures)
             do {
                 try pictures.write(inRun: files.directory)
@@ -293,20 +293,20 @@ public final class SupervisorRunner {
             // A full disk: the journal has it.
             display.log(.warning, "\(error)")
         }
-        writeRecord(summary.json, step: scores.step)
+        writeRecord(result.report, step: scores.step)
     }
 
     private func recordFailure(of step: UInt64, _ why: String) {
         struct Failure: Encodable { var step: UInt64, failed: String }
-        guard files.journal != nil, let json = try? Failure(step: step, failed: why).prettyJSON() else { return }
-        writeRecord(json, step: step)
+        guard files.journal != nil else { return }
+        writeRecord(Failure(step: step, failed: why), step: step)
     }
 
     /// Writes an evaluation's record, with which its checkpoint is kept no longer than others.
-    private func writeRecord(_ json: String, step: UInt64) {
+    private func writeRecord(_ record: some Encodable, step: UInt64) {
         let (run, recipe) = (files.directory, core.plan.recipe)
         do {
-            try EvaluationRecord.write(json, inRun: run, step: step)
+            try EvaluationRecord.write(record.prettyJSON(), inRun: run, step: step)
         } catch {
             // The next supervisor evaluates the step again.
             return display.log(.warning, "\(error)")

@@ -66,10 +66,10 @@ struct EvalCommand: ParsableCommand {
         let dataset =
             try FileManager.default.fileExists(atPath: noted)
             ? DatasetSummary(contentsOf: noted) : DatasetSummary(opening: recipe.dataset)
-        let summary = try EvaluationRun.run(
+        let report = try EvaluationRun.run(
             runDirectory: run, checkpoint: checkpoint, recipe: recipe, dataset: dataset, topology: topology,
             device: device, threads: threads, evaluation: PoolEvaluation(split: split, writingTo: write),
             environment: environment, display: output.display)
-        print(output.json ? summary.json : summary.table)
+        try output.result.show(report, report.table)
     }
 }

@@ -106,8 +106,7 @@ struct LaunchCommand: ParsableCommand {
         case .finished(let step, let checkpoint, let evaluation):
             try evaluation?.save(inRun: run)
             try output.result.show(
-                Ending(
-                    run: run, outcome: "finished", step: step, checkpoint: checkpoint, evaluation: evaluation?.report),
+                Ending(run: run, outcome: "finished", step: step, checkpoint: checkpoint, evaluation: evaluation),
                 outcome.summary + (evaluation.map { "\n" + $0.table } ?? ""))
         case .stopped(let step, let checkpoint):
             try output.result.show(

@@ -86,7 +86,7 @@ struct SweepCommand: ParsableCommand {
             display.log(.info, title)
             switch sweep.run(cell, environment: environment, display: display) {
             case .finished(let result):
-                let iou = result.meanIoU.map { String(format: "mIoU %.2f %%", 100 * $0) } ?? "no labels"
+                let iou = result.evaluation.mIoU.map { String(format: "mIoU %.2f %%", 100 * $0) } ?? "no labels"
                 display.log(.info, "\(title): \(iou)")
             case .failed(let reason):
                 display.log(.error, "\(title) failed: \(reason)")

@@ -19,11 +19,11 @@ import Wire
         return FakeRun(plan, hasEvaluation: true)
     }
 
-    private func summary(_ step: UInt64) -> EvaluationSummary {
-        EvaluationSummary(
-            table: "t\(step)", json: "{}",
-            scores: EvaluationScores(
-                step: step, split: "val", mIoU: 0.25, pixelAccuracy: 0.5, meanAccuracy: 0.5))
+    private func result(_ step: UInt64) -> EvaluationResult {
+        EvaluationResult(
+            report: EvaluationReport(
+                split: "val", images: 4, step: step, classes: [], mIoU: 0.25, pixelAccuracy: 0.5, meanAccuracy: 0.5,
+                confusion: []))
     }
 
     @discardableResult
@@ -48,12 +48,12 @@ import Wire
         #expect(run.core.phase == .training && run.core.report().evaluating == 4)
         #expect(checkpoint(run, 8).spawned.isEmpty, "it waits for its turn")
 
-        let ended = run.handle(.evaluationEnded(.succeeded(summary(4))))
-        #expect(ended.contains(.journal(.evaluated(summary(4).scores!))))
-        #expect(ended.contains(.recordEvaluation(summary(4).scores!, summary(4))))
+        let ended = run.handle(.evaluationEnded(.succeeded(result(4))))
+        #expect(ended.contains(.journal(.evaluated(result(4).report.scores!))))
+        #expect(ended.contains(.recordEvaluation(result(4).report.scores!, result(4))))
         #expect(ended.logged.contains("step 4: mIoU 25.00 % on val"))
         #expect(ended.commands(to: run.peer(.evaluator)).map(\.name) == [.stop])
-        #expect(run.core.report().evaluation == summary(4).scores)
+        #expect(run.core.report().evaluation == result(4).report.scores)
         // The next one has evaluators of its own.
         let second = run.exit(.evaluator, .signal(15))
         #expect(second.spawned == [.evaluator] && second.contains(.startEvaluation(checkpoint: "/c8")))
@@ -62,12 +62,12 @@ import Wire
         #expect(!finish(run).contains(.startEvaluation(checkpoint: "/c10")))
         #expect(run.core.phase == .evaluating)
         for replica in others { run.exit(replica, .signal(15)) }
-        run.handle(.evaluationEnded(.succeeded(summary(8))))
+        run.handle(.evaluationEnded(.succeeded(result(8))))
         #expect(run.actions.outcome == nil)
         #expect(run.exit(.evaluator, .signal(15)).contains(.startEvaluation(checkpoint: "/c10")))
-        run.handle(.evaluationEnded(.succeeded(summary(10))))
+        run.handle(.evaluationEnded(.succeeded(result(10))))
         run.exit(.evaluator, .signal(15))
-        #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: summary(10)))
+        #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: result(10).report))
         #expect(run.core.report().evaluation?.step == 10)
     }
 
@@ -132,7 +132,7 @@ import Wire
         #expect(resumed.handle(.start).contains(.startEvaluation(checkpoint: "/c4")))
         // Compute tells of it again.
         checkpoint(resumed, 4)
-        resumed.handle(.evaluationEnded(.succeeded(summary(4))))
+        resumed.handle(.evaluationEnded(.succeeded(result(4))))
         #expect(!resumed.exit(.evaluator, .signal(15)).contains(.startEvaluation(checkpoint: "/c4")))
     }
 
@@ -140,7 +140,7 @@ import Wire
         let run = try run()
         run.handle(.start)
         checkpoint(run, 4)
-        run.handle(.evaluationEnded(.succeeded(summary(4))))
+        run.handle(.evaluationEnded(.succeeded(result(4))))
         run.exit(.evaluator, .signal(15))
         run.newest = Checkpoint(step: 3, path: "/c3")
         run.exit(.compute, .signal(9))
@@ -198,7 +198,7 @@ import Wire
         let down = scale(1)
         #expect(down.commands(to: run.peer(second)).map(\.name) == [.drain])
         for id in [2, 3] { run.exit(Replica("evaluator", id), .signal(15)) }
-        run.handle(.evaluationEnded(.succeeded(summary(4))))
+        run.handle(.evaluationEnded(.succeeded(result(4))))
         run.exit(.evaluator, .signal(15))
         #expect(scale(2).spawned.isEmpty)
         #expect(checkpoint(run, 8).spawned == [.evaluator, second])
@@ -206,7 +206,8 @@ import Wire
 
     @Test func statusSaysWhatTheNewestEvaluationFound() throws {
         let entries: [JournalEntry] = [
-            .evaluated(summary(4).scores!), .evaluationFailed(step: 6, "why"), .evaluated(summary(8).scores!),
+            .evaluated(result(4).report.scores!), .evaluationFailed(step: 6, "why"),
+            .evaluated(result(8).report.scores!),
         ]
         for step in [4, 8] as [UInt64] { try EvaluationRecord.write("{}", inRun: folder.path, step: step) }
         let found = entries.evaluations(inRun: folder.path)
@@ -232,7 +233,7 @@ import Wire
         let kept = try FileManager.default.contentsOfDirectory(atPath: folder("evaluations")).sorted()
         #expect(kept == ["notes.txt", "step-000004", "step-000004.json"])
         #expect(!FileManager.default.fileExists(atPath: folder("evaluation.json")))
-        let entries = [4, 8].map { JournalEntry.evaluated(summary($0).scores!) }
+        let entries = [4, 8].map { JournalEntry.evaluated(result($0).report.scores!) }
         #expect(entries.evaluations(inRun: folder.path).map(\.step) == [4])
         // A run that has measured nothing yet has nothing to forget.
         try EvaluationRecord.forget(after: 0, inRun: folder("absent"))

@@ -1,3 +1,4 @@
+import Basics
 import Datasets
 import Foundation
 import TestSupport
@@ -33,7 +34,7 @@ import StageKit
 
     @Test func jsonHasTheNamesThatProgramsRead() throws {
         #expect(
-            try report().summary().json == """
+            try report().prettyJSON() == """
                 {
                   "classes" : [
                     {
@@ -87,35 +88,42 @@ import StageKit
 
                 3 label maps written to out
                 """)
-        let json = try report.summary().json
+        let json = try report.prettyJSON()
         #expect(json.contains("\"mIoU\" : null") && json.contains("\"written\" : \"out\""))
     }
 
     @Test func unknownStepIsLeftOut() throws {
-        let summary = try report(step: nil, images: 1).summary()
-        #expect(!summary.json.contains("step"))
-        #expect(summary.table.hasPrefix("val, 1 image\n"))
+        let report = try report(step: nil, images: 1)
+        let json = try report.prettyJSON()
+        #expect(!json.contains("step"))
+        #expect(report.table.hasPrefix("val, 1 image\n"))
     }
 
     @Test func classPredictedButNotLabelledCountsInTheMean() throws {
         let matrix = try ConfusionMatrix(classes: 2, counts: [3, 1, 0, 0])
         let report = EvaluationReport(matrix, classes: ["a", "b"], split: "val", images: 1, step: nil)
         #expect(report.classes[1].iou == 0)
-        #expect(report.classes[1].accuracy == nil)
-        #expect(report.meanIoU == 0.375)
+        #expect(report.accuracy(of: 1) == nil)
+        #expect(report.mIoU == 0.375)
     }
 
     @Test func nothingCountedIsSaidSo() throws {
         let report = EvaluationReport(ConfusionMatrix(classes: 1), classes: ["a"], split: "val", images: 1, step: nil)
         #expect(report.table.contains("mIoU            absent"))
-        #expect(try report.summary().json.contains("\"mIoU\" : null"))
+        #expect(try report.prettyJSON().contains("\"mIoU\" : null"))
     }
 
-    @Test func summaryIsSavedInTheRun() throws {
+    @Test func whatIsSavedInTheRunIsReadBack() throws {
         let folder = try TemporaryFolder("report")
-        let summary = try report().summary()
-        try summary.save(inRun: folder.path)
-        #expect(folder.read("evaluation.json") == summary.json + "\n")
+        #expect(EvaluationReport.newest(inRun: folder.path) == nil)
+        let report = try report()
+        try report.save(inRun: folder.path)
+        #expect(try folder.read("evaluation.json") == report.prettyJSON() + "\n")
+        #expect(EvaluationReport.newest(inRun: folder.path) == report)
+        // Absent means, and what is not there.
+        let unmeasured = EvaluationReport(nil, classes: ["sky"], split: "test", images: 3, step: nil, written: "out")
+        try unmeasured.save(inRun: folder.path)
+        #expect(EvaluationReport.newest(inRun: folder.path) == unmeasured)
     }
 
     // MARK: Which checkpoint

@@ -23,10 +23,14 @@ import Wire
         var text: String { all.withLock { $0.joined(separator: "\n") } }
     }
 
-    private struct Table: CheckpointEvaluation {
-        func evaluate(_ session: EvaluationSession) throws -> EvaluationSummary {
+    private struct Naming: CheckpointEvaluation {
+        func evaluate(_ session: EvaluationSession) throws -> EvaluationResult {
             session.progress(1, 1)
-            return EvaluationSummary(table: "of \(session.checkpoint)", json: "{}")
+            return EvaluationResult(report: Self.report(of: session.checkpoint))
+        }
+
+        static func report(of checkpoint: String) -> EvaluationReport {
+            EvaluationReport(split: "of \(checkpoint)", images: 1, classes: [])
         }
     }
 
@@ -131,13 +135,10 @@ import Wire
         }
         let display = Lines()
         let outcome = try launch.run(
-            dataset: FakeRun.dataset, evaluation: Table(), environment: environment(), display: display)
+            dataset: FakeRun.dataset, evaluation: Naming(), environment: environment(), display: display)
         box.value = true
         let path = launch.directory.checkpointsPath + "/step-000010"
-        #expect(
-            outcome
-                == .finished(step: 10, checkpoint: path, evaluation: EvaluationSummary(table: "of \(path)", json: "{}"))
-        )
+        #expect(outcome == .finished(step: 10, checkpoint: path, evaluation: Naming.report(of: path)))
         #expect(!FileManager.default.fileExists(atPath: sockets(launch)))
         #expect(!FileManager.default.fileExists(atPath: launch.directory.path + "/processes.json"))
         let entries = try Journal.read(path: launch.directory.journalPath)

@@ -7,7 +7,7 @@ import Wire
 @testable import Supervisor
 
 @Suite struct SupervisorCoreTests {
-    private let summary = EvaluationSummary(table: "mIoU", json: "{}")
+    private let report = EvaluationReport(split: "val", images: 1, classes: [])
 
     @Test func bankStartsFirstThenComputeThenWorkers() throws {
         let run = try FakeRun(hasEvaluation: true)
@@ -395,10 +395,10 @@ import Wire
             run.exit(replica, .signal(15))
         }
         #expect(run.actions.outcome == nil)
-        run.handle(.evaluationEnded(.succeeded(summary)))
+        run.handle(.evaluationEnded(.succeeded(EvaluationResult(report: report))))
         #expect(run.actions.commands(to: run.peer(.evaluator)).map(\.name) == [.stop])
         run.exit(.evaluator, .signal(15))
-        #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: summary))
+        #expect(run.actions.outcome == .finished(step: 10, checkpoint: "/c10", evaluation: report))
     }
 
     @Test func dyingEvaluatorIsReplacedAndItsConsumerTold() throws {
@@ -407,9 +407,9 @@ import Wire
         #expect(run.actions.spawned == [.evaluator])
         #expect(run.exit(.evaluator, .signal(9)).contains(.evaluationWorkerLost("evaluator-1", expected: false)))
         #expect(run.pass(1).spawned == [.evaluator])
-        run.handle(.evaluationEnded(.succeeded(summary)))
+        run.handle(.evaluationEnded(.succeeded(EvaluationResult(report: report))))
         run.exit(.evaluator, .signal(15))
-        #expect(run.actions.outcome == .finished(step: nil, checkpoint: nil, evaluation: summary))
+        #expect(run.actions.outcome == .finished(step: nil, checkpoint: nil, evaluation: report))
     }
 
     @Test func interruptedEvaluationIsCancelled() throws {

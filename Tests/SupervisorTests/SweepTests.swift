@@ -90,8 +90,10 @@ import Testing
         let plan = try SweepPlan(recipes: recipes, over: [], seeds: 1, overrides: [])
         let results = [[("road", 0.1), ("car", 0.2)], [("sky", 0.3), ("road", 0.4)]].enumerated().map { variant, iou in
             SweepResult(
-                variant: variant, seed: 0, meanIoU: 0.5, pixelAccuracy: nil, meanAccuracy: nil,
-                classes: iou.map { .init(name: $0.0, iou: $0.1) }, seconds: 1)
+                variant: variant, seed: 0,
+                evaluation: EvaluationReport(
+                    split: "val", images: 1, classes: iou.map { .init(name: $0.0, iou: $0.1) }, mIoU: 0.5),
+                seconds: 1)
         }
         let table = SweepTable(plan, results)
         #expect(
@@ -108,8 +110,12 @@ import Testing
         let plan = try SweepPlan(recipes: recipes, over: [], seeds: 2, overrides: [])
         func result(_ variant: Int, _ seed: Int, _ iou: Double, _ car: Double?) -> SweepResult {
             SweepResult(
-                variant: variant, seed: seed, meanIoU: iou, pixelAccuracy: 0.5, meanAccuracy: nil,
-                classes: [.init(name: "road", iou: iou), .init(name: "car", iou: car)], seconds: 61)
+                variant: variant, seed: seed,
+                evaluation: EvaluationReport(
+                    split: "val", images: 1,
+                    classes: [.init(name: "road", iou: iou), .init(name: "car", iou: car)], mIoU: iou,
+                    pixelAccuracy: 0.5),
+                seconds: 61)
         }
         var results = [result(0, 0, 0.20, nil), result(1, 0, 0.23, 0.5), result(0, 1, 0.30, nil)]
         let partial = SweepTable(plan, results).markdown

@@ -32,8 +32,9 @@ extension SweepTable {
             folder: folder, planned: plan.cells.count, isStopped: isStopped,
             finished: results.map { run in
                 SweepFacts.Run(
-                    variant: plan.variants[run.variant].name, seed: run.seed, mIoU: run.meanIoU,
-                    pixelAccuracy: run.pixelAccuracy, meanAccuracy: run.meanAccuracy, seconds: run.seconds)
+                    variant: plan.variants[run.variant].name, seed: run.seed, mIoU: run.evaluation.mIoU,
+                    pixelAccuracy: run.evaluation.pixelAccuracy, meanAccuracy: run.evaluation.meanAccuracy,
+                    seconds: run.seconds)
             },
             failed: failures.map { SweepFacts.Failure(run: $0.name, reason: $0.reason) })
     }

@@ -6,12 +6,7 @@ import StageKit
 public struct SweepResult: Sendable, Equatable {
     public var variant: Int
     public var seed: Int
-    /// Fractions; nil where nothing was labelled.
-    public var meanIoU: Double?
-    public var pixelAccuracy: Double?
-    public var meanAccuracy: Double?
-    /// In the dataset's order.
-    public var classes: [EvaluationRecordFile.Class]
+    public var evaluation: EvaluationReport
     /// Time of all its steps, whatever lay between them.
     public var seconds: Double
 }
@@ -22,18 +17,17 @@ extension SweepResult {
     /// - Returns: nil where the run has no evaluation, so is not finished.
     /// - Throws: `UserError` where the evaluation's file is damaged.
     init?(of cell: SweepPlan.Cell, inRun directory: String) throws {
-        let path = EvaluationSummary.path(inRun: directory)
+        let path = EvaluationReport.path(inRun: directory)
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
-        let read: EvaluationRecordFile
+        let evaluation: EvaluationReport
         do {
-            read = try JSONDecoder().decode(EvaluationRecordFile.self, from: data)
+            evaluation = try JSONDecoder().decode(EvaluationReport.self, from: data)
         } catch {
             throw UserError("\(path): no evaluation as a run's end leaves it; remove it to have it made again")
         }
         let steps = (try? MetricsFile.read(path: directory + "/metrics.jsonl")) ?? []
         self.init(
-            variant: cell.variant, seed: cell.seed, meanIoU: read.mIoU, pixelAccuracy: read.pixelAccuracy,
-            meanAccuracy: read.meanAccuracy, classes: read.classes,
+            variant: cell.variant, seed: cell.seed, evaluation: evaluation,
             seconds: steps.reduce(0) { $0 + $1.milliseconds } / 1000)
     }
 }

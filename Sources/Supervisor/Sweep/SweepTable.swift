@@ -25,8 +25,8 @@ public struct SweepTable: Sendable {
             plan.variants.indices.map { variant in
                 let runs = self.runs(of: variant)
                 var row = [
-                    plan.variants[variant].name, "\(runs.count)", Spread(runs.map(\.meanIoU)).text,
-                    Spread(runs.map(\.pixelAccuracy)).text, Spread(runs.map(\.meanAccuracy)).text,
+                    plan.variants[variant].name, "\(runs.count)", Spread(runs.map(\.evaluation.mIoU)).text,
+                    Spread(runs.map(\.evaluation.pixelAccuracy)).text, Spread(runs.map(\.evaluation.meanAccuracy)).text,
                     Spread(runs.map(\.seconds)).mean.map { durationText(seconds: $0) } ?? "",
                 ]
                 if plan.variants.count > 1 { row.insert(variant == 0 ? "" : gain(of: variant).signed, at: 3) }
@@ -52,8 +52,8 @@ public struct SweepTable: Sendable {
             let runs = self.runs(of: variant)
             let spreads =
                 [
-                    Spread(runs.map(\.meanIoU)), Spread(runs.map(\.pixelAccuracy)), Spread(runs.map(\.meanAccuracy)),
-                    Spread(runs.map(\.seconds)),
+                    Spread(runs.map(\.evaluation.mIoU)), Spread(runs.map(\.evaluation.pixelAccuracy)),
+                    Spread(runs.map(\.evaluation.meanAccuracy)), Spread(runs.map(\.seconds)),
                 ] + classes.map { name in Spread(runs.map { Self.iou(of: name, $0) }) }
             return [plan.variants[variant].name, "\(runs.count)"]
                 + spreads.flatMap { [$0.mean, $0.deviation] }.map { $0.map { "\($0)" } ?? "" }
@@ -68,7 +68,7 @@ public struct SweepTable: Sendable {
             + classes.map { "IoU \($0)" }
         let rows = results.map { run in
             [plan.variants[run.variant].name, "\(run.seed)"]
-                + ([run.meanIoU, run.pixelAccuracy, run.meanAccuracy, run.seconds]
+                + ([run.evaluation.mIoU, run.evaluation.pixelAccuracy, run.evaluation.meanAccuracy, run.seconds]
                 + classes.map { Self.iou(of: $0, run) })
                 .map { $0.map { "\($0)" } ?? "" }
         }
@@ -77,21 +77,21 @@ public struct SweepTable: Sendable {
 
     /// Of all runs, in the order in which they come: variants may be of several datasets.
     private var classes: [String] {
-        results.flatMap(\.classes).reduce(into: []) { if !$0.contains($1.name) { $0.append($1.name) } }
+        results.flatMap(\.evaluation.classes).reduce(into: []) { if !$0.contains($1.name) { $0.append($1.name) } }
     }
 
     private static func iou(of name: String, _ run: SweepResult) -> Double? {
-        run.classes.first { $0.name == name }?.iou
+        run.evaluation.classes.first { $0.name == name }?.iou
     }
 
     private func runs(of variant: Int) -> [SweepResult] { results.filter { $0.variant == variant } }
 
     /// Differences to the first variant with the same seed: what the seeds have in common cancels.
     private func gain(of variant: Int) -> Spread {
-        let base = Dictionary(uniqueKeysWithValues: runs(of: 0).map { ($0.seed, $0.meanIoU) })
+        let base = Dictionary(uniqueKeysWithValues: runs(of: 0).map { ($0.seed, $0.evaluation.mIoU) })
         return Spread(
             runs(of: variant).map { run in
-                guard let other = base[run.seed] ?? nil, let own = run.meanIoU else { return nil }
+                guard let other = base[run.seed] ?? nil, let own = run.evaluation.mIoU else { return nil }
                 return own - other
             })
     }
