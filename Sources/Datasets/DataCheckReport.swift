@@ -1,3 +1,4 @@
+import Basics
 import Imaging
 
 /// What `DataCheck` found; encodes to JSON, prints as a table.
@@ -124,15 +125,6 @@ public struct DataCheckReport: Codable, Sendable, Equatable {
             ])
         }
         rows.append(["ignored", "\(split.ignoredPixels)", share(split.ignoredPixels), ""])
-        let widths = (0..<4).map { column in rows.map { $0[column].count }.max()! }
-        return rows.map { row in
-            let cells = row.enumerated().map { column, cell in
-                let pad = String(repeating: " ", count: widths[column] - cell.count)
-                return column == 0 ? cell + pad : pad + cell
-            }
-            var line = "  " + cells.joined(separator: "  ")
-            while line.last == " " { line.removeLast() }
-            return line
-        }
+        return alignedColumns(rows, right: [1, 2, 3]).map { "  " + $0.withoutTrailingBlanks }
     }
 }

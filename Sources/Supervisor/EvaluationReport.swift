@@ -99,24 +99,17 @@ public struct EvaluationReport: Codable, Sendable, Equatable {
             ["mIoU", Self.percent(mIoU), ""], ["mean accuracy", "", Self.percent(meanAccuracy)],
             ["pixel accuracy", "", Self.percent(pixelAccuracy)],
         ]
-        let rows = [head] + body + means
-        let widths = (0..<3).map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let rule = String(repeating: "-", count: widths.reduce(4, +))
-        func line(_ row: [String]) -> String {
-            var line = row[0] + Self.space(widths[0] - row[0].count)
-            for column in 1...2 { line += Self.space(2 + widths[column] - row[column].count) + row[column] }
-            return String(line.reversed().drop { $0 == " " }.reversed())
-        }
-        return ([title, "", line(head), rule] + body.map(line) + [rule] + means.map(line) + files)
-            .joined(separator: "\n")
+        var lines = alignedColumns([head] + body + means, right: [1, 2]).map(\.withoutTrailingBlanks)
+        let rule = String(repeating: "-", count: lines[0].count)
+        lines.insert(rule, at: 1)
+        lines.insert(rule, at: lines.count - means.count)
+        return ([title, ""] + lines + files).joined(separator: "\n")
     }
 
     private static func percent(_ fraction: Double?) -> String {
         guard let fraction else { return "absent" }
         return String(format: "%.2f %%", 100 * fraction)
     }
-
-    private static func space(_ count: Int) -> String { String(repeating: " ", count: max(0, count)) }
 }
 
 extension EvaluationReport {

@@ -66,7 +66,7 @@ public final class TerminalDisplay: ProgressDisplay {
             // Four times a second is as fast as anybody reads.
             if let last = state.lastDrawn, now - last < .milliseconds(250) { return }
             state.lastDrawn = now
-            let (width, height) = TerminalDisplay.size()
+            let (width, height) = Terminal.size(of: STDERR_FILENO)
             // A line that wraps, or one above the terminal's first, could not be erased.
             let lines = ProgressText.block(report, evaluated: evaluated).prefix(max(1, height - 1)).map {
                 String($0.prefix(max(1, width - 1)))
@@ -90,12 +90,4 @@ public final class TerminalDisplay: ProgressDisplay {
 
     /// Cursor to the block's first line, and everything below it cleared.
     private static func erase(_ lines: Int) -> String { lines > 0 ? "\u{1b}[\(lines)F\u{1b}[J" : "" }
-
-    private static func size() -> (width: Int, height: Int) {
-        var size = winsize()
-        let isKnown = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0
-        return (
-            isKnown && size.ws_col > 0 ? Int(size.ws_col) : 80, isKnown && size.ws_row > 0 ? Int(size.ws_row) : 24
-        )
-    }
 }

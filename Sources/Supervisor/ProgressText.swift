@@ -100,10 +100,7 @@ extension StatusReport {
                 stage.restarts > 0 ? "restarted \(stage.restarts)x" : "",
             ]
         }
-        let widths = (0..<5).map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let table = rows.map { row in
-            "  " + zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: "  ")
-        }
+        let table = alignedColumns(rows).map { "  " + $0 }
         let progress = ProgressText.block(self, evaluated: evaluated.map { ($0.done, $0.total) }).dropLast()
         let end = outcome ?? "its supervisor is gone; go on with: picoflow launch --resume \(shellWord(runDirectory))"
         return (progress + (phase == .ended ? ["  \(end)"] : []) + table).joined(separator: "\n")

@@ -79,7 +79,8 @@ public struct RecipesReport: Sendable {
             }
             table.append(cells)
         }
-        var lines = rows.isEmpty ? [] : Self.aligned(table)
+        // Iterations and parameters are numbers.
+        var lines = rows.isEmpty ? [] : alignedColumns(table, right: [4, 5]).map(\.withoutTrailingBlanks)
         lines += ["", "\(rows.count) recipe\(rows.count == 1 ? "" : "s") in \(folder)"]
         let missing = self.missing
         if !missing.isEmpty { lines += ["", "data that is not here:"] + missing.map { "  " + $0 } }
@@ -152,17 +153,5 @@ public struct RecipesReport: Sendable {
     private static func millions(_ count: Int) -> String {
         let tenths = (count + 50_000) / 100_000
         return "\(tenths / 10).\(tenths % 10) M"
-    }
-
-    /// Columns two blanks apart; numbers stand at their columns' right.
-    private static func aligned(_ table: [[String]]) -> [String] {
-        let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
-        return table.map { row in
-            let cells = row.enumerated().map { column, cell in
-                let pad = String(repeating: " ", count: widths[column] - cell.count)
-                return [4, 5].contains(column) ? pad + cell : cell + pad
-            }
-            return String(cells.joined(separator: "  ").reversed().drop { $0 == " " }.reversed())
-        }
     }
 }

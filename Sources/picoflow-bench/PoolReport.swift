@@ -70,10 +70,7 @@ struct PoolReport {
     private func row(_ cells: [String]) -> String {
         let widths = [5, 8, 10, 19, 24, 28, 15, 12]
         return cells.enumerated().map { index, cell in
-            guard index < widths.count else { return "  " + cell }
-            let room = max(0, widths[index] - cell.count)
-            return index == 0
-                ? cell + String(repeating: " ", count: room) : String(repeating: " ", count: room) + cell
+            index < widths.count ? cell.padded(to: widths[index], right: index > 0) : "  " + cell
         }.joined()
     }
 

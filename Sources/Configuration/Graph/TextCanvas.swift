@@ -1,3 +1,5 @@
+import Basics
+
 /// A page of characters to draw on; it grows as needed.
 struct TextCanvas {
     private var rows: [[Character]] = []
@@ -20,7 +22,7 @@ struct TextCanvas {
         write("┌" + String(repeating: "─", count: width) + "┐", x: x, y: y)
         for row in 0..<height - 2 {
             let line = row < lines.count ? lines[row] : ""
-            write("│ " + line + String(repeating: " ", count: width - 1 - line.count) + "│", x: x, y: y + 1 + row)
+            write("│ " + line.padded(to: width - 1) + "│", x: x, y: y + 1 + row)
         }
         write("└" + String(repeating: "─", count: width) + "┘", x: x, y: y + height - 1)
     }
@@ -28,9 +30,5 @@ struct TextCanvas {
     static func boxWidth(_ lines: [String]) -> Int { (lines.map(\.count).max() ?? 0) + 4 }
 
     /// The page without trailing blanks.
-    var text: String {
-        rows.map { row in
-            String(row.reversed().drop { $0 == " " }.reversed()) + "\n"
-        }.joined()
-    }
+    var text: String { rows.map { String($0).withoutTrailingBlanks + "\n" }.joined() }
 }

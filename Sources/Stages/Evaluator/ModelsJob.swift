@@ -65,11 +65,8 @@ enum ModelsJob {
 
     private static func row(_ columns: String...) -> String {
         let widths = [10, 11, -8, -8, -8, -6, -11]
-        let padded = zip(columns, widths).map { text, width in
-            let space = String(repeating: " ", count: max(0, abs(width) - text.count))
-            return width < 0 ? space + text : text + space
-        }
-        return padded.joined(separator: " ") + "  " + (columns.last ?? "")
+        let cells = zip(columns, widths).map { $0.padded(to: abs($1), right: $1 < 0) }
+        return cells.joined(separator: " ") + "  " + (columns.last ?? "")
     }
 
     private static func millions(_ count: Int) -> String { String(format: "%.2f M", Double(count) / 1e6) }

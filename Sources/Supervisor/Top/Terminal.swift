@@ -37,12 +37,11 @@ final class Terminal {
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
     }
 
-    var size: (width: Int, height: Int) {
+    /// In characters; 80 by 24 as far as the descriptor's terminal does not say.
+    static func size(of descriptor: Int32) -> (width: Int, height: Int) {
         var size = winsize()
-        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else {
-            return (80, 24)
-        }
-        return (Int(size.ws_col), Int(size.ws_row))
+        _ = ioctl(descriptor, UInt(TIOCGWINSZ), &size)
+        return (size.ws_col > 0 ? Int(size.ws_col) : 80, size.ws_row > 0 ? Int(size.ws_row) : 24)
     }
 
     /// Draws a whole screen over the last one, in one write, so that nothing flickers.

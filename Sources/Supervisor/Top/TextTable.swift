@@ -1,3 +1,5 @@
+import Basics
+
 /// Rows in aligned columns that fit a width: columns are left out before any is cut.
 struct TextTable {
     struct Column {
@@ -24,11 +26,8 @@ struct TextTable {
             shown.removeAll { $0 == first }
         }
         return cells.map { row in
-            let line = shown.map { column in
-                let pad = String(repeating: " ", count: widths[column] - row[column].count)
-                return columns[column].alignsRight ? pad + row[column] : row[column] + pad
-            }.joined(separator: "  ")
-            return line.cut(to: width)
+            shown.map { row[$0].padded(to: widths[$0], right: columns[$0].alignsRight) }
+                .joined(separator: "  ").cut(to: width)
         }
     }
 }
@@ -36,9 +35,8 @@ struct TextTable {
 extension String {
     /// At most so many characters; what is cut ends with an ellipsis. Blanks at the end go.
     func cut(to width: Int) -> String {
-        var line = self[...]
-        while line.last == " " { line.removeLast() }
-        guard line.count > width else { return String(line) }
+        let line = withoutTrailingBlanks
+        guard line.count > width else { return line }
         return width > 0 ? line.prefix(width - 1) + "…" : ""
     }
 

@@ -63,7 +63,7 @@ public enum Top {
         watch(path, interval, inbox)
         var screen = TopScreen()
         while true {
-            let size = terminal.size
+            let size = Terminal.size(of: STDOUT_FILENO)
             guard terminal.draw(screen.lines(width: size.width, height: size.height)) else { return }
             var descriptors = [
                 pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0),
