@@ -75,6 +75,8 @@ struct LogFollowerCore {
     private var pings: UInt64 = 0
     private var requestBeforePing: UInt64 = 0
     private var lastSign = Duration.zero
+    /// What the event in hand asks for so far; none between events.
+    private var actions: [Action] = []
     private let settings: LogSettings
 
     init(settings: LogSettings) { self.settings = settings }
@@ -86,29 +88,29 @@ struct LogFollowerCore {
     var buffered: Int { buffer.count }
 
     mutating func handle(_ event: Event, now: Duration) -> [Action] {
-        var actions: [Action] = []
+        defer { actions = [] }
         if awaited == nil { lastSign = now }
         switch event {
         case .advance(let goal):
             catchingUp = nil
-            advance(goal, &actions)
+            advance(goal)
         case .catchUp(let epoch, let lag):
             let goal = Goal(epoch: epoch, sequence: Self.anySequence)
             catchingUp = (lag, goal)
             // Records asked for may be long in coming, and are asked for again.
             if case .records = awaited { awaited = nil }
-            advance(goal, &actions)
+            advance(goal)
         case .cancel:
             goal = nil
             catchingUp = nil
         case .received(let message):
             do {
-                try receive(message, now: now, &actions)
+                try receive(message, now: now)
             } catch {
-                drop("\(error)", &actions)
+                drop("\(error)")
             }
         case .malformed(let why):
-            drop(why, &actions)
+            drop(why)
         case .replicaFailed(let why):
             // The goal may already count as reached: the actions behind the failed one were not carried out.
             reset()
@@ -120,17 +122,17 @@ struct LogFollowerCore {
             lastSign = now
             pings += 1
             requestBeforePing = request
-            send(.ping, LogPing(ping: pings), &actions)
+            send(.ping, LogPing(ping: pings))
         }
         return actions
     }
 
-    private mutating func drop(_ why: String, _ actions: inout [Action]) {
+    private mutating func drop(_ why: String) {
         badFrames += 1
         actions.append(.note("dropped a bad frame of the bank: \(why)"))
     }
 
-    private mutating func fail(_ error: LogError, _ actions: inout [Action]) {
+    private mutating func fail(_ error: LogError) {
         guard goal != nil else { return }
         goal = nil
         catchingUp = nil
@@ -151,11 +153,9 @@ struct LogFollowerCore {
 
     // MARK: Towards the goal
 
-    private mutating func advance(_ goal: Goal, _ actions: inout [Action]) {
+    private mutating func advance(_ goal: Goal) {
         self.goal = goal
-        guard goal.epoch >= epoch else {
-            return fail(.staleEpoch(goal.epoch, current: epoch), &actions)
-        }
+        guard goal.epoch >= epoch else { return fail(.staleEpoch(goal.epoch, current: epoch)) }
         if goal.epoch > epoch {
             epoch = goal.epoch
             reset()
@@ -164,12 +164,12 @@ struct LogFollowerCore {
         if let position, position > goal.sequence { reset() }
         if let transfer, transfer.snapshot.sequence > goal.sequence { reset() }
         if case .snapshot(let newest) = awaited, newest > goal.sequence { awaited = nil }
-        step(&actions)
+        step()
     }
 
     /// Applies what may be applied and asks for what is missing.
-    private mutating func step(_ actions: inout [Action]) {
-        if catchingUp != nil, position != nil { return askPosition(&actions) }
+    private mutating func step() {
+        if catchingUp != nil, position != nil { return askPosition() }
         if let goal, goal.epoch == epoch {
             while let first = buffer.first, first.sequence <= goal.sequence {
                 buffer.removeFirst()
@@ -184,39 +184,38 @@ struct LogFollowerCore {
         guard awaited == nil else { return }
         if let transfer {
             // Parts go straight into the replica, so they wait for somebody who asks.
-            if goal != nil { askPart(transfer, &actions) }
+            if goal != nil { askPart(transfer) }
         } else if let position {
             let room = settings.prefetch - buffer.count
             guard room > 0 else { return }
             awaited = .records(remaining: room)
             request += 1
             let from = SequenceNumber(position.rawValue + UInt64(buffer.count) + 1)
-            send(.records, LogRecords(request: request, from: from, count: room), &actions)
+            send(.records, LogRecords(request: request, from: from, count: room))
         } else if let goal {
             awaited = .snapshot(newest: goal.sequence)
             request += 1
-            send(.follow, LogFollow(request: request, newest: goal.sequence), &actions)
+            send(.follow, LogFollow(request: request, newest: goal.sequence))
         }
     }
 
     /// At the snapshot: where to from here the bank's position decides, which every pong carries. A lost one is asked
     /// for again by `tick`.
-    private mutating func askPosition(_ actions: inout [Action]) {
+    private mutating func askPosition() {
         guard awaited == nil else { return }
         awaited = .position
         pings += 1
         requestBeforePing = request
-        send(.ping, LogPing(ping: pings), &actions)
+        send(.ping, LogPing(ping: pings))
     }
 
-    private mutating func askPart(_ transfer: Transfer, _ actions: inout [Action]) {
+    private mutating func askPart(_ transfer: Transfer) {
         awaited = .part(transfer.received)
         request += 1
-        send(
-            .part, LogPart(request: request, sequence: transfer.snapshot.sequence, index: transfer.received), &actions)
+        send(.part, LogPart(request: request, sequence: transfer.snapshot.sequence, index: transfer.received))
     }
 
-    private func send(_ type: LogMessageType, _ body: some Encodable, _ actions: inout [Action]) {
+    private mutating func send(_ type: LogMessageType, _ body: some Encodable) {
         // Encoding integers and strings cannot fail.
         guard let data = try? body.wireJSON() else { return }
         actions.append(.send(type, data))
@@ -224,7 +223,7 @@ struct LogFollowerCore {
 
     // MARK: Receiving
 
-    private mutating func receive(_ message: Message, now: Duration, _ actions: inout [Action]) throws {
+    private mutating func receive(_ message: Message, now: Duration) throws {
         let type = try message.logType()
         let sender = message.header.incarnation
         guard !formerBanks.contains(sender) else { return }
@@ -239,30 +238,30 @@ struct LogFollowerCore {
         }
         guard message.header.epoch >= epoch else {
             // A bank that has not come to this epoch yet keeps the question; it does answer pings.
-            if type == .pong { try pong(message, now: now, &actions) }
-            return step(&actions)
+            if type == .pong { try pong(message, now: now) }
+            return step()
         }
         if message.header.epoch > epoch {
             epoch = message.header.epoch
             reset()
-            if let goal, goal.epoch < epoch { fail(.staleEpoch(goal.epoch, current: epoch), &actions) }
+            if let goal, goal.epoch < epoch { fail(.staleEpoch(goal.epoch, current: epoch)) }
         }
         lastSign = now
         switch type {
-        case .snapshot: try snapshot(message, &actions)
-        case .snapshotPart: try part(message, &actions)
-        case .record: try record(message, &actions)
-        case .pong: try pong(message, now: now, &actions)
-        case .refused: try refused(message, &actions)
+        case .snapshot: try snapshot(message)
+        case .snapshotPart: try part(message)
+        case .record: try record(message)
+        case .pong: try pong(message, now: now)
+        case .refused: try refused(message)
         case .open, .append, .checkpoint, .retain, .follow, .part, .records, .ping, .opened, .acknowledged,
             .checkpointed,
             .retained:
             throw WireError.malformed("'\(type.rawValue)' is nothing that a follower receives")
         }
-        step(&actions)
+        step()
     }
 
-    private mutating func snapshot(_ message: Message, _ actions: inout [Action]) throws {
+    private mutating func snapshot(_ message: Message) throws {
         let body = try message.decodeBody(LogSnapshot.self)
         guard case .snapshot(let newest) = awaited, body.request == request else { return }
         guard body.sequence <= newest, body.hash.isWellFormed, body.parts >= 0, body.bytes >= 0 else {
@@ -273,10 +272,10 @@ struct LogFollowerCore {
         guard goal != nil else { return }
         transfer = Transfer(snapshot: body)
         actions.append(.beginRestore)
-        finishTransfer(&actions)
+        finishTransfer()
     }
 
-    private mutating func part(_ message: Message, _ actions: inout [Action]) throws {
+    private mutating func part(_ message: Message) throws {
         let body = try message.decodeBody(LogSnapshotPart.self)
         guard case .part(let index) = awaited, body.request == request, body.index == index,
             var transfer, transfer.snapshot.sequence == body.sequence
@@ -289,13 +288,13 @@ struct LogFollowerCore {
         transfer.received += 1
         self.transfer = transfer
         actions.append(.restore(payload))
-        finishTransfer(&actions)
+        finishTransfer()
     }
 
-    private mutating func finishTransfer(_ actions: inout [Action]) {
+    private mutating func finishTransfer() {
         guard let transfer, transfer.received == transfer.snapshot.parts else { return }
         guard transfer.digest.hex() == transfer.snapshot.digest else {
-            drop("the snapshot at \(transfer.snapshot.sequence) does not match its SHA-256", &actions)
+            drop("the snapshot at \(transfer.snapshot.sequence) does not match its SHA-256")
             return reset()
         }
         self.transfer = nil
@@ -304,7 +303,7 @@ struct LogFollowerCore {
         actions.append(.endRestore(transfer.snapshot.sequence))
     }
 
-    private mutating func record(_ message: Message, _ actions: inout [Action]) throws {
+    private mutating func record(_ message: Message) throws {
         let body = try message.decodeBody(LogRecordBody.self)
         guard case .records(let remaining) = awaited, body.request == request, let position,
             body.sequence.rawValue == position.rawValue + UInt64(buffer.count) + 1
@@ -313,7 +312,7 @@ struct LogFollowerCore {
         let expected = hash.extended(by: try payload.encodedPieces())
         guard expected == body.hash else {
             // Either the bytes or the history they belong to are others than ours.
-            drop("record \(body.sequence) does not continue what is held; starting from a snapshot", &actions)
+            drop("record \(body.sequence) does not continue what is held; starting from a snapshot")
             return reset()
         }
         hash = expected
@@ -321,7 +320,7 @@ struct LogFollowerCore {
         awaited = remaining > 1 ? .records(remaining: remaining - 1) : nil
     }
 
-    private mutating func pong(_ message: Message, now: Duration, _ actions: inout [Action]) throws {
+    private mutating func pong(_ message: Message, now: Duration) throws {
         let body = try message.decodeBody(LogPong.self)
         guard body.ping == pings, awaited != nil else { return }
         lastSign = now
@@ -345,13 +344,13 @@ struct LogFollowerCore {
         if !isWaiting { awaited = nil }
     }
 
-    private mutating func refused(_ message: Message, _ actions: inout [Action]) throws {
+    private mutating func refused(_ message: Message) throws {
         let body = try message.decodeBody(LogRefusal.self)
         guard awaited != nil, body.request == request else { return }
         switch (body.code, awaited) {
         case (.gone, .snapshot):
             awaited = nil
-            fail(.refused(body.code, body.message), &actions)
+            fail(.refused(body.code, body.message))
         case (.gone, _), (.epoch, _):
             // What it follows is no longer there; start over.
             reset()

@@ -73,6 +73,8 @@ struct LogServerCore<Reducer: LogReducer> {
     private var guardian: FrameGuard
     /// What the message in hand is being checked for.
     private var check = FrameCheck.type
+    /// What the event in hand asks for so far; none between events.
+    var actions: [Action] = []
 
     /// - Parameters:
     ///   - reducer: the state at `position`.
@@ -104,7 +106,7 @@ struct LogServerCore<Reducer: LogReducer> {
     }
 
     mutating func handle(_ event: Event, now: Duration) -> [Action] {
-        var actions: [Action] = []
+        defer { actions = [] }
         switch event {
         case .received(let id, let message):
             guard !isCutOff(id) else { break }
@@ -119,27 +121,22 @@ struct LogServerCore<Reducer: LogReducer> {
                         limit: PoolConsumerCore.ownBodyBytes)
                 }
                 check = .type
-                try receive(message, type, from: touch(id, now: now, &actions), &actions)
+                try receive(message, type, from: touch(id, now: now))
             } catch {
-                bad(id, "\(error)", check, now, &actions)
+                bad(id, "\(error)", check, now)
             }
         case .malformed(let id, let why, let check):
-            if !isCutOff(id) { bad(id, why, check, now, &actions) }
-        case .unreachable(let id):
-            if let index = peers.place(of: id) {
-                peers[index].parked = nil
-                peers[index].offered = nil
-                actions.append(.forget(id))
-            }
+            if !isCutOff(id) { bad(id, why, check, now) }
+        case .unreachable(let id): forget(id)
         case .snapshotWritten(let id, let request, let info, let file):
             if !snapshots.contains(where: { $0.sequence == info.sequence }) { snapshots.append(info) }
             reply(
                 .checkpointed,
                 LogCheckpointed(
                     request: request.request, sequence: info.sequence, hash: info.hash, file: file, bytes: info.bytes),
-                to: id, &actions)
+                to: id)
         case .snapshotFailed(let id, let request, let why):
-            refuse(.storage, why, request.request, to: id, &actions)
+            refuse(.storage, why, request.request, to: id)
         }
         statistics.peers = peers.count
         return actions
@@ -147,15 +144,21 @@ struct LogServerCore<Reducer: LogReducer> {
 
     // MARK: Peers
 
-    private mutating func touch(_ id: LogPeer, now: Duration, _ actions: inout [Action]) -> Int {
+    private mutating func touch(_ id: LogPeer, now: Duration) -> Int {
         let (place, gaveUp) = peers.touch(id, now: now, limit: settings.maxPeers, writers: writers.incarnations)
-        if let gaveUp { actions.append(.forget(gaveUp)) }
+        if let gaveUp { forget(gaveUp) }
         return place
     }
 
-    private mutating func bad(
-        _ id: LogPeer, _ why: String, _ check: FrameCheck, _ now: Duration, _ actions: inout [Action]
-    ) {
+    /// Waits for nothing more on a peer's behalf, and releases what is held for it.
+    private mutating func forget(_ id: LogPeer) {
+        actions.append(.forget(id))
+        guard let index = peers.place(of: id) else { return }
+        peers[index].parked = nil
+        peers[index].offered = nil
+    }
+
+    private mutating func bad(_ id: LogPeer, _ why: String, _ check: FrameCheck, _ now: Duration) {
         let verdict = guardian.note(
             PeerID(bytes: id.id), why, at: check, now: Instant(nanoseconds: now.wholeNanoseconds))
         statistics.frames = guardian.counts
@@ -164,50 +167,40 @@ struct LogServerCore<Reducer: LogReducer> {
         case .report(let event): actions.append(.note("\(event)"))
         case .cutOff(let events):
             actions += events.map { .note("\($0)") }
-            actions.append(.forget(id))
-            if let index = peers.place(of: id) {
-                peers[index].parked = nil
-                peers[index].offered = nil
-            }
+            forget(id)
         }
     }
 
-    private mutating func receive(
-        _ message: Message, _ type: LogMessageType, from index: Int, _ actions: inout [Action]
-    ) throws {
+    private mutating func receive(_ message: Message, _ type: LogMessageType, from index: Int) throws {
         if peers[index].incarnation != message.header.incarnation {
             // Another process under this routing id: what the old one asked for no longer holds.
             peers[index].incarnation = message.header.incarnation
             peers[index].request = 0
-            peers[index].parked = nil
-            peers[index].offered = nil
-            actions.append(.forget(peers[index].id))
+            forget(peers[index].id)
         }
         check = .body
         switch type {
-        case .open: try open(message, index, &actions)
-        case .append: try append(message, index, &actions)
-        case .checkpoint: try checkpoint(message, index, &actions)
-        case .retain: try retain(message, index, &actions)
-        case .follow: try follow(message, index, &actions)
-        case .part: try part(message, index, &actions)
-        case .records: try records(message, index, &actions)
-        case .ping: try ping(message, index, &actions)
+        case .open: try open(message, index)
+        case .append: try append(message, index)
+        case .checkpoint: try checkpoint(message, index)
+        case .retain: try retain(message, index)
+        case .follow: try follow(message, index)
+        case .part: try part(message, index)
+        case .records: try records(message, index)
+        case .ping: try ping(message, index)
         case .opened, .acknowledged, .checkpointed, .retained, .snapshot, .snapshotPart, .record, .pong, .refused:
             check = .type
             throw WireError.malformed("'\(type.rawValue)' is nothing that a bank receives")
         }
     }
 
-    func reply(_ type: LogMessageType, _ body: some Encodable, to peer: LogPeer, _ actions: inout [Action]) {
+    mutating func reply(_ type: LogMessageType, _ body: some Encodable, to peer: LogPeer) {
         // Encoding integers and strings cannot fail.
         guard let data = try? body.wireJSON() else { return }
         actions.append(.send(peer, type, data))
     }
 
-    func refuse(
-        _ code: LogRefusal.Code, _ why: String, _ request: UInt64, to peer: LogPeer, _ actions: inout [Action]
-    ) {
-        reply(.refused, LogRefusal(request: request, code: code, message: why), to: peer, &actions)
+    mutating func refuse(_ code: LogRefusal.Code, _ why: String, _ request: UInt64, to peer: LogPeer) {
+        reply(.refused, LogRefusal(request: request, code: code, message: why), to: peer)
     }
 }

@@ -72,6 +72,8 @@ struct LogWriterCore {
     private var sentBeforePing = SequenceNumber(0)
     private var sentThrough = SequenceNumber(0)
     private var lastSign = Duration.zero
+    /// What the event in hand asks for so far; none between events.
+    private var actions: [Action] = []
     private let settings: LogSettings
     private let rank: Int
     private let ranks: Int
@@ -94,7 +96,7 @@ struct LogWriterCore {
     }
 
     mutating func handle(_ event: Event, now: Duration) -> [Action] {
-        var actions: [Action] = []
+        defer { actions = [] }
         if !isAwaiting { lastSign = now }
         switch event {
         case .open(let epoch, let sequence):
@@ -103,95 +105,93 @@ struct LogWriterCore {
             waiting = []
             controls = []
             bank = nil
-            sendOpen(&actions)
+            sendOpen()
         case .append(let sequence, let payload):
             waiting.append(Unacknowledged(sequence: sequence, payload: payload))
-            if phase == .open { send(waiting[waiting.count - 1], &actions) }
+            if phase == .open { send(waiting[waiting.count - 1]) }
         case .control(let control, let token):
             controls.append((control, token, nil))
-            sendControl(&actions)
+            sendControl()
         case .received(let message):
             do {
-                try receive(message, now: now, &actions)
+                try receive(message, now: now)
             } catch {
-                drop("\(error)", &actions)
+                drop("\(error)")
             }
         case .malformed(let why):
-            drop(why, &actions)
+            drop(why)
         case .tick:
             guard isAwaiting, now >= lastSign + settings.heartbeat else { break }
             lastSign = now
             pings += 1
             sentBeforePing = sentThrough
-            send(.ping, LogPing(ping: pings), &actions)
+            send(.ping, LogPing(ping: pings))
         }
         return actions
     }
 
-    private mutating func drop(_ why: String, _ actions: inout [Action]) {
+    private mutating func drop(_ why: String) {
         badFrames += 1
         actions.append(.note("dropped a bad frame of the bank: \(why)"))
     }
 
     // MARK: Sending
 
-    private func send(_ type: LogMessageType, _ body: some Encodable, _ actions: inout [Action]) {
+    private mutating func send(_ type: LogMessageType, _ body: some Encodable) {
         // Encoding integers and strings cannot fail.
         guard let data = try? body.wireJSON() else { return }
         actions.append(.send(type, data, []))
     }
 
-    private mutating func send(_ record: Unacknowledged, _ actions: inout [Action]) {
-        let body = LogAppend(
-            sequence: record.sequence, payload: String(decoding: record.payload.body, as: UTF8.self))
+    private mutating func send(_ record: Unacknowledged) {
+        let body = LogAppend(sequence: record.sequence, payload: String(decoding: record.payload.body, as: UTF8.self))
         guard let data = try? body.wireJSON() else { return }
         sentThrough = max(sentThrough, record.sequence)
         actions.append(.send(.append, data, record.payload.tensors))
     }
 
-    private mutating func sendOpen(_ actions: inout [Action]) {
+    private mutating func sendOpen() {
         requests += 1
         phase = .opening(request: requests)
         sentThrough = acknowledged
-        send(
-            .open, LogOpen(request: requests, sequence: acknowledged, rank: rank, ranks: ranks), &actions)
+        send(.open, LogOpen(request: requests, sequence: acknowledged, rank: rank, ranks: ranks))
     }
 
     /// One control is under way at a time; a checkpoint waits until its record is durable.
-    private mutating func sendControl(again: Bool = false, _ actions: inout [Action]) {
+    private mutating func sendControl(again: Bool = false) {
         guard phase == .open, let first = controls.first, again || first.request == nil else { return }
         switch first.control {
         case .checkpoint(let sequence, let folder):
             guard acknowledged >= sequence else { return }
             requests += 1
-            send(.checkpoint, LogCheckpointRequest(request: requests, sequence: sequence, folder: folder), &actions)
+            send(.checkpoint, LogCheckpointRequest(request: requests, sequence: sequence, folder: folder))
         case .retain(let sequence):
             requests += 1
-            send(.retain, LogRetain(request: requests, sequence: sequence), &actions)
+            send(.retain, LogRetain(request: requests, sequence: sequence))
         }
         controls[0].request = requests
     }
 
     // MARK: Receiving
 
-    private mutating func receive(_ message: Message, now: Duration, _ actions: inout [Action]) throws {
+    private mutating func receive(_ message: Message, now: Duration) throws {
         let type = try message.logType()
         guard phase != .idle else { return }
         // A refusal may come from a bank that is further; any other message of another epoch is late.
         if type == .refused {
             lastSign = now
-            return try refused(message, &actions)
+            return try refused(message)
         }
         if phase == .open, message.header.incarnation != bank {
             // Another start of the bank does not know this connection; tell it who writes, then go on.
             bank = message.header.incarnation
             actions.append(.note("the bank was restarted; opening epoch \(epoch) again at \(acknowledged)"))
-            return sendOpen(&actions)
+            return sendOpen()
         }
         lastSign = now
         switch type {
-        case .opened: try opened(message, &actions)
-        case .pong: try pong(message, &actions)
+        case .opened: try opened(message)
+        case .pong: try pong(message)
         case .acknowledged:
             guard message.header.epoch == epoch, phase == .open else { return }
             let body = try message.decodeBody(LogAcknowledged.self)
@@ -200,84 +200,80 @@ struct LogWriterCore {
             waiting.removeFirst()
             acknowledged = body.sequence
             actions.append(.acknowledged(body.sequence, body.hash))
-            sendControl(&actions)
+            sendControl()
         case .checkpointed:
             let body = try message.decodeBody(LogCheckpointed.self)
-            guard message.header.epoch == epoch, let first = controls.first, first.request == body.request else {
-                return
-            }
-            controls.removeFirst()
-            actions.append(
-                .finished(
-                    token: first.token,
-                    LogCheckpoint(sequence: body.sequence, hash: body.hash, file: body.file, bytes: body.bytes)))
-            sendControl(&actions)
+            finish(
+                body.request, message,
+                LogCheckpoint(sequence: body.sequence, hash: body.hash, file: body.file, bytes: body.bytes))
         case .retained:
-            let body = try message.decodeBody(LogRetained.self)
-            guard message.header.epoch == epoch, let first = controls.first, first.request == body.request else {
-                return
-            }
-            controls.removeFirst()
-            actions.append(.finished(token: first.token, nil))
-            sendControl(&actions)
+            finish(try message.decodeBody(LogRetained.self).request, message, nil)
         case .open, .append, .checkpoint, .retain, .follow, .part, .records, .ping, .snapshot, .snapshotPart, .record,
             .refused:
             throw WireError.malformed("'\(type.rawValue)' is nothing that a writer receives")
         }
     }
 
-    private mutating func opened(_ message: Message, _ actions: inout [Action]) throws {
+    private mutating func opened(_ message: Message) throws {
         let body = try message.decodeBody(LogOpened.self)
         guard case .opening(let request) = phase, body.request == request, message.header.epoch == epoch else { return }
         guard body.hash.isWellFormed else { throw WireError.malformed("'\(body.hash)' is no hash") }
         guard body.sequence >= acknowledged else {
-            return fail(.lostRecords(acknowledged: acknowledged, position: body.sequence), &actions)
+            return fail(.lostRecords(acknowledged: acknowledged, position: body.sequence))
         }
         bank = message.header.incarnation
         phase = .open
         actions.append(.opened(body.sequence, body.hash))
-        for record in waiting { send(record, &actions) }
-        sendControl(again: true, &actions)
+        for record in waiting { send(record) }
+        sendControl(again: true)
     }
 
-    private mutating func pong(_ message: Message, _ actions: inout [Action]) throws {
+    /// The control in hand was answered.
+    private mutating func finish(_ request: UInt64, _ message: Message, _ checkpoint: LogCheckpoint?) {
+        guard message.header.epoch == epoch, let first = controls.first, first.request == request else { return }
+        controls.removeFirst()
+        actions.append(.finished(token: first.token, checkpoint))
+        sendControl()
+    }
+
+    private mutating func pong(_ message: Message) throws {
         let body = try message.decodeBody(LogPong.self)
         guard body.ping == pings else { return }
         if case .opening(let request) = phase {
             // The answer would have come first: it, or the request, was lost.
-            if body.request <= request { sendOpen(&actions) }
+            if body.request <= request { sendOpen() }
             return
         }
         guard message.header.epoch == epoch else { return }
         // Whatever went out before the ping has been answered by now, or was lost on the way there or back.
         let lost = waiting.filter { $0.sequence <= sentBeforePing }
-        for record in lost { send(record, &actions) }
-        if let request = controls.first?.request, body.request <= request { sendControl(again: true, &actions) }
+        for record in lost { send(record) }
+        if let request = controls.first?.request, body.request <= request { sendControl(again: true) }
     }
 
-    private mutating func refused(_ message: Message, _ actions: inout [Action]) throws {
+    private mutating func refused(_ message: Message) throws {
         let body = try message.decodeBody(LogRefusal.self)
         if case .opening(let request) = phase {
-            if body.request == request { fail(.refused(body.code, body.message), &actions) }
+            if body.request == request { fail(.refused(body.code, body.message)) }
             return
         }
         if bank != message.header.incarnation {
             // A new start of the bank that does not know this writer yet.
             bank = message.header.incarnation
-            return sendOpen(&actions)
+            return sendOpen()
         }
         if let first = controls.first, first.request == body.request, body.code == .sequence || body.code == .storage {
             controls.removeFirst()
             actions.append(.controlRefused(token: first.token, .refused(body.code, body.message)))
-            return sendControl(&actions)
+            return sendControl()
         }
         // Of an append (request 0) or about who may write at all: neither heals by itself.
         if body.request == 0 || body.request == controls.first?.request {
-            fail(.refused(body.code, body.message), &actions)
+            fail(.refused(body.code, body.message))
         }
     }
 
-    private mutating func fail(_ error: LogError, _ actions: inout [Action]) {
+    private mutating func fail(_ error: LogError) {
         phase = .idle
         waiting = []
         controls = []
