@@ -111,7 +111,7 @@ struct JoinCore {
         case .refused(let message): beginEnding(.failed("the run refuses this host: \(message)"))
         case .spawnFailed(let replica, let why):
             beginEnding(.failed("\(replica) could not be started: \(why)"))
-            finish(replica)
+            for index in stages.indices where stages[index].replica == replica { stages[index].life = .over }
         case .exited(let replica, let end, let line): exited(replica, end, line)
         case .interrupt: interrupt(waitingForTheRun: false)
         case .terminate: interrupt(waitingForTheRun: reply != nil)
@@ -163,10 +163,6 @@ struct JoinCore {
             let isHeard = silence < max(heartbeat, .seconds(1)) * 5
             beginEnding(isHeard ? .ended : .failed("nothing was heard of the run's supervisor for \(silence.text)"))
         }
-    }
-
-    private mutating func finish(_ replica: Replica) {
-        if let index = stages.firstIndex(where: { $0.replica == replica }) { stages[index].life = .over }
     }
 
     private mutating func interrupt(waitingForTheRun waits: Bool) {
@@ -239,20 +235,11 @@ struct JoinCore {
                 actions.append(.spawn(stages[index].replica))
             }
         }
-        guard let ending else { return }
-        for stage in stages where stage.isAlive {
-            if now >= ending.killAt {
-                actions.append(.signal(stage.replica, SIGKILL))
-            } else if now >= ending.terminateAt {
-                actions.append(.signal(stage.replica, SIGTERM))
-            }
-        }
-        if now >= ending.killAt {
-            self.ending?.killAt = now + timing.kill
-        } else if now >= ending.terminateAt {
-            // Once; the kill follows.
-            self.ending?.terminateAt = Self.never
-            self.ending?.killAt = now + timing.kill
-        }
+        guard let ending, now >= min(ending.terminateAt, ending.killAt) else { return }
+        let number = now >= ending.killAt ? SIGKILL : SIGTERM
+        for stage in stages where stage.isAlive { actions.append(.signal(stage.replica, number)) }
+        // Once; the kill follows.
+        if number == SIGTERM { self.ending?.terminateAt = Self.never }
+        self.ending?.killAt = now + timing.kill
     }
 }

@@ -28,7 +28,7 @@ struct Member: Sendable {
     var life = Life.idle
     var pid: Int32?
     var host: String?
-    /// On a host that joined: the key that it came with. Nil for the supervisor's own processes.
+    /// On a host that joined: the key that it came with.
     var key: CurveKey?
     /// On another host, and nothing is heard of it.
     var isLost = false
@@ -75,6 +75,9 @@ struct Member: Sendable {
         self.kind = kind
         self.generation = generation
     }
+
+    /// A process of the supervisor's own, not of a host that joined.
+    var isOwn: Bool { key == nil }
 
     /// It works, or will, and nobody has asked it to leave.
     var isWanted: Bool { !isOver && !isLeaving && !hasLeft }

@@ -25,14 +25,11 @@ extension SupervisorCore {
     }
 
     private func reading(of stage: StageSettings) -> Autoscaler.Reading? {
-        let trainers = members.filter { $0.kind == .compute }.map(\.heartbeat.metrics)
+        let trainers = self.trainers.map(\.heartbeat.metrics)
         let name = stage.kind == .miner ? ComputeMetric.waitedForGradients : ComputeMetric.waitedForSamples
         guard trainers.allSatisfy({ $0[ComputeMetric.steps] != nil && $0[name] != nil }) else { return nil }
         // Where a swap of the program lies ahead two generations are there, as many of each; the first has the tickets.
-        let generation = generations(of: stage)[0]
-        let workers = members.filter {
-            $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted && $0.key == nil
-        }
+        let workers = ownIndices(of: stage.name, generations(of: stage)[0]).map { members[$0] }
         let busy = workers.compactMap { worker in
             worker.heartbeat.metrics[WorkerMetric.busy].map { (worker.replica, $0) }
         }

@@ -61,12 +61,12 @@ extension SupervisorCore {
             return fail(message)
         }
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
-        actions.append(.log(.warning, "\(replica): \(why); starting it again"))
+        log(.warning, "\(replica): \(why); starting it again")
         actions.append(.runEvent(tag: "restarts", "\(replica): \(why)", step: newestStep))
     }
 
     /// How many others do the same work as a member, or will; of other hosts' those that are here.
-    func others(with member: Member, where holds: (Member) -> Bool = { $0.key == nil || $0.isWorking }) -> Int {
+    func others(with member: Member, where holds: (Member) -> Bool = { $0.isOwn || $0.isWorking }) -> Int {
         members.count {
             $0.replica.stage == member.replica.stage && $0.generation == member.generation
                 && $0.replica != member.replica && $0.isWanted && holds($0)
@@ -74,7 +74,7 @@ extension SupervisorCore {
     }
 
     mutating func goOnWithout(_ message: String, _ others: Int) {
-        actions.append(.log(.error, "\(message); going on with \(others) other\(others == 1 ? "" : "s")"))
+        log(.error, "\(message); going on with \(others) other\(others == 1 ? "" : "s")")
     }
 
     /// How long after so many failures in a row another start waits.

@@ -10,15 +10,15 @@ extension SupervisorCore {
         switch interrupts {
         case 1 where ending == nil:
             let what = isTraining ? "compute finishes its step and writes a checkpoint" : "the evaluation is given up"
-            actions.append(.log(.info, "stopping: \(what); again to stop at once"))
+            log(.info, "stopping: \(what); again to stop at once")
             beginEnding(.asked)
         case 1: break
         case 2:
-            actions.append(.log(.warning, "stopping at once" + (isTraining ? ", without a checkpoint" : "")))
+            log(.warning, "stopping at once" + (isTraining ? ", without a checkpoint" : ""))
             for index in members.indices where members[index].isAlive { stop(index, within: .zero) }
         default:
             for index in members.indices where members[index].isAlive {
-                guard members[index].key == nil else {
+                guard members[index].isOwn else {
                     over(index)
                     continue
                 }
@@ -28,12 +28,12 @@ extension SupervisorCore {
         }
     }
 
-    private var isTraining: Bool { members.contains { $0.kind == .compute && !$0.isQuiet } }
+    private var isTraining: Bool { trainers.contains { !$0.isQuiet } }
 
     /// Ends the run as failed, unless it is ending already: the first failure is the cause.
     mutating func fail(_ message: String) {
-        if case .failed = ending { return actions.append(.log(.warning, "then \(message)")) }
-        actions.append(.log(.error, message))
+        if case .failed = ending { return log(.warning, "then \(message)") }
+        log(.error, message)
         let wasEnding = ending != nil
         ending = .failed(message)
         guard wasEnding else { return beginEnding(.failed(message)) }
@@ -80,7 +80,7 @@ extension SupervisorCore {
 
     /// Tells a process to end and when it will be made to. Who has no configuration yet has nothing to lose.
     mutating func stop(_ index: Int, within patience: Duration) {
-        if members[index].key != nil { return stopExternal(index, within: patience) }
+        if !members[index].isOwn { return stopExternal(index, within: patience) }
         members[index].isStopping = true
         // One that is taken over has a configuration too, and is told when it says HELLO.
         if patience > .zero, members[index].isAdopted || members[index].isWorking && members[index].peer != nil {

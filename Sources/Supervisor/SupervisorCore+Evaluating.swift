@@ -79,11 +79,10 @@ extension SupervisorCore {
     mutating func warnOfBacklog() {
         let waiting = evaluations.due.count
         guard isEvaluating, waiting > 1 else { return }
-        actions.append(
-            .log(
-                .warning,
-                "\(waiting) checkpoints wait for their evaluation; 'picoflow scale' more evaluators, or evaluate less often"
-            ))
+        log(
+            .warning,
+            "\(waiting) checkpoints wait for their evaluation; 'picoflow scale' more evaluators, or evaluate less often"
+        )
     }
 
     /// Starts what is next, once the evaluators of the one before are gone, and lets evaluators go that have none.
@@ -104,7 +103,7 @@ extension SupervisorCore {
         if !evaluations.due.isEmpty {
             let checkpoint = evaluations.due.removeFirst()
             next = Evaluations.Running(checkpoint: checkpoint.path, step: checkpoint.step)
-            actions.append(.log(.info, "evaluating the network of step \(checkpoint.step)"))
+            log(.info, "evaluating the network of step \(checkpoint.step)")
         } else {
             next = Evaluations.Running(checkpoint: evaluations.final!)
             evaluations.final = nil
@@ -128,14 +127,14 @@ extension SupervisorCore {
             if scores.step >= evaluations.latest?.step ?? 0 { evaluations.latest = scores }
             actions.append(.journal(.evaluated(scores)))
             actions.append(.recordEvaluation(scores, result))
-            if !running.isFinal { actions.append(.log(.info, "step \(scores.step): \(scores.text)")) }
+            if !running.isFinal { log(.info, "step \(scores.step): \(scores.text)") }
         case .failed(let why):
             // After a stop or a failure it had to fail; what was due stays so for a resume.
             guard ending == nil else { return }
             guard let step = running.step else { return fail("the final evaluation failed: \(why)") }
             actions.append(.journal(.evaluationFailed(step: step, why)))
             actions.append(.recordFailedEvaluation(step: step, why))
-            actions.append(.log(.error, "the evaluation of step \(step) failed: \(why); training goes on"))
+            log(.error, "the evaluation of step \(step) failed: \(why); training goes on")
             actions.append(.runEvent(tag: "failed evaluations", why, step: step))
         }
     }

@@ -26,15 +26,14 @@ extension SupervisorCore {
 
     mutating func join(_ request: JoinRequest, _ peer: ControlPeer, _ incarnation: Incarnation) {
         guard let key = peer.key else {
-            return actions.append(
-                .send(.refused("joining takes a key; dial the address of 'supervisor.listen'"), to: peer))
+            return send(.refused("joining takes a key; dial the address of 'supervisor.listen'"), to: peer)
         }
         if let index = hosts.firstIndex(where: { $0.incarnation == incarnation }) {
             guard hosts[index].key == key else {
-                return actions.append(.send(.refused("another key's host has this name"), to: peer))
+                return send(.refused("another key's host has this name"), to: peer)
             }
             hosts[index].peer = peer
-            return actions.append(.send(.joined(reply(to: hosts[index])), to: peer))
+            return send(.joined(reply(to: hosts[index])), to: peer)
         }
         do {
             guard !isWindingUp else { throw UserError("the run is ending") }
@@ -56,12 +55,12 @@ extension SupervisorCore {
                 JoinedHost(
                     incarnation: incarnation, key: key, peer: peer, host: request.host, replicas: replicas))
             let names = replicas.map(\.description).joined(separator: ", ")
-            actions.append(.log(.info, "\(request.host) joined with \(names)"))
+            log(.info, "\(request.host) joined with \(names)")
             actions.append(.runEvent(tag: "hosts", "\(request.host) joined with \(names)", step: newestStep))
-            actions.append(.send(.joined(reply(to: hosts[hosts.count - 1])), to: peer))
+            send(.joined(reply(to: hosts[hosts.count - 1])), to: peer)
         } catch {
-            actions.append(.log(.warning, "refused \(request.host), which wants to join: \(error)"))
-            actions.append(.send(.refused("\(error)"), to: peer))
+            log(.warning, "refused \(request.host), which wants to join: \(error)")
+            send(.refused("\(error)"), to: peer)
         }
     }
 
@@ -73,7 +72,7 @@ extension SupervisorCore {
         let isNews = !hosts[index].isLeaving
         hosts[index].isLeaving = true
         if isNews {
-            actions.append(.log(.info, "\(hosts[index].host) leaves; its workers finish what they have begun"))
+            log(.info, "\(hosts[index].host) leaves; its workers finish what they have begun")
             actions.append(.runEvent(tag: "hosts", "\(hosts[index].host) leaves", step: newestStep))
         }
         // Compute may need them for its last step; they are told to stop after it.
@@ -85,7 +84,7 @@ extension SupervisorCore {
             tell(member, Command(.drain))
         }
         let replicas = hosts[index].replicas
-        members.removeAll { $0.key != nil && !$0.isWorking && replicas.contains($0.replica) }
+        members.removeAll { !$0.isOwn && !$0.isWorking && replicas.contains($0.replica) }
     }
 
     /// Numbers for a host that is new.
@@ -147,14 +146,14 @@ extension SupervisorCore {
     mutating func announceEnd() {
         guard isWindingUp, !hasAnnouncedEnd else { return }
         hasAnnouncedEnd = true
-        for host in hosts { actions.append(.send(.joined(reply(to: host)), to: host.peer)) }
+        for host in hosts { send(.joined(reply(to: host)), to: host.peer) }
     }
 
     /// The list of allowed keys was read again: what a key that is gone had in hand goes to others at once.
     mutating func keysAllowed(_ keys: Set<CurveKey>) {
-        actions.append(.log(.info, "the keys that may join have changed; there are \(keys.count)"))
+        log(.info, "the keys that may join have changed; there are \(keys.count)")
         for index in members.indices
-        where members[index].key == nil && members[index].isWorking && !members[index].kind.isWorker {
+        where members[index].isOwn && members[index].isWorking && !members[index].kind.isWorker {
             tell(index, Command(.reloadKeys))
         }
         for index in members.indices where members[index].isWorking {

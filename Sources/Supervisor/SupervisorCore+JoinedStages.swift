@@ -10,8 +10,8 @@ extension SupervisorCore {
     /// under a number that no other key has.
     mutating func externalHello(_ hello: Hello, _ peer: ControlPeer, _ key: CurveKey, _ incarnation: Incarnation) {
         func refuse(_ why: String) {
-            actions.append(.log(.warning, "refused \(hello.replica) on \(hello.host): \(why)"))
-            actions.append(.send(.refused(why), to: peer))
+            log(.warning, "refused \(hello.replica) on \(hello.host): \(why)")
+            send(.refused(why), to: peer)
         }
         guard !isWindingUp else { return refuse("the run is ending") }
         if index(of: hello.replica) == nil, canAdopt(hello.replica), room(for: key) > 0 {
@@ -40,13 +40,11 @@ extension SupervisorCore {
                 guard plan.recipe.determinism == .relaxed else {
                     return refuse("it would compute other bits than this run: \(difference)")
                 }
-                actions.append(.log(.warning, "\(hello.replica) computes other bits than this run: \(difference)"))
+                log(.warning, "\(hello.replica) computes other bits than this run: \(difference)")
             }
-        } else if members.contains(where: {
-            $0.replica.stage == hello.stage && $0.generation == .first && $0.key == nil && $0.isWanted
-        }) {
+        } else if !ownIndices(of: hello.stage, .first).isEmpty {
             // The run's own say first what all must compute: else one from afar could shut them out. It says hello again.
-            return actions.append(.send(.heartbeat, to: peer))
+            return send(.heartbeat, to: peer)
         } else {
             fingerprints[hello.stage] = hello.fingerprint
             actions.append(.journal(.fingerprint(stage: hello.stage, hello.fingerprint)))
@@ -66,23 +64,23 @@ extension SupervisorCore {
         members[index].isLost = false
         members[index].hasLeft = false
         members[index].life = .working
-        actions.append(.send(.configuration(configuration), to: peer))
+        send(.configuration(configuration), to: peer)
     }
 
     /// What a stage of another host says that is no hello.
     ///
     /// - Returns: false where it is a stage that we know and that is heard as any other.
     mutating func externalHeard(_ message: ControlInbound, _ peer: ControlPeer, _ incarnation: Incarnation) -> Bool {
-        guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
+        guard let index = index(of: peer, incarnation) else {
             // A supervisor that was restarted: our own incarnation, which is new to the stage, makes it say hello.
-            if case .heartbeat = message { actions.append(.send(.heartbeat, to: peer)) }
+            if case .heartbeat = message { send(.heartbeat, to: peer) }
             return true
         }
         if members[index].isLost, !isWindingUp {
             members[index].isLost = false
             members[index].hasLeft = false
             members[index].life = .working
-            actions.append(.log(.info, "\(members[index].replica) on \(members[index].host ?? "?") is back"))
+            log(.info, "\(members[index].replica) on \(members[index].host ?? "?") is back")
         }
         // Lost when the others were told to stop.
         if members[index].isLost { tell(index, Command(.stop)) }
@@ -93,7 +91,7 @@ extension SupervisorCore {
         let replica = members[index].replica
         if bye.reason == .failed {
             let why = members[index].failure.map { ": \($0)" } ?? ""
-            actions.append(.log(.warning, "\(replica) on \(members[index].host ?? "?") failed\(why)"))
+            log(.warning, "\(replica) on \(members[index].host ?? "?") failed\(why)")
         }
         members[index].forgetProcess()
         members[index].isOver = bye.reason != .failed
@@ -105,10 +103,7 @@ extension SupervisorCore {
     /// It is cut off, or its host is gone: others get its tickets, and none is to blame. Its number stays its own.
     mutating func lose(_ index: Int, _ why: String) {
         let member = members[index]
-        actions.append(
-            .log(
-                .warning, "\(member.replica) on \(member.host ?? "?") \(why); others get its work, and it may come back"
-            ))
+        log(.warning, "\(member.replica) on \(member.host ?? "?") \(why); others get its work, and it may come back")
         reportLoss(of: member, expected: true)
         members[index].life = .idle
         members[index].isLost = true
@@ -120,7 +115,7 @@ extension SupervisorCore {
     mutating func tickExternal(_ index: Int) {
         guard members[index].isWorking else { return }
         if let at = members[index].terminateAt, now >= at {
-            actions.append(.log(.warning, "\(members[index].replica) did not stop in time; going on without it"))
+            log(.warning, "\(members[index].replica) did not stop in time; going on without it")
             return over(index)
         }
         guard now - members[index].lastHeard >= silence(of: members[index]) else { return }

@@ -10,7 +10,7 @@ extension SupervisorCore {
         if let key = peer.key {
             switch message {
             case .stopRequest, .keysChanged, .scaleRequest, .swapRequest:
-                return actions.append(.send(.refused("this is for the run's own host to ask"), to: peer))
+                return send(.refused("this is for the run's own host to ask"), to: peer)
             case .hello(let hello): return externalHello(hello, peer, key, incarnation)
             case .heartbeat, .event, .bye:
                 if externalHeard(message, peer, incarnation) { return }
@@ -21,21 +21,21 @@ extension SupervisorCore {
         case .join(let request): return join(request, peer, incarnation)
         case .leave: return leave(peer, incarnation)
         case .keysChanged: return actions.append(.reloadKeys(for: peer))
-        case .statusRequest: return actions.append(.send(.reply(answer()), to: peer))
+        case .statusRequest: return send(.reply(answer()), to: peer)
         case .stopRequest:
-            actions.append(.log(.info, "asked to stop by 'picoflow stop'"))
+            log(.info, "asked to stop by 'picoflow stop'")
             if ending == nil { beginEnding(.asked) }
-            return actions.append(.send(.reply(answer()), to: peer))
+            return send(.reply(answer()), to: peer)
         case .scaleRequest(let request): return scale(request, peer)
         case .swapRequest(let request): return swap(request, peer)
         case .hello(let hello): return self.hello(hello, peer, incarnation)
         case .heartbeat, .event, .bye: break
         }
-        guard let index = members.firstIndex(where: { $0.peer == peer && $0.incarnation == incarnation }) else {
+        guard let index = index(of: peer, incarnation) else {
             // Its next message will be HELLO, as it hears from another supervisor than before.
-            if isTakingOver { return actions.append(.send(.heartbeat, to: peer)) }
+            if isTakingOver { return send(.heartbeat, to: peer) }
             // A process of an earlier start that outlived it.
-            return actions.append(.send(.refused("this run goes on without you"), to: peer))
+            return send(.refused("this run goes on without you"), to: peer)
         }
         members[index].lastHeard = now
         switch message {
@@ -50,7 +50,7 @@ extension SupervisorCore {
                 releasePassed()
                 autoscale()
             }
-            actions.append(.send(.heartbeat, to: peer))
+            send(.heartbeat, to: peer)
         case .event(let event): self.event(event, index)
         case .bye(let bye): members[index].bye = bye.reason
         case .hello, .statusRequest, .stopRequest, .scaleRequest, .swapRequest, .keysChanged, .join, .leave: break
@@ -58,28 +58,28 @@ extension SupervisorCore {
     }
 
     mutating func hello(_ hello: Hello, _ peer: ControlPeer, _ incarnation: Incarnation) {
-        guard let index = index(of: hello.replica), members[index].key == nil, members[index].isAlive,
+        guard let index = index(of: hello.replica), members[index].isOwn, members[index].isAlive,
             members[index].kind == hello.kind,
             // A third-party command may start its stage through a shell.
             members[index].pid == hello.pid || settings(of: hello.replica)?.exec != nil
         else {
             noteRefusal(of: hello)
-            return actions.append(.send(.refused("this run has not started you"), to: peer))
+            return send(.refused("this run has not started you"), to: peer)
         }
         members[index].lastHeard = now
         if !hello.kind.isWorker, let epoch = hello.epoch, epoch != plan.epoch {
             // What it holds is not this epoch's, and it takes no other configuration.
-            actions.append(.send(.refused("epoch \(epoch) is over"), to: peer))
+            send(.refused("epoch \(epoch) is over"), to: peer)
             return kill(index, "it was still in epoch \(epoch)")
         }
         guard members[index].incarnation == nil || members[index].incarnation == incarnation,
             let configuration = try? configuration(of: index)
-        else { return actions.append(.send(.refused("another process has this name"), to: peer)) }
+        else { return send(.refused("another process has this name"), to: peer) }
         if let known = fingerprint(of: members[index]) {
             if let difference = difference(of: hello.fingerprint, from: known) {
                 let message = "\(hello.replica) would compute other bits than this run: \(difference)"
                 guard plan.recipe.determinism == .relaxed else {
-                    actions.append(.send(.refused(message), to: peer))
+                    send(.refused(message), to: peer)
                     // Of a swap that another of its workers has ended already.
                     guard !members[index].isLeaving else { return }
                     let why = "\(message); 'determinism: relaxed' in the recipe lets it in"
@@ -93,7 +93,7 @@ extension SupervisorCore {
                     stop(index, within: .zero)
                     return goOnWithout(why, others)
                 }
-                if members[index].incarnation == nil { actions.append(.log(.warning, message)) }
+                if members[index].incarnation == nil { log(.warning, message) }
             }
         } else {
             actions.append(.journal(keep(hello.fingerprint, of: members[index])))
@@ -109,7 +109,7 @@ extension SupervisorCore {
             members[index].heartbeat = Heartbeat(state: .preparing)
             if hello.kind == .compute, phase == .starting { phase = .training }
         }
-        actions.append(.send(.configuration(configuration), to: peer))
+        send(.configuration(configuration), to: peer)
         // Nobody could tell whom the supervisor before this one started that the list of keys had changed since.
         if isNew, members[index].isAdopted, plan.keys != nil, !hello.kind.isWorker { tell(index, Command(.reloadKeys)) }
         if isNew, hello.kind == .compute { computeJoined(index) }
@@ -130,9 +130,9 @@ extension SupervisorCore {
             note(event)
         case .checkpoint:
             note(event)
-            actions.append(.log(.info, "\(replica): \(event.message)"))
+            log(.info, "\(replica): \(event.message)")
             warnOfBacklog()
-        case .checkpointFailed: actions.append(.log(.warning, "\(replica): \(event.message)"))
+        case .checkpointFailed: log(.warning, "\(replica): \(event.message)")
         case .sampleSkipped:
             if let position = event.position, members[index].kind == .compute {
                 guard !plan.skipped.contains(position) else { return }
@@ -141,13 +141,13 @@ extension SupervisorCore {
             // What loaders died of is out of the way.
             for other in members.indices where members[other].kind == .loader { members[other].failures = 0 }
             actions.append(.journal(.sampleSkipped(event.message, step: event.step, position: event.position)))
-            actions.append(.log(.warning, "\(replica): \(event.message)"))
+            log(.warning, "\(replica): \(event.message)")
             actions.append(.runEvent(tag: "skipped samples", event.message, step: event.step ?? newestStep))
         case .swapPlanned:
             if members[index].kind == .compute, let swap = event.swap { swapPlanned(swap, index) }
         case .swapRefused:
             if event.swap?.generation == pendingSwap?.proposal.generation { cancelSwap(event.message) }
-        case .note: actions.append(.log(.warning, "\(replica): \(event.message)"))
+        case .note: log(.warning, "\(replica): \(event.message)")
         }
     }
 

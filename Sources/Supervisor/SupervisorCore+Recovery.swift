@@ -36,7 +36,7 @@ extension SupervisorCore {
         }
         guard ending == nil else {
             members[index].isOver = true
-            return actions.append(.log(.warning, "\(replica): \(why)"))
+            return log(.warning, "\(replica): \(why)")
         }
         members[index].failures += 1
         let failures = members[index].failures
@@ -47,7 +47,7 @@ extension SupervisorCore {
         let until = now + backoff(after: failures)
         let keepsEpoch = member.kind == .bank && remedy == .restart && rollback == nil
         let what = keepsEpoch ? "starting it again, its log stays" : "going back to the newest checkpoint"
-        actions.append(.log(.warning, "\(replica): \(why); \(what)"))
+        log(.warning, "\(replica): \(why); \(what)")
         actions.append(.runEvent(tag: "restarts", "\(replica): \(why); \(what)", step: newestStep))
         if keepsEpoch {
             members[index].life = .waiting(until: until)
@@ -97,7 +97,7 @@ extension SupervisorCore {
         for index in members.indices where members[index].kind == .compute && members[index].isWorking {
             guard !members[index].isAbandoned, members[index].peer != nil else { continue }
             members[index].isAbandoned = true
-            actions.append(.log(.warning, "stopping without another checkpoint: the stages that it needs are gone"))
+            log(.warning, "stopping without another checkpoint: the stages that it needs are gone")
             tell(index, Command(.abandon))
         }
     }
@@ -106,9 +106,7 @@ extension SupervisorCore {
     /// died or left, none that waits for their gradients.
     private var isHopeless: Bool {
         func isThere(_ kind: StageKind) -> Bool { members.contains { $0.kind == kind && $0.isAlive } }
-        let waits = members.contains {
-            $0.kind == .compute && $0.isWorking && $0.heartbeat.waitingOn == Heartbeat.gradients
-        }
+        let waits = trainers.contains { $0.isWorking && $0.heartbeat.waitingOn == Heartbeat.gradients }
         return members.contains { $0.kind == .bank } && !isThere(.bank) || waits && !isThere(.miner)
     }
 
@@ -128,8 +126,7 @@ extension SupervisorCore {
             for index in stateful { over(index) }
             return
         }
-        actions.append(
-            .log(.info, "epoch \(epoch) begins " + (resume.map { "after step \($0.step)" } ?? "at the beginning")))
+        log(.info, "epoch \(epoch) begins " + (resume.map { "after step \($0.step)" } ?? "at the beginning"))
         for index in stateful where members[index].life == .held {
             members[index].restarts += 1
             spawn(index)
@@ -152,16 +149,13 @@ extension SupervisorCore {
         members.removeAll { $0.kind.isWorker && $0.kind != .evaluator }
         pendingSwap = history.pending.map { PendingSwap(proposal: $0, client: nil) }
         for survivor in survivors { adopt(survivor) }
-        let trainers = members.filter { $0.kind == .compute }
         if let lost = trainers.first(where: { !$0.isAdopted }) {
             for index in stateful where !members[index].isAdopted { members[index].life = .held }
-            actions.append(
-                .log(.warning, "\(lost.replica) died without a supervisor; going back to the newest checkpoint"))
+            log(.warning, "\(lost.replica) died without a supervisor; going back to the newest checkpoint")
             rollBack(at: now)
         }
         for index in stateful where members[index].life == .idle { spawn(index) }
-        let workers = plan.trainingStages.filter(\.kind.isWorker) + (hasEvaluation ? plan.topology.evaluators : [])
-        for stage in workers {
+        for stage in workingStages where stage.kind.isWorker {
             for generation in generations(of: stage) {
                 resize(stage, generation, to: count(of: stage, generation))
             }

@@ -10,6 +10,6 @@ extension SupervisorCore {
         let who = "\(hello.replica), process \(hello.pid) on \(hello.host)".prefix(300)
             .map { $0.isNewline || $0 == "\u{1b}" ? " " : String($0) }.joined()
         let more = unreported > 0 ? " (and \(unreported) others since the last report)" : ""
-        actions.append(.log(.warning, "refused \(who): it was not started by this run\(more)"))
+        log(.warning, "refused \(who): it was not started by this run\(more)")
     }
 }

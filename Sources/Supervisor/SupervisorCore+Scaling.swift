@@ -16,10 +16,10 @@ extension SupervisorCore {
             guard !wanted.isEmpty else { throw UserError("name a stage and a count: loader=3") }
             for (name, count) in wanted { try checkScaling(name, to: count) }
         } catch {
-            return actions.append(.send(.refused("\(error)"), to: peer))
+            return send(.refused("\(error)"), to: peer)
         }
         for (name, count) in wanted { scale(name, to: count, reason: "asked") }
-        actions.append(.send(.reply(answer()), to: peer))
+        send(.reply(answer()), to: peer)
     }
 
     /// - Parameter reason: one line, for log and journal.
@@ -33,7 +33,7 @@ extension SupervisorCore {
         }
         guard hasChanged else { return }
         actions.append(.journal(.scaled(stage: name, from: before, to: count, reason: reason)))
-        actions.append(.log(.info, "\(name): \(before) → \(count) (\(reason))"))
+        log(.info, "\(name): \(before) → \(count) (\(reason))")
         actions.append(.runEvent(tag: "scalings", "\(name): \(before) → \(count) (\(reason))", step: newestStep))
     }
 
@@ -83,11 +83,9 @@ extension SupervisorCore {
     ///
     /// - Returns: whether there was anything to do.
     @discardableResult mutating func resize(_ stage: StageSettings, _ generation: Generation, to count: Int) -> Bool {
-        let present = members.indices.filter {
-            members[$0].replica.stage == stage.name && members[$0].generation == generation && members[$0].isWanted
-                // Other hosts' are theirs to number.
-                && members[$0].key == nil
-        }.sorted { members[$0].replica.id < members[$1].replica.id }
+        // Other hosts' are theirs to number.
+        let present = ownIndices(of: stage.name, generation)
+            .sorted { members[$0].replica.id < members[$1].replica.id }
         for _ in 0..<max(0, count - present.count) { add(stage, generation) }
         for index in present.dropFirst(count) { leave(index) }
         return present.count != count
@@ -97,7 +95,7 @@ extension SupervisorCore {
         // Who was given up needs its number no longer.
         let taken = Set(
             members.filter {
-                $0.replica.stage == stage.name && !$0.hasLeft && !($0.isOver && $0.isQuiet && $0.key == nil)
+                $0.replica.stage == stage.name && !$0.hasLeft && !($0.isOver && $0.isQuiet && $0.isOwn)
             }.map(\.replica.id))
         let id = (1...).first { !taken.contains($0) }!
         let member = Member(replica: Replica(stage.name, id), kind: stage.kind, generation: generation)

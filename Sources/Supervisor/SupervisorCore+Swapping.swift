@@ -27,13 +27,13 @@ extension SupervisorCore {
         do {
             proposal = try self.proposal(for: request)
         } catch {
-            return actions.append(.send(.refused("\(error)"), to: peer))
+            return send(.refused("\(error)"), to: peer)
         }
         history.last = proposal.generation
         // The number must not be taken again, also by a supervisor that follows this one.
         actions.append(.journal(.swapAsked(proposal)))
         let at = proposal.atStep.map { " at step \($0)" } ?? ""
-        actions.append(.log(.info, "swap \(proposal.generation) of \(proposal.stage) asked\(at): \(proposal.change)"))
+        log(.info, "swap \(proposal.generation) of \(proposal.stage) asked\(at): \(proposal.change)")
         begin(PendingSwap(proposal: proposal, client: peer))
         tellCompute(.prepare(proposal))
     }
@@ -97,8 +97,7 @@ extension SupervisorCore {
         guard pendingSwap?.proposal.generation == swap.generation else { return }
         pendingSwap!.steps[members[index].replica] = swap.step
         let steps = pendingSwap!.steps
-        let trainers = members.filter { $0.kind == .compute && !$0.isOver }
-        guard trainers.allSatisfy({ steps[$0.replica] != nil }) else { return }
+        guard trainers.allSatisfy({ $0.isOver || steps[$0.replica] != nil }) else { return }
         commit(at: steps.values.max()!)
     }
 
@@ -110,11 +109,10 @@ extension SupervisorCore {
         // Durable before compute hears of it.
         actions.append(.journal(.swap(swap)))
         tellCompute(.commit(swap.generation, step: step))
-        actions.append(
-            .log(.info, "swap \(swap.generation) of \(swap.stage) holds from step \(step) on: \(swap.change)"))
+        log(.info, "swap \(swap.generation) of \(swap.stage) holds from step \(step) on: \(swap.change)")
         actions.append(
             .runEvent(tag: "swaps", "swap \(swap.generation) of \(swap.stage): \(swap.change)", step: step))
-        if let client = pending.client { actions.append(.send(.reply(answer()), to: client)) }
+        if let client = pending.client { send(.reply(answer()), to: client) }
         releasePassed()
     }
 
@@ -125,8 +123,8 @@ extension SupervisorCore {
         history.cancelled.insert(generation)
         actions.append(.journal(.swapCancelled(generation)))
         tellCompute(.cancel(generation))
-        actions.append(.log(.warning, "swap \(generation) of \(pending.proposal.stage) comes to nothing: \(why)"))
-        if let client = pending.client { actions.append(.send(.refused(why), to: client)) }
+        log(.warning, "swap \(generation) of \(pending.proposal.stage) comes to nothing: \(why)")
+        if let client = pending.client { send(.refused(why), to: client) }
         releasePassed()
     }
 
@@ -143,8 +141,7 @@ extension SupervisorCore {
 
     /// The last step that compute has done, as its first rank says: the others speak of none, and have its gradients by then.
     var trainedStep: UInt64 {
-        members.filter { $0.kind == .compute }.compactMap { $0.heartbeat.step?.step }.min() ?? plan.trained
-            ?? plan.resume?.step ?? 0
+        trainers.compactMap { $0.heartbeat.step?.step }.min() ?? plan.trained ?? plan.resume?.step ?? 0
     }
 
     /// How many replicas of a generation run here. Hosts that join bring those of the first alone, so of another there is
@@ -166,9 +163,9 @@ extension SupervisorCore {
             let needed = generations(of: stage)
             for index in members.indices
             where members[index].replica.stage == stage.name && members[index].isWanted
-                && members[index].key == nil && !needed.contains(members[index].generation)
+                && members[index].isOwn && !needed.contains(members[index].generation)
             {
-                actions.append(.log(.info, "\(members[index].replica) leaves: its generation is over"))
+                log(.info, "\(members[index].replica) leaves: its generation is over")
                 leave(index)
             }
         }
@@ -178,10 +175,7 @@ extension SupervisorCore {
     /// the steps that it does again may need workers that have left.
     mutating func computeJoined(_ index: Int) {
         for stage in plan.trainingStages where stage.kind == .miner {
-            for generation in generations(of: stage)
-            where !members.contains(where: {
-                $0.replica.stage == stage.name && $0.generation == generation && $0.isWanted && $0.key == nil
-            }) {
+            for generation in generations(of: stage) where ownIndices(of: stage.name, generation).isEmpty {
                 resize(stage, generation, to: count(of: stage, generation))
             }
         }

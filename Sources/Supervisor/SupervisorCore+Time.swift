@@ -15,7 +15,7 @@ extension SupervisorCore {
         }
         lastTick = now
         for index in members.indices {
-            guard members[index].key == nil else {
+            guard members[index].isOwn else {
                 tickExternal(index)
                 continue
             }
@@ -37,7 +37,7 @@ extension SupervisorCore {
             }
             if member.isAlive, let at = member.terminateAt, now >= at {
                 members[index].failure = member.failure ?? "it did not stop in time and was terminated"
-                actions.append(.log(.warning, "\(member.replica) did not stop in time; terminating it"))
+                log(.warning, "\(member.replica) did not stop in time; terminating it")
                 stop(index, within: .zero)
             } else if member.isAlive, let at = member.killAt, now >= at {
                 members[index].killAt = now + timing.kill
@@ -64,7 +64,6 @@ extension SupervisorCore {
             cancelSwap("the run ended before it")
         }
         recover()
-        let trainers = members.filter { $0.kind == .compute }
         if ending == nil, plan.goal == .train, let finished, !trainers.isEmpty, trainers.allSatisfy(\.isQuiet),
             phase == .training
         {

@@ -69,15 +69,12 @@ public struct SupervisorCore: Sendable {
         evaluations = Evaluations(plan.evaluations)
         checkpoint = plan.resume
         furthestStep = plan.resume?.step ?? 0
-        var stages: [StageSettings] = plan.goal == .train ? plan.trainingStages : []
-        if hasEvaluation { stages += plan.topology.evaluators }
-        counts = Dictionary(stages.map { ($0.name, $0.replicas) }, uniquingKeysWith: { first, _ in first })
-            .merging(plan.counts) { $1 }
+        counts = plan.counts
         history = plan.history
         autoscalers = Self.autoscalers(plan.topology)
-        let schedule = SwapSchedule(plan.recipe, swaps: plan.history.swaps)
         let next = (plan.resume?.step ?? 0) + 1
-        for stage in stages {
+        for stage in workingStages {
+            if counts[stage.name] == nil { counts[stage.name] = stage.replicas }
             // All programs that the steps to come need, also those that a swap ahead of them brings.
             let generations = stage.kind == .miner ? schedule.workers(from: next) : [.first]
             let all = generations.flatMap { Array(repeating: $0, count: count(of: stage, $0)) }
@@ -118,13 +115,16 @@ public struct SupervisorCore: Sendable {
     /// The newest step that compute has reported, or the one that it started from.
     var newestStep: UInt64 { metrics?.step ?? plan.resume?.step ?? 0 }
 
+    /// Compute, by rank.
+    var trainers: [Member] { members.filter { $0.kind == .compute } }
+
     public func report() -> StatusReport {
         let rate = metrics?.imagesPerSecond
         let left = Double(plan.recipe.schedule.iterations) - Double(metrics?.step ?? 0)
         let eta = rate.flatMap { $0 > 0 ? left * Double(plan.recipe.schedule.batch) / $0 : nil }
         return StatusReport(
             run: plan.runName, runDirectory: plan.runDirectory, epoch: plan.epoch.rawValue, phase: phase,
-            stages: members.filter { (!$0.isQuiet || $0.isOver || $0.key != nil) && !$0.hasLeft }.map { $0.status() },
+            stages: members.filter { (!$0.isQuiet || $0.isOver || !$0.isOwn) && !$0.hasLeft }.map { $0.status() },
             step: newestStep, iterations: plan.recipe.schedule.iterations,
             imagesPerSecond: rate.flatMap { $0.isFinite ? $0 : nil },
             etaSeconds: phase == .training ? eta.flatMap { $0.isFinite ? $0 : nil } : nil, metrics: metrics,
@@ -177,7 +177,7 @@ public struct SupervisorCore: Sendable {
         guard ending == nil, members[index].failures < timing.failures else { return goOnWithout(message, others) }
         members[index].isOver = false
         members[index].life = .waiting(until: now + backoff(after: members[index].failures))
-        actions.append(.log(.warning, "\(message); trying again"))
+        log(.warning, "\(message); trying again")
     }
 
     /// Whose tickets a replica executes.
@@ -185,8 +185,27 @@ public struct SupervisorCore: Sendable {
 
     func index(of replica: Replica) -> Int? { members.firstIndex { $0.replica == replica } }
 
+    /// The member that a message comes from: the very process that said HELLO there.
+    func index(of peer: ControlPeer, _ incarnation: Incarnation) -> Int? {
+        members.firstIndex { $0.peer == peer && $0.incarnation == incarnation }
+    }
+
+    /// Replicas of the supervisor's own that work, or will, in one generation of a stage.
+    func ownIndices(of stage: String, _ generation: Generation) -> [Int] {
+        members.indices.filter {
+            members[$0].replica.stage == stage && members[$0].generation == generation && members[$0].isWanted
+                && members[$0].isOwn
+        }
+    }
+
+    // MARK: Saying
+
+    mutating func log(_ level: LogLevel, _ text: String) { actions.append(.log(level, text)) }
+
+    mutating func send(_ message: ControlOutbound, to peer: ControlPeer) { actions.append(.send(message, to: peer)) }
+
     /// Sends a command to a replica's process, where that has said HELLO.
     mutating func tell(_ index: Int, _ command: Command) {
-        if let peer = members[index].peer { actions.append(.send(.command(command), to: peer)) }
+        if let peer = members[index].peer { send(.command(command), to: peer) }
     }
 }
