@@ -60,100 +60,90 @@ public enum JournalEntry: Codable, Equatable, Sendable {
         }
     }
 
-    private enum CodingKeys: String, CodingKey {
-        case entry, start, kind, fingerprint, message, step, position
-        case stage, from, to, last, reason, proposal, swap, generation, scores
+    /// What an entry's line holds: its name, and of the other keys those that it has.
+    private struct Line: Codable {
+        enum Name: String, Codable {
+            case epoch, fingerprint, scaled, allotted, swap, evaluated, ended
+            case sampleSkipped = "sample-skipped"
+            case swapAsked = "swap-asked"
+            case swapCancelled = "swap-cancelled"
+            case programFingerprint = "program-fingerprint"
+            case evaluationFailed = "evaluation-failed"
+        }
+
+        var entry: Name
+        var start: EpochStart?
+        var stage: String?
+        /// Earlier journals named the kind, which stages are called after unless a topology names them.
+        var kind: String?
+        var fingerprint: Fingerprint?
+        var message: String?
+        var step: UInt64?
+        var position: UInt64?
+        var from: Int?
+        var to: Int?
+        var last: Int?
+        var reason: String?
+        var proposal: SwapProposal?
+        var generation: Generation?
+        var swap: Swap?
+        var scores: EvaluationScores?
     }
 
     public init(from decoder: Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        switch try values.decode(String.self, forKey: .entry) {
-        case "epoch": self = .epoch(try values.decode(EpochStart.self, forKey: .start))
-        case "fingerprint":
-            self = .fingerprint(
-                // Earlier journals named the kind, which stages are called after unless a topology names them.
-                stage: try values.decodeIfPresent(String.self, forKey: .stage)
-                    ?? values.decode(String.self, forKey: .kind),
-                try values.decode(Fingerprint.self, forKey: .fingerprint))
-        case "sample-skipped":
-            self = .sampleSkipped(
-                try values.decode(String.self, forKey: .message),
-                step: try values.decodeIfPresent(UInt64.self, forKey: .step),
-                position: try values.decodeIfPresent(UInt64.self, forKey: .position))
-        case "scaled":
+        let line = try Line(from: decoder)
+        func need<Value>(_ value: Value?) throws -> Value {
+            guard let value else {
+                throw DecodingError.dataCorrupted(
+                    DecodingError.Context(
+                        codingPath: decoder.codingPath, debugDescription: "'\(line.entry.rawValue)' lacks a key"))
+            }
+            return value
+        }
+        switch line.entry {
+        case .epoch: self = .epoch(try need(line.start))
+        case .fingerprint:
+            self = .fingerprint(stage: try need(line.stage ?? line.kind), try need(line.fingerprint))
+        case .sampleSkipped:
+            self = .sampleSkipped(try need(line.message), step: line.step, position: line.position)
+        case .scaled:
             self = .scaled(
-                stage: try values.decode(String.self, forKey: .stage), from: try values.decode(Int.self, forKey: .from),
-                to: try values.decode(Int.self, forKey: .to), reason: try values.decode(String.self, forKey: .reason))
-        case "allotted":
-            self = .allotted(
-                stage: try values.decode(String.self, forKey: .stage), last: try values.decode(Int.self, forKey: .last))
-        case "swap-asked": self = .swapAsked(try values.decode(SwapProposal.self, forKey: .proposal))
-        case "swap-cancelled": self = .swapCancelled(try values.decode(Generation.self, forKey: .generation))
-        case "swap": self = .swap(try values.decode(Swap.self, forKey: .swap))
-        case "program-fingerprint":
-            self = .programFingerprint(
-                try values.decode(Generation.self, forKey: .generation),
-                try values.decode(Fingerprint.self, forKey: .fingerprint))
-        case "evaluated": self = .evaluated(try values.decode(EvaluationScores.self, forKey: .scores))
-        case "evaluation-failed":
-            self = .evaluationFailed(
-                step: try values.decode(UInt64.self, forKey: .step), try values.decode(String.self, forKey: .message))
-        case "ended": self = .ended(try values.decode(String.self, forKey: .message))
-        case let other:
-            throw DecodingError.dataCorruptedError(
-                forKey: .entry, in: values, debugDescription: "unknown entry '\(other)'")
+                stage: try need(line.stage), from: try need(line.from), to: try need(line.to),
+                reason: try need(line.reason))
+        case .allotted: self = .allotted(stage: try need(line.stage), last: try need(line.last))
+        case .swapAsked: self = .swapAsked(try need(line.proposal))
+        case .swapCancelled: self = .swapCancelled(try need(line.generation))
+        case .swap: self = .swap(try need(line.swap))
+        case .programFingerprint:
+            self = .programFingerprint(try need(line.generation), try need(line.fingerprint))
+        case .evaluated: self = .evaluated(try need(line.scores))
+        case .evaluationFailed: self = .evaluationFailed(step: try need(line.step), try need(line.message))
+        case .ended: self = .ended(try need(line.message))
         }
     }
 
     public func encode(to encoder: Encoder) throws {
-        var values = encoder.container(keyedBy: CodingKeys.self)
-        switch self {
-        case .epoch(let start):
-            try values.encode("epoch", forKey: .entry)
-            try values.encode(start, forKey: .start)
-        case .fingerprint(let stage, let fingerprint):
-            try values.encode("fingerprint", forKey: .entry)
-            try values.encode(stage, forKey: .stage)
-            try values.encode(fingerprint, forKey: .fingerprint)
-        case .sampleSkipped(let message, let step, let position):
-            try values.encode("sample-skipped", forKey: .entry)
-            try values.encode(message, forKey: .message)
-            try values.encodeIfPresent(step, forKey: .step)
-            try values.encodeIfPresent(position, forKey: .position)
-        case .scaled(let stage, let from, let to, let reason):
-            try values.encode("scaled", forKey: .entry)
-            try values.encode(stage, forKey: .stage)
-            try values.encode(from, forKey: .from)
-            try values.encode(to, forKey: .to)
-            try values.encode(reason, forKey: .reason)
-        case .allotted(let stage, let last):
-            try values.encode("allotted", forKey: .entry)
-            try values.encode(stage, forKey: .stage)
-            try values.encode(last, forKey: .last)
-        case .swapAsked(let proposal):
-            try values.encode("swap-asked", forKey: .entry)
-            try values.encode(proposal, forKey: .proposal)
-        case .swapCancelled(let generation):
-            try values.encode("swap-cancelled", forKey: .entry)
-            try values.encode(generation, forKey: .generation)
-        case .swap(let swap):
-            try values.encode("swap", forKey: .entry)
-            try values.encode(swap, forKey: .swap)
-        case .programFingerprint(let generation, let fingerprint):
-            try values.encode("program-fingerprint", forKey: .entry)
-            try values.encode(generation, forKey: .generation)
-            try values.encode(fingerprint, forKey: .fingerprint)
-        case .evaluated(let scores):
-            try values.encode("evaluated", forKey: .entry)
-            try values.encode(scores, forKey: .scores)
-        case .evaluationFailed(let step, let message):
-            try values.encode("evaluation-failed", forKey: .entry)
-            try values.encode(step, forKey: .step)
-            try values.encode(message, forKey: .message)
-        case .ended(let message):
-            try values.encode("ended", forKey: .entry)
-            try values.encode(message, forKey: .message)
-        }
+        let line: Line =
+            switch self {
+            case .epoch(let start): Line(entry: .epoch, start: start)
+            case .fingerprint(let stage, let fingerprint):
+                Line(entry: .fingerprint, stage: stage, fingerprint: fingerprint)
+            case .sampleSkipped(let message, let step, let position):
+                Line(entry: .sampleSkipped, message: message, step: step, position: position)
+            case .scaled(let stage, let from, let to, let reason):
+                Line(entry: .scaled, stage: stage, from: from, to: to, reason: reason)
+            case .allotted(let stage, let last): Line(entry: .allotted, stage: stage, last: last)
+            case .swapAsked(let proposal): Line(entry: .swapAsked, proposal: proposal)
+            case .swapCancelled(let generation): Line(entry: .swapCancelled, generation: generation)
+            case .swap(let swap): Line(entry: .swap, swap: swap)
+            case .programFingerprint(let generation, let fingerprint):
+                Line(entry: .programFingerprint, fingerprint: fingerprint, generation: generation)
+            case .evaluated(let scores): Line(entry: .evaluated, scores: scores)
+            case .evaluationFailed(let step, let message):
+                Line(entry: .evaluationFailed, message: message, step: step)
+            case .ended(let message): Line(entry: .ended, message: message)
+            }
+        try line.encode(to: encoder)
     }
 }
 

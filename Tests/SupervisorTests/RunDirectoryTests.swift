@@ -166,6 +166,42 @@ import Wire
         #expect(again.fingerprints["loader"]?.hash == "h")
     }
 
+    @Test func entriesHaveTheseLines() throws {
+        let fingerprint = Fingerprint(versions: [:], hash: "h")
+        let lines: [(JournalEntry, String)] = [
+            (
+                start(2),
+                #"{"entry":"epoch","start":{"computeThreads":2,"epoch":2,"from":500,"ranks":1,"time":"t"}}"#
+            ),
+            (
+                .fingerprint(stage: "loader", fingerprint),
+                #"{"entry":"fingerprint","fingerprint":{"hash":"h","versions":{}},"stage":"loader"}"#
+            ),
+            (.sampleSkipped("a/b.jpg", step: 3), #"{"entry":"sample-skipped","message":"a/b.jpg","step":3}"#),
+            (
+                .scaled(stage: "loader", from: 1, to: 3, reason: "asked"),
+                #"{"entry":"scaled","from":1,"reason":"asked","stage":"loader","to":3}"#
+            ),
+            (.allotted(stage: "loader", last: 1002), #"{"entry":"allotted","last":1002,"stage":"loader"}"#),
+            (.swapCancelled(Generation(2)), #"{"entry":"swap-cancelled","generation":2}"#),
+            (
+                .programFingerprint(Generation(2), fingerprint),
+                #"{"entry":"program-fingerprint","fingerprint":{"hash":"h","versions":{}},"generation":2}"#
+            ),
+            (.evaluationFailed(step: 8, "x"), #"{"entry":"evaluation-failed","message":"x","step":8}"#),
+            (.ended("finished"), #"{"entry":"ended","message":"finished"}"#),
+        ]
+        let journal = try Journal(path: folder("j"))
+        for (entry, _) in lines { try journal.append(entry) }
+        #expect(folder.read("j") == lines.map { $0.1 + "\n" }.joined())
+        #expect(try Journal.read(path: folder("j")) == lines.map(\.0))
+        // A key that is not there, and an entry that there is not.
+        for line in [#"{"entry":"ended"}"#, #"{"entry":"fingerprint","stage":"loader"}"#, #"{"entry":"other"}"#] {
+            try folder.write(line + "\n", to: "bad")
+            #expect(throws: UserError.self) { try Journal.read(path: folder("bad")) }
+        }
+    }
+
     @Test func journalsThatNamedTheKindAreStillRead() throws {
         try folder.write(
             #"{"entry":"fingerprint","fingerprint":{"hash":"h","versions":{}},"kind":"loader"}"# + "\n", to: "j")
