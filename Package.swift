@@ -109,7 +109,7 @@ let package = Package(
             name: "EvaluatorStage", dependencies: ["StageKit", "Models", "Imaging", "Datasets"],
             path: "Sources/Stages/Evaluator"),
         .target(name: "Supervisor", dependencies: ["StageKit", "Datasets", "CPidFD", "CTimex"]),
-        .target(name: "Dashboard", dependencies: ["Supervisor", flyingFox]),
+        .target(name: "Dashboard", dependencies: ["Supervisor", "MemoryKit", flyingFox]),
         .target(name: "Report", dependencies: ["Supervisor"]),
 
         // Bad peers, for `tools/fuzz` and tests.

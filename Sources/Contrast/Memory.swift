@@ -66,9 +66,14 @@ public struct Memory: Sendable {
     /// The filled rows of a part, `[filled, D]`; valid while this value lives and is not mutated.
     func rows(_ classID: ClassID, _ part: MemoryPart) -> UnsafeBufferPointer<Float> { parts[index(classID, part)].rows }
 
-    /// Makes a part hold `count` rows and hands their memory out to be filled.
-    mutating func assign(_ classID: ClassID, _ part: MemoryPart, count: Int) -> UnsafeMutableBufferPointer<Float> {
+    /// Makes a part hold `count` rows, of zeros until `copy` overwrites them.
+    mutating func assign(_ classID: ClassID, _ part: MemoryPart, count: Int) {
         parts[index(classID, part)].assign(rows: count)
+    }
+
+    /// Overwrites bytes of a part's filled rows, from `offset` on.
+    mutating func copy(_ bytes: UnsafeRawBufferPointer, to classID: ClassID, _ part: MemoryPart, at offset: Int) {
+        parts[index(classID, part)].copy(bytes, at: offset)
     }
 
     private func index(_ classID: ClassID, _ part: MemoryPart) -> Int { 2 * classID.index + Int(part.rawValue) }

@@ -45,6 +45,11 @@ public struct MemoryShape: Codable, Sendable, Equatable {
             regionCapacity: settings.keepsRegions ? min(settings.regionCap ?? images, images) : 0, images: images)
     }
 
+    /// Every class's parts, in the order in which snapshots hold them: class 0's pixels and regions, then class 1's.
+    public var parts: [(classID: ClassID, part: MemoryPart)] {
+        (0..<classes).flatMap { c in MemoryPart.allCases.map { (classID: ClassID(c), part: $0) } }
+    }
+
     public func capacity(of part: MemoryPart) -> Int { part == .pixels ? pixelCapacity : regionCapacity }
 }
 

@@ -37,12 +37,18 @@ struct RowBuffer: @unchecked Sendable {
         count = max(count, row + 1)
     }
 
-    /// Makes exactly `rows` rows filled and lets `fill` write them all, for instance from a snapshot.
-    mutating func assign(rows: Int) -> UnsafeMutableBufferPointer<Float> {
+    /// Makes exactly `rows` rows filled, with zeros.
+    mutating func assign(rows: Int) {
         storage = Storage(capacity: rows * width)
         count = rows
         storage.base.initialize(repeating: 0, count: rows * width)
-        return UnsafeMutableBufferPointer(start: storage.base, count: rows * width)
+    }
+
+    /// Overwrites bytes of the filled rows, from `offset` on.
+    mutating func copy(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
+        prepare(rows: count, limit: count)
+        let rows = UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(start: storage.base, count: count * width))
+        UnsafeMutableRawBufferPointer(rebasing: rows[offset...]).copyMemory(from: bytes)
     }
 
     /// Memory that is ours alone and holds at least `rows` rows; doubles, but not beyond `limit` rows.

@@ -1,5 +1,6 @@
 import Foundation
 import Imaging
+import MemoryKit
 import StageKit
 
 /// The memory of the newest checkpoint as points of a plane: its embeddings' two principal directions.

@@ -101,13 +101,11 @@ struct MiningClient {
     /// A mini-batch's keys as its tickets bring them; all of a step share their memory.
     private static func tensors(of keys: MemoryRecord) throws -> [WireTensor] {
         let (pixels, regions) = (keys.pixelClasses.count, keys.regionClasses.count)
-        let middle = pixels * keys.dimension
         return [
-            try WireTensor(name: "batchPixels", shape: [pixels, keys.dimension], floats: Array(keys.rows[..<middle])),
+            try WireTensor(name: "batchPixels", shape: [pixels, keys.dimension], floats: Array(keys.pixelRows)),
             try WireTensor(
                 name: "batchPixelClasses", dtype: .int32, shape: [pixels], bytes: SharedBytes(keys.pixelClasses)),
-            try WireTensor(
-                name: "batchRegions", shape: [regions, keys.dimension], floats: Array(keys.rows[middle...])),
+            try WireTensor(name: "batchRegions", shape: [regions, keys.dimension], floats: Array(keys.regionRows)),
             try WireTensor(
                 name: "batchRegionClasses", dtype: .int32, shape: [regions], bytes: SharedBytes(keys.regionClasses)),
         ]

@@ -6,7 +6,7 @@ import Wire
 ///
 /// As a log payload: body `{"images":[…],"step":n}`, arrays `pixels` float32 `[P, D]`, `pixelClasses` int32 `[P]`,
 /// `regions` float32 `[R, D]`, `regionClasses` int32 `[R]`, `regionImages` int32 `[R]`. Rows are unit vectors.
-public struct MemoryRecord: Codable, Sendable, Equatable {
+public struct MemoryRecord: Sendable, Equatable {
     private struct Body: Codable {
         var images: [Int]
         var step: UInt64
@@ -25,6 +25,11 @@ public struct MemoryRecord: Codable, Sendable, Equatable {
     public var regionImages: [Int32]
     /// `[P + R, D]`, row-major: first the pixels', then the regions'.
     public var rows: [Float]
+
+    /// `[P, D]`
+    public var pixelRows: ArraySlice<Float> { rows[..<(pixelClasses.count * dimension)] }
+    /// `[R, D]`
+    public var regionRows: ArraySlice<Float> { rows[(pixelClasses.count * dimension)...] }
 
     public init(
         step: UInt64, images: [Int], dimension: Int, pixelClasses: [Int32], regionClasses: [Int32],
@@ -53,9 +58,9 @@ public struct MemoryRecord: Codable, Sendable, Equatable {
         return LogPayload(
             body: try Body(images: images, step: step).wireJSON(),
             tensors: [
-                try WireTensor(name: "pixels", shape: [p, dimension], floats: Array(rows[..<(p * dimension)])),
+                try WireTensor(name: "pixels", shape: [p, dimension], floats: Array(pixelRows)),
                 try WireTensor(name: "pixelClasses", dtype: .int32, shape: [p], bytes: SharedBytes(pixelClasses)),
-                try WireTensor(name: "regions", shape: [r, dimension], floats: Array(rows[(p * dimension)...])),
+                try WireTensor(name: "regions", shape: [r, dimension], floats: Array(regionRows)),
                 try WireTensor(name: "regionClasses", dtype: .int32, shape: [r], bytes: SharedBytes(regionClasses)),
                 try WireTensor(name: "regionImages", dtype: .int32, shape: [r], bytes: SharedBytes(regionImages)),
             ])
@@ -111,12 +116,11 @@ extension MemoryRecord {
     public init(joining parts: [MemoryRecord]) throws {
         guard let first = parts.first, parts.allSatisfy({ $0.step == first.step && $0.dimension == first.dimension })
         else { throw WireError.malformed("the ranks' records are not of one step and dimension") }
-        let pixels = parts.flatMap { $0.rows[..<($0.pixelClasses.count * $0.dimension)] }
-        let regions = parts.flatMap { $0.rows[($0.pixelClasses.count * $0.dimension)...] }
         self.init(
             step: first.step, images: parts.flatMap(\.images), dimension: first.dimension,
             pixelClasses: parts.flatMap(\.pixelClasses), regionClasses: parts.flatMap(\.regionClasses),
-            regionImages: parts.flatMap(\.regionImages), rows: pixels + regions)
+            regionImages: parts.flatMap(\.regionImages),
+            rows: parts.flatMap(\.pixelRows) + parts.flatMap(\.regionRows))
     }
 }
 

@@ -63,16 +63,16 @@ public struct MemoryReducer: LogReducer, Sendable {
     }
 
     public func writeSnapshot(_ emit: (LogPayload) throws -> Void) throws {
+        func emitParts(_ kind: MemorySnapshotPart.Kind, _ count: Int, _ bytes: (Range<Int>) -> [UInt8]) throws {
+            for start in stride(from: 0, to: count, by: MemorySnapshotPart.bytes) {
+                let range = start..<min(start + MemorySnapshotPart.bytes, count)
+                try emit(MemorySnapshotPart(kind, SharedBytes(bytes(range))).encode())
+            }
+        }
         let ledger = ledger.encoded()
-        for start in stride(from: 0, to: ledger.count, by: MemorySnapshotPart.bytes) {
-            let end = min(start + MemorySnapshotPart.bytes, ledger.count)
-            try emit(MemorySnapshotPart(.ledger, SharedBytes(Array(ledger[start..<end]))).encode())
-        }
+        try emitParts(.ledger, ledger.count) { Array(ledger[$0]) }
         let vectors = MemorySnapshot(memory)
-        for start in stride(from: 0, to: vectors.byteCount, by: MemorySnapshotPart.bytes) {
-            let end = min(start + MemorySnapshotPart.bytes, vectors.byteCount)
-            try emit(MemorySnapshotPart(.memory, SharedBytes(vectors.bytes(in: start..<end))).encode())
-        }
+        try emitParts(.memory, vectors.byteCount) { vectors.bytes(in: $0) }
     }
 
     public mutating func beginRestore() throws {
@@ -91,10 +91,8 @@ public struct MemoryReducer: LogReducer, Sendable {
         let read = try MemoryLedger(decoding: ledgerBytes)
         ledgerBytes = []
         guard read.shape == shape else { throw MemoryError.snapshot("its ledger is of a memory of another shape") }
-        for c in 0..<shape.classes {
-            for part in MemoryPart.allCases where read.filled(ClassID(c), part) != memory.filled(ClassID(c), part) {
-                throw MemoryError.snapshot("its ledger and its vectors disagree about class \(c)")
-            }
+        for (classID, part) in shape.parts where read.filled(classID, part) != memory.filled(classID, part) {
+            throw MemoryError.snapshot("its ledger and its vectors disagree about class \(classID)")
         }
         ledger = read
     }

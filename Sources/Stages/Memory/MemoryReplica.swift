@@ -10,7 +10,7 @@ import Wire
 /// parts that it writes.
 public struct MemoryReplica: LogReplica, Sendable {
     public private(set) var memory: Memory
-    private var restoring: Restoring?
+    private var restoring: MemorySnapshotReader?
 
     /// - Parameter shape: what the log's memory must be of; anything else is refused.
     public init(shape: MemoryShape) { memory = Memory(shape: shape) }
@@ -18,13 +18,14 @@ public struct MemoryReplica: LogReplica, Sendable {
     public mutating func beginRestore() throws {
         // The old vectors go before the new ones come, or both would lie in memory.
         memory = Memory(shape: memory.shape)
-        restoring = Restoring(shape: memory.shape)
+        restoring = MemorySnapshotReader(shape: memory.shape)
     }
 
     public mutating func restore(_ part: LogPayload) throws {
         let part = try MemorySnapshotPart(part)
-        guard let restoring else { throw WireError.malformed("a part of a snapshot that was not begun") }
-        if part.kind == .memory { try restoring.append(part.bytes) }
+        guard restoring != nil else { throw WireError.malformed("a part of a snapshot that was not begun") }
+        // In place: a copy would copy the vectors.
+        if part.kind == .memory { try part.bytes.withUnsafeBytes { try restoring!.append($0) } }
     }
 
     public mutating func endRestore(at sequence: SequenceNumber) throws {
@@ -40,20 +41,6 @@ public struct MemoryReplica: LogReplica, Sendable {
     mutating func apply(_ record: MemoryWrites) throws {
         try record.rows.withUnsafeBufferPointer {
             try memory.apply(record.writes, rows: $0, dimension: record.dimension)
-        }
-    }
-
-    /// `@unchecked Sendable`: only the replica that made it uses it, and a replica is used by one thread at a time.
-    private final class Restoring: @unchecked Sendable {
-        private var reader: MemorySnapshotReader?
-
-        init(shape: MemoryShape) { reader = MemorySnapshotReader(shape: shape) }
-
-        func append(_ bytes: SharedBytes) throws { try bytes.withUnsafeBytes { try reader?.append($0) } }
-
-        func finish() throws -> Memory {
-            guard let reader = reader.take() else { throw WireError.malformed("a snapshot was ended twice") }
-            return try reader.finish()
         }
     }
 }
