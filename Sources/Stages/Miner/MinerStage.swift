@@ -115,10 +115,12 @@ public enum MinerStage {
         sampler.strategy = .hardest
         // One less than there are takes a search, while the positives are taken whole, without one.
         sampler.negatives = 39
+        var synthesis = SynthesisSettings()
+        synthesis.enabled = true
         let output = try Miner(product: product).mine(
             MiningInput(
                 classID: 0, anchors: unitRows(4, dimension: 64, &random), dimension: 64, temperature: 0.1,
-                sampler: sampler, synthesis: SynthesisSettings(), seed: 1),
+                sampler: sampler, synthesis: synthesis, seed: 1),
             memory: memory)
         return Fingerprint.compute(versions: product.versions) { hash in
             output.gradient.withUnsafeBytes { hash.update($0) }
