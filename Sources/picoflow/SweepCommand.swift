@@ -60,7 +60,7 @@ struct SweepCommand: ParsableCommand {
         let plan = try SweepPlan(recipes: recipes, over: over, seeds: seeds, overrides: set.overrides)
         let base = ((recipes[0] as NSString).lastPathComponent as NSString).deletingPathExtension
         let sweep = try Sweep(
-            plan, topology: topology, replicas: stage.replicas, in: folder ?? "sweeps/\(base)")
+            plan, topology: topology, replicas: stage.replicas, in: folder ?? "sweeps/\(base)", training: !tableOnly)
         let (failures, isStopped) = tableOnly ? ([], false) : try train(sweep)
         let table = tableOnly ? try sweep.table() : try sweep.writeTables()
         try output.result.show(

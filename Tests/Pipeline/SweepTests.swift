@@ -45,6 +45,21 @@ extension Pipeline {
             let shown = try play.start(words + ["--table-only"]).wait()
             #expect(shown.code == 0 && shown.output.contains("| enabled=false | 1 |"), "\(shown)")
             #expect(!FileManager.default.fileExists(atPath: written))
+            let nowhere = try play.start(words.dropLast() + ["nowhere", "--table-only"]).wait()
+            #expect(nowhere.code == 0 && nowhere.output.hasPrefix("Partial: 0 of 2 runs"), "\(nowhere)")
+            #expect(!FileManager.default.fileExists(atPath: play.folder("nowhere")))
+
+            // Nor are runs of other data.
+            let noted = first + "/dataset.json"
+            let summary = try String(contentsOfFile: noted, encoding: .utf8)
+            let images = try #require(summary.firstMatch(of: /"images" ?: ?(\d+)/))
+            try summary.replacing(images.0, with: "\"images\" : 999")
+                .write(toFile: noted, atomically: true, encoding: .utf8)
+            let grown = try play.start(words).wait()
+            #expect(
+                grown.code == 1 && grown.message.contains("enabled=false-seed-0: ")
+                    && grown.message.contains("the run was started with 999"), "\(grown)")
+            try summary.write(toFile: noted, atomically: true, encoding: .utf8)
 
             // A run whose journal cannot be read is not trained over.
             try "{\"entry\":\"of a later version\"}\n".write(

@@ -29,25 +29,31 @@ public struct Sweep {
     /// - Parameters:
     ///   - topology: path of the topology that each run is launched on.
     ///   - replicas: `loader=3`, …, over the topology's own.
-    ///   - folder: of this sweep, made where it is not there.
+    ///   - folder: of this sweep, made where it is not there and something is to be trained.
+    ///   - training: false for who only looks at what has finished, for which no dataset is needed.
     /// - Throws: `UserError` where the topology does not fit a recipe, where its dataset cannot be trained or evaluated on, or
-    ///   where a run in the folder is of another recipe or another sweep.
-    public init(_ plan: SweepPlan, topology: String, replicas: [String], in folder: String) throws {
+    ///   where a run in the folder is of another recipe, of other data or of another sweep.
+    public init(
+        _ plan: SweepPlan, topology: String, replicas: [String], in folder: String, training: Bool = true
+    ) throws {
         self.plan = plan
         self.topology = topology
         self.replicas = replicas
-        try DurableFile.makeFolder(folder)
-        self.folder = try RunDirectory.absolute(folder)
-        var datasets: [DatasetSettings] = []
+        if training { try DurableFile.makeFolder(folder) }
+        let isThere = FileManager.default.fileExists(atPath: folder)
+        self.folder = isThere ? try RunDirectory.absolute(folder) : URL(fileURLWithPath: folder).path
+        var datasets: [(settings: DatasetSettings, summary: DatasetSummary)] = []
         for cell in plan.cells {
             _ = try resolvedTopology(for: cell)
             try check(cell)
-            if !datasets.contains(cell.recipe.dataset) {
-                _ = try DatasetSummary(training: cell.recipe.dataset)
-                datasets.append(cell.recipe.dataset)
-            }
+            guard training else { continue }
+            let settings = cell.recipe.dataset
+            let known = datasets.first { $0.settings == settings }?.summary
+            let summary = try known ?? DatasetSummary(training: settings)
+            if known == nil { datasets.append((settings, summary)) }
+            try check(cell, trainedOn: summary)
         }
-        try checkOthers()
+        if isThere { try checkOthers() }
     }
 
     /// Keeps other sweeps out of the folder while the result lives: each would take the other's runs for failed.
@@ -156,5 +162,18 @@ public struct Sweep {
             line.0.isEmpty ? "" : " ('\(line.0.drop { $0 == " " })' there, '\(line.1.drop { $0 == " " })' now)"
         throw UserError(
             "\(run) was trained from another recipe\(difference); sweep into another folder by --to, or remove it")
+    }
+
+    /// A run that is there, finished too, must be of the data that the others will be trained on: a table of both would
+    /// compare nothing.
+    private func check(_ cell: SweepPlan.Cell, trainedOn dataset: DatasetSummary) throws {
+        let run = path(of: cell)
+        let noted = run + "/dataset.json"
+        guard try isBegun(cell), FileManager.default.fileExists(atPath: noted) else { return }
+        do {
+            try dataset.checkUnchanged(since: DatasetSummary(contentsOf: noted), root: cell.recipe.dataset.root)
+        } catch {
+            throw UserError("\(run): \(errorLine(error)); sweep into another folder by --to, or remove it")
+        }
     }
 }
