@@ -14,14 +14,14 @@ public struct Memory: Sendable {
     }
 
     /// Number of filled slots.
-    public func filled(_ classID: ClassID, _ part: MemoryPart) -> Int { parts[index(classID, part)].count }
+    public func filled(_ classID: ClassID, _ part: MemoryPart) -> Int { parts[shape.index(of: classID, part)].count }
 
     /// All filled slots.
     public var totalFilled: Int { parts.reduce(0) { $0 + $1.count } }
 
     /// The vector in a filled slot, D numbers.
     public func vector(_ classID: ClassID, _ part: MemoryPart, slot: Int) -> [Float] {
-        let rows = parts[index(classID, part)].rows
+        let rows = parts[shape.index(of: classID, part)].rows
         return Array(rows[slot * shape.dimension..<(slot + 1) * shape.dimension])
     }
 
@@ -42,7 +42,7 @@ public struct Memory: Sendable {
             guard write.classID.index < shape.classes else {
                 throw MemoryError.classOutOfRange(write.classID, classes: shape.classes)
             }
-            let part = index(write.classID, write.part)
+            let part = shape.index(of: write.classID, write.part)
             let capacity = shape.capacity(of: write.part)
             guard write.slot >= 0, write.slot <= filled[part], write.slot < capacity else {
                 throw MemoryError.slotOutOfRange(write, filled: filled[part], capacity: capacity)
@@ -53,7 +53,7 @@ public struct Memory: Sendable {
             filled[part] = max(filled[part], write.slot + 1)
         }
         for write in writes {
-            parts[index(write.classID, write.part)].set(
+            parts[shape.index(of: write.classID, write.part)].set(
                 write.slot, to: rows.baseAddress! + write.row * dimension, limit: shape.capacity(of: write.part))
         }
     }
@@ -64,17 +64,17 @@ public struct Memory: Sendable {
     }
 
     /// The filled rows of a part, `[filled, D]`; valid while this value lives and is not mutated.
-    func rows(_ classID: ClassID, _ part: MemoryPart) -> UnsafeBufferPointer<Float> { parts[index(classID, part)].rows }
+    func rows(_ classID: ClassID, _ part: MemoryPart) -> UnsafeBufferPointer<Float> {
+        parts[shape.index(of: classID, part)].rows
+    }
 
     /// Makes a part hold `count` rows, of zeros until `copy` overwrites them.
     mutating func assign(_ classID: ClassID, _ part: MemoryPart, count: Int) {
-        parts[index(classID, part)].assign(rows: count)
+        parts[shape.index(of: classID, part)].assign(rows: count)
     }
 
     /// Overwrites bytes of a part's filled rows, from `offset` on.
     mutating func copy(_ bytes: UnsafeRawBufferPointer, to classID: ClassID, _ part: MemoryPart, at offset: Int) {
-        parts[index(classID, part)].copy(bytes, at: offset)
+        parts[shape.index(of: classID, part)].copy(bytes, at: offset)
     }
-
-    private func index(_ classID: ClassID, _ part: MemoryPart) -> Int { 2 * classID.index + Int(part.rawValue) }
 }

@@ -50,6 +50,9 @@ public struct MemoryShape: Codable, Sendable, Equatable {
         (0..<classes).flatMap { c in MemoryPart.allCases.map { (classID: ClassID(c), part: $0) } }
     }
 
+    /// Where one of `parts` stands among them.
+    func index(of classID: ClassID, _ part: MemoryPart) -> Int { 2 * classID.index + Int(part.rawValue) }
+
     public func capacity(of part: MemoryPart) -> Int { part == .pixels ? pixelCapacity : regionCapacity }
 }
 

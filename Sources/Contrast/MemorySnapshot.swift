@@ -89,7 +89,7 @@ public struct MemorySnapshotHeader: Sendable {
     public static func byteCount(of shape: MemoryShape) -> Int { 8 + MemoryShape.encodedSize + shape.classes * 8 }
 
     /// How many slots of a part are filled.
-    public func filled(_ classID: ClassID, _ part: MemoryPart) -> Int { counts[2 * classID.index + Int(part.rawValue)] }
+    public func filled(_ classID: ClassID, _ part: MemoryPart) -> Int { counts[shape.index(of: classID, part)] }
 }
 
 /// Builds a memory from a snapshot's bytes as they arrive, in order and in pieces of any size.

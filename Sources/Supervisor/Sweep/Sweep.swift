@@ -45,13 +45,14 @@ public struct Sweep {
         var datasets: [(settings: DatasetSettings, summary: DatasetSummary)] = []
         for cell in plan.cells {
             _ = try resolvedTopology(for: cell)
-            try check(cell)
+            let isBegun = try isBegun(cell)
+            if isBegun { try check(cell) }
             guard training else { continue }
             let settings = cell.recipe.dataset
             let known = datasets.first { $0.settings == settings }?.summary
             let summary = try known ?? DatasetSummary(training: settings)
             if known == nil { datasets.append((settings, summary)) }
-            try check(cell, trainedOn: summary)
+            if isBegun { try check(cell, trainedOn: summary) }
         }
         if isThere { try checkOthers() }
     }
@@ -150,7 +151,6 @@ public struct Sweep {
 
     /// A run that is there must be of the recipe that the plan has for it.
     private func check(_ cell: SweepPlan.Cell) throws {
-        guard try isBegun(cell) else { return }
         let run = path(of: cell)
         let saved = try Recipe.resolve(path: run + "/recipe.yaml")
         let wanted = cell.recipe.absolutePaths()
@@ -169,7 +169,7 @@ public struct Sweep {
     private func check(_ cell: SweepPlan.Cell, trainedOn dataset: DatasetSummary) throws {
         let run = path(of: cell)
         let noted = run + "/dataset.json"
-        guard try isBegun(cell), FileManager.default.fileExists(atPath: noted) else { return }
+        guard FileManager.default.fileExists(atPath: noted) else { return }
         do {
             try dataset.checkUnchanged(since: DatasetSummary(contentsOf: noted), root: cell.recipe.dataset.root)
         } catch {
