@@ -145,6 +145,9 @@ AVX512 INLINE void turn_16(
     }
 }
 
+// A loop whose every turn has registers of its own: what a compiler leaves a loop, for its length, goes through memory.
+#define UNROLL _Pragma("clang loop unroll(full)")
+
 // n anchors with the block's rows, while the rows that come next are fetched from memory: too many short ones for the
 // processor to see them coming. n is a constant wherever this is compiled, so all sums stay in registers.
 AVX512 INLINE void multiply_16(
@@ -152,21 +155,21 @@ AVX512 INLINE void multiply_16(
     size_t nextCount, float *result, size_t stride)
 {
     __m512 low[12], high[12];
-    for (int a = 0; a < n; a++) low[a] = high[a] = _mm512_setzero_ps();
+    UNROLL for (int a = 0; a < n; a++) low[a] = high[a] = _mm512_setzero_ps();
     for (size_t from = 0; from < dimension; from += 16) {
         for (size_t i = 0; i < nextCount; i++) _mm_prefetch((const char *)(next[i] + from), _MM_HINT_T1);
         const size_t end = from + 16 < dimension ? from + 16 : dimension;
         for (size_t column = from; column < end; column++) {
             const __m512 first = _mm512_loadu_ps(turned + column * block);
             const __m512 second = _mm512_loadu_ps(turned + column * block + 16);
-            for (int a = 0; a < n; a++) {
+            UNROLL for (int a = 0; a < n; a++) {
                 const __m512 anchor = _mm512_set1_ps(anchors[(size_t)a * dimension + column]);
                 low[a] = _mm512_fmadd_ps(anchor, first, low[a]);
                 high[a] = _mm512_fmadd_ps(anchor, second, high[a]);
             }
         }
     }
-    for (int a = 0; a < n; a++) {
+    UNROLL for (int a = 0; a < n; a++) {
         _mm512_storeu_ps(result + (size_t)a * stride, low[a]);
         _mm512_storeu_ps(result + (size_t)a * stride + 16, high[a]);
     }

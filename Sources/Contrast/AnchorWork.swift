@@ -9,22 +9,17 @@ struct AnchorResult {
 
 /// Evaluates anchors whose samples are drawn: synthesis, loss, weights. One per thread, for its working memory.
 struct AnchorWork {
-    let synthesis: Synthesis
-    let dimension: Int
-    let temperature: Float
-    let positives: SampleRows
-    let negatives: SampleRows
+    let memory: MemoryRows
+    let positives: Samples
+    let negatives: Samples
 
     private let selection = ExtremeSelection()
     private let similarities = Scratch<Float>()
     private let weights = Scratch<Float>()
+    private let vectors = Scratch<UnsafePointer<Float>>()
 
-    init(
-        synthesis: Synthesis, dimension: Int, temperature: Float, positives: SampleRows, negatives: SampleRows
-    ) {
-        self.synthesis = synthesis
-        self.dimension = dimension
-        self.temperature = temperature
+    init(memory: MemoryRows, positives: Samples, negatives: Samples) {
+        self.memory = memory
         self.positives = positives
         self.negatives = negatives
     }
@@ -35,28 +30,33 @@ struct AnchorWork {
     /// never made.
     ///
     /// - Parameters:
-    ///   - index: the anchor's row in the tables.
+    ///   - index: the anchor's place in the tables.
     ///   - key: what its draws are keyed by.
     func evaluate(
-        _ index: Int, _ anchor: UnsafePointer<Float>, key: Int, gradient: UnsafeMutablePointer<Float>
+        _ index: Int, _ anchor: UnsafePointer<Float>, key: Int, synthesis: Synthesis, temperature: Float,
+        gradient: UnsafeMutablePointer<Float>
     ) -> AnchorResult {
-        let sampled = negatives.perAnchor
+        let sampled = negatives.count(index)
         let all = similarities.take(sampled + synthesis.limit)
         let weights = self.weights.take(sampled + synthesis.limit)
-        all.update(from: negatives.similarities(index), count: sampled)
-        let mixtures = synthesis.mixtures(
-            anchor: key, negatives: negatives.vectors(index), count: sampled, similarities: all, dimension: dimension,
-            selection: selection)
+        all.update(from: negatives.similarities(index).baseAddress!, count: sampled)
+        var mixtures: [Synthesis.Mixture] = []
+        if synthesis.limit > 0 {
+            let vectors = self.vectors.take(sampled)
+            memory.locate(negatives.rows(index).lazy.map { Int($0) }, into: vectors)
+            mixtures = synthesis.mixtures(
+                anchor: key, negatives: vectors, count: sampled, similarities: all, dimension: memory.dimension,
+                selection: selection)
+        }
         for (k, mixture) in mixtures.enumerated() {
             let first = mixture.first.map { all[$0] } ?? 1
             all[sampled + k] = mixture.firstWeight * first + mixture.secondWeight * all[mixture.second]
         }
-        let positiveSimilarities = UnsafeBufferPointer(
-            start: UnsafePointer(positives.similarities(index)), count: positives.perAnchor)
+        let positiveSimilarities = UnsafeBufferPointer(positives.similarities(index))
         let negativeSimilarities = UnsafeBufferPointer(start: UnsafePointer(all), count: sampled + mixtures.count)
         let loss = ContrastLoss.evaluate(
             positives: positiveSimilarities, negatives: negativeSimilarities, temperature: temperature,
-            positiveWeights: positives.weights(index), negativeWeights: weights)
+            positiveWeights: positives.weights(index).baseAddress!, negativeWeights: weights)
         var anchorWeight: Float = 0
         for (k, mixture) in mixtures.enumerated() {
             let weight = weights[sampled + k]
@@ -67,8 +67,8 @@ struct AnchorWork {
                 anchorWeight += weight * mixture.firstWeight
             }
         }
-        negatives.weights(index).update(from: weights, count: sampled)
-        withUnsafePointer(to: anchor) { cv_add_weighted($0, &anchorWeight, 1, dimension, gradient) }
+        negatives.weights(index).baseAddress!.update(from: weights, count: sampled)
+        withUnsafePointer(to: anchor) { cv_add_weighted($0, &anchorWeight, 1, memory.dimension, gradient) }
         func mean(_ values: UnsafeBufferPointer<Float>) -> Double {
             cv_sum(values.baseAddress!, values.count) / Double(values.count)
         }

@@ -1,13 +1,19 @@
+import Basics
 import CVectors
 
-/// Samples, synthesises, and returns loss and gradient for one class's anchors at a time.
+/// Samples, synthesises, and returns loss and gradient for tickets of one class's anchors each.
 ///
-/// Equal inputs give equal bytes, however many threads share the work. Keeps its working memory between calls, so one owner
-/// calls it.
+/// Tickets that are mined together pass over the memory together, so that what they share of it comes from the cache. Equal
+/// inputs give equal bytes, whatever else is mined with them and however many threads share the work. Keeps its working memory
+/// between calls, so one owner calls it.
 public final class Miner {
+    /// Most bytes of samples held at once; where tickets exceed it, groups of them follow one another.
+    var sampleLimit = 24 << 20
     let poolSearch: PoolSearch
 
-    private let turnedAround = Scratch<Float>()
+    private let anchors = Scratch<Float>()
+    private let searched = Scratch<Float>()
+    private let gradient = Scratch<Float>()
     private let positives = SampleTable()
     private let negatives = SampleTable()
 
@@ -16,174 +22,181 @@ public final class Miner {
         poolSearch = PoolSearch(product: product)
     }
 
-    /// - Parameter threads: that share the work; each of its phases ends for all of them together, so two tickets side by
-    ///   side on a thread each (`MinerCrew`) are done sooner than one after the other on two.
     /// - Throws: `ContrastError` for settings out of range, anchors that are no unit vectors or do not fill rows;
     ///   `MemoryError` for a class or dimension that the memory does not have.
     public func mine(_ input: MiningInput, memory: Memory, threads: Int = 1) throws -> MiningOutput {
-        let dimension = input.dimension
-        guard dimension == memory.shape.dimension else {
-            throw MemoryError.dimensionMismatch(memory: memory.shape.dimension, given: dimension)
-        }
-        guard input.classID.index < memory.shape.classes else {
-            throw MemoryError.classOutOfRange(input.classID, classes: memory.shape.classes)
-        }
-        guard input.anchors.count % dimension == 0 else {
-            throw ContrastError.shape("\(input.anchors.count) numbers are no whole number of anchors of \(dimension)")
-        }
-        guard input.keys.count == input.anchorCount else {
-            throw ContrastError.shape("\(input.keys.count) keys for \(input.anchorCount) anchors")
-        }
-        guard input.temperature > 0, input.temperature.isFinite else {
-            throw ContrastError.setting("contrast.temperature \(input.temperature) must be positive")
-        }
-        if let bad = input.anchors.withUnsafeBufferPointer({ firstRowOffUnitLength($0, dimension: dimension) }) {
-            throw ContrastError.notUnit(what: "anchor", row: bad.row, squaredLength: bad.squaredLength)
-        }
-        let sampler = try Sampler(input.sampler, seed: input.seed)
-        let synthesis = try Synthesis(input.synthesis, seed: input.seed)
-
-        return withExtendedLifetime(memory) {
-            let all = (0..<memory.shape.classes).map { ClassID($0) }
-            let limit = input.sampler.candidates
-            let own = CandidateSet(memory: memory, classes: [input.classID], limit: limit, seed: input.seed)
-            let others = CandidateSet(
-                memory: memory, classes: all.filter { $0 != input.classID }, limit: limit, seed: input.seed)
-            var output = MiningOutput.nothing(anchors: input.anchorCount, dimension: dimension)
-            guard sampler.drawCount(.positives, available: own.count) > 0,
-                sampler.drawCount(.negatives, available: others.count) > 0, input.anchorCount > 0
-            else { return output }
-            sample(input, sampler, own, others, threads)
-            evaluate(input, synthesis, own.count, others.count, threads, &output)
-            return output
-        }
+        try mine([input], memory: memory, threads: threads)[0].get()
     }
 
-    /// About how many bytes of lists a ticket's search holds: those of its negatives' pools, which are the largest.
-    static func listedBytes(_ input: MiningInput, memory: Memory) -> Int {
-        guard let sampler = try? Sampler(input.sampler, seed: input.seed) else { return 0 }
-        let available = (0..<memory.shape.classes).filter { $0 != input.classID.index }.reduce(0) { sum, index in
-            let filled = MemoryPart.allCases.reduce(0) { $0 + memory.filled(ClassID(index), $1) }
-            return sum + min(filled, input.sampler.candidates ?? filled)
-        }
-        guard sampler.needsSimilarities(.negatives, available: available) else { return 0 }
-        let entries = input.anchorCount * sampler.poolSize(.negatives, available: available)
-        return min(entries * PoolSearch.entryBytes, PoolSearch.listLimit)
-    }
-
-    /// Fills both tables: who is sampled, and with what similarity.
-    private func sample(
-        _ input: MiningInput, _ sampler: Sampler, _ own: CandidateSet, _ others: CandidateSet, _ threads: Int
-    ) {
-        input.anchors.withUnsafeBufferPointer { anchors in
-            for (side, candidates, table) in [
-                (Sampler.Side.positives, own, positives), (.negatives, others, negatives),
-            ] {
-                table.reset(anchors: input.anchorCount, perAnchor: sampler.drawCount(side, available: candidates.count))
-                if sampler.needsSimilarities(side, available: candidates.count) {
-                    sampleBySimilarity(anchors.baseAddress!, input, sampler, side, candidates, table, threads)
-                } else {
-                    sampleBlindly(anchors.baseAddress!, input, sampler, side, candidates, table, threads)
-                }
+    /// - Parameter threads: that share the work.
+    /// - Returns: what each ticket gives, or why it gives nothing: the same errors.
+    public func mine(
+        _ inputs: [MiningInput], memory: Memory, threads: Int = 1
+    ) -> [Result<MiningOutput, any Error>] {
+        withExtendedLifetime(memory) {
+            let rows = MemoryRows(memory)
+            var works = inputs.map { input in Result { try MiningWork(input, memory: rows) } }
+            var group: [Int] = []
+            var bytes = 0
+            func finishGroup() {
+                let mined = mine(group.compactMap { try? works[$0].get() }, rows, threads)
+                for (index, work) in zip(group, mined) { works[index] = .success(work) }
+                (group, bytes) = ([], 0)
             }
+            for index in works.indices {
+                guard case .success(let work) = works[index], work.contrasts else { continue }
+                if bytes + work.sampleBytes > sampleLimit { finishGroup() }
+                group.append(index)
+                bytes += work.sampleBytes
+            }
+            finishGroup()
+            return works.map { $0.map(\.output) }
         }
     }
 
+    /// Fills in the outputs of tickets that contrast.
+    private func mine(_ works: [MiningWork], _ memory: MemoryRows, _ threads: Int) -> [MiningWork] {
+        var works = works
+        var count = 0
+        for index in works.indices {
+            works[index].anchors = count..<count + works[index].input.anchorCount
+            count = works[index].anchors.upperBound
+        }
+        guard count > 0 else { return works }
+        let anchors = self.anchors.take(count * memory.dimension)
+        for work in works {
+            (anchors + work.anchors.lowerBound * memory.dimension).update(
+                from: work.input.anchors, count: work.input.anchors.count)
+        }
+        for (side, table) in [(Sampler.Side.positives, positives), (.negatives, negatives)] {
+            table.reset(works.flatMap { work in work.anchors.map { _ in work.drawCount(side) } })
+            let searching = works.filter { $0.needsSimilarities(side) }
+            // Tickets look for negatives among the same rows, each without its class, unless it drew some of them.
+            let together = searching.filter { side == .negatives && $0.input.sampler.candidates == nil }
+            let alone = searching.filter { !(side == .negatives && $0.input.sampler.candidates == nil) }
+            let all = CandidateSet(memory, classes: (0..<memory.classes).map { ClassID($0) })
+            sampleBySimilarity(side, together, all, anchors, table.samples, threads) { memory.range(of: $0) }
+            for work in alone {
+                sampleBySimilarity(side, [work], work.candidates(side), anchors, table.samples, threads) { _ in 0..<0 }
+            }
+            sampleBlindly(
+                side, works.filter { !$0.needsSimilarities(side) }, memory, anchors, table.samples, threads)
+        }
+        evaluate(&works, memory, anchors, threads)
+        return works
+    }
+
+    /// - Parameters:
+    ///   - candidates: what all of the tickets look at.
+    ///   - excluded: positions among them that are none for a class's anchors.
     private func sampleBySimilarity(
-        _ anchors: UnsafePointer<Float>, _ input: MiningInput, _ sampler: Sampler, _ side: Sampler.Side,
-        _ candidates: CandidateSet, _ table: SampleTable, _ threads: Int
+        _ side: Sampler.Side, _ works: [MiningWork], _ candidates: CandidateSet, _ anchors: UnsafePointer<Float>,
+        _ samples: Samples, _ threads: Int, excluded: (ClassID) -> Range<Int>
     ) {
-        let count = input.anchorCount
-        let dimension = input.dimension
+        let dimension = candidates.memory.dimension
+        let places = Place.all(of: works)
         // The farthest of all are the nearest to the anchor's opposite, and their similarities differ in sign alone.
         let sign: Float = side == .negatives ? 1 : -1
-        let searched = turnedAround.take(count * dimension)
-        for i in 0..<count * dimension { searched[i] = sign * anchors[i] }
-        let rows = Shared(table.rows)
+        let searched = self.searched.take(places.count * dimension)
+        var seekers: [Seekers] = []
+        for work in works {
+            let first = seekers.last?.anchors.upperBound ?? 0
+            seekers.append(
+                Seekers(
+                    anchors: first..<first + work.anchors.count, wanted: work.poolSize(side),
+                    excluded: excluded(work.input.classID)))
+            for (i, number) in work.input.anchors.enumerated() { searched[first * dimension + i] = sign * number }
+        }
         poolSearch.search(
-            anchors: searched, count: count, dimension: dimension, candidates: candidates,
-            wanted: sampler.poolSize(side, available: candidates.count), threads: threads
-        ) { anchor, slots, similarities in
-            let rows = rows.value
-            let positions = rows.positions(anchor)
-            let kept = rows.similarities(anchor)
-            let drawn = sampler.draw(side, anchor: input.keys[anchor], available: candidates.count)
-            for (i, rank) in drawn.enumerated() {
-                positions[i] = slots[rank]
-                kept[i] = sign * similarities[rank]
-            }
-            rows.locate(anchor, candidates)
+            anchors: searched, dimension: dimension, seekers: seekers, candidates: candidates, threads: threads
+        ) { index, pool in
+            let place = places[index]
+            let drawn = works[place.work].draw(side, anchor: place.anchor)
+            candidates.rows(
+                at: drawn.lazy.map { Int(pool.positions[$0]) }, into: samples.rows(place.anchor).baseAddress!)
+            let kept = samples.similarities(place.anchor)
+            for (i, rank) in drawn.enumerated() { kept[i] = sign * pool.similarities[rank] }
         }
     }
 
     /// Where the pool is everything, similarities are needed with what was drawn only.
     private func sampleBlindly(
-        _ anchors: UnsafePointer<Float>, _ input: MiningInput, _ sampler: Sampler, _ side: Sampler.Side,
-        _ candidates: CandidateSet, _ table: SampleTable, _ threads: Int
+        _ side: Sampler.Side, _ works: [MiningWork], _ memory: MemoryRows, _ anchors: UnsafePointer<Float>,
+        _ samples: Samples, _ threads: Int
     ) {
-        let shared = Shared((anchors: anchors, rows: table.rows))
-        let dimension = input.dimension
-        inParallel(input.anchorCount, threads: threads) { range in
-            let (anchors, rows) = shared.value
-            for anchor in range {
-                let drawn = sampler.draw(side, anchor: input.keys[anchor], available: candidates.count)
-                for (i, slot) in drawn.enumerated() { rows.positions(anchor)[i] = Int32(truncatingIfNeeded: slot) }
-                rows.locate(anchor, candidates)
+        let places = Place.all(of: works)
+        let anchors = Shared(anchors)
+        inParallel(places.count, threads: threads) { range in
+            for place in places[range] {
+                let work = works[place.work]
+                work.candidates(side).rows(
+                    at: work.draw(side, anchor: place.anchor), into: samples.rows(place.anchor).baseAddress!)
             }
-            rows.forEachBlock(in: range, candidates: candidates.count) { anchor, entries in
+            samples.forEachBlock(of: memory, anchors: places[range].map(\.anchor)) { anchor, entries, vectors in
                 cv_dots(
-                    anchors + anchor * dimension, rows.vectors(anchor) + entries.lowerBound, entries.count, dimension,
-                    rows.similarities(anchor) + entries.lowerBound)
+                    anchors.value + anchor * memory.dimension, vectors, entries.count, memory.dimension,
+                    samples.similarities(anchor).baseAddress! + entries.lowerBound)
             }
         }
     }
 
     /// Loss and gradient from the filled tables.
     private func evaluate(
-        _ input: MiningInput, _ synthesis: Synthesis, _ own: Int, _ others: Int, _ threads: Int,
-        _ output: inout MiningOutput
+        _ works: inout [MiningWork], _ memory: MemoryRows, _ anchors: UnsafePointer<Float>, _ threads: Int
     ) {
-        let dimension = input.dimension
-        let count = input.anchorCount
-        var perAnchor = [AnchorResult](repeating: AnchorResult(), count: count)
-        input.anchors.withUnsafeBufferPointer { anchors in
-            output.gradient.withUnsafeMutableBufferPointer { gradient in
-                perAnchor.withUnsafeMutableBufferPointer { results in
-                    let shared = Shared(
-                        (
-                            anchors: anchors.baseAddress!, gradient: gradient.baseAddress!,
-                            results: results.baseAddress!,
-                            positives: positives.rows, negatives: negatives.rows
-                        ))
-                    let temperature = input.temperature
-                    inParallel(count, threads: threads) { range in
-                        let (anchors, gradient, results, positives, negatives) = shared.value
-                        let work = AnchorWork(
-                            synthesis: synthesis, dimension: dimension, temperature: temperature,
-                            positives: positives, negatives: negatives)
-                        for anchor in range {
-                            results[anchor] = work.evaluate(
-                                anchor, anchors + anchor * dimension, key: input.keys[anchor],
-                                gradient: gradient + anchor * dimension)
-                        }
-                        for (rows, candidates) in [(positives, own), (negatives, others)] {
-                            rows.forEachBlock(in: range, candidates: candidates) { anchor, entries in
-                                cv_add_weighted(
-                                    rows.vectors(anchor) + entries.lowerBound,
-                                    rows.weights(anchor) + entries.lowerBound, entries.count, dimension,
-                                    gradient + anchor * dimension)
-                            }
-                        }
+        let dimension = memory.dimension
+        let places = Place.all(of: works)
+        let gradient = self.gradient.take(places.count * dimension)
+        gradient.update(repeating: 0, count: places.count * dimension)
+        let (positives, negatives) = (self.positives.samples, self.negatives.samples)
+        var results = [AnchorResult](repeating: AnchorResult(), count: places.count)
+        results.withUnsafeMutableBufferPointer { results in
+            let shared = Shared((anchors: anchors, gradient: gradient, results: results.baseAddress!, works: works))
+            inParallel(places.count, threads: threads) { range in
+                let (anchors, gradient, results, works) = shared.value
+                let evaluation = AnchorWork(memory: memory, positives: positives, negatives: negatives)
+                for place in places[range] {
+                    let work = works[place.work]
+                    results[place.anchor] = evaluation.evaluate(
+                        place.anchor, anchors + place.anchor * dimension, key: work.key(of: place.anchor),
+                        synthesis: work.synthesis, temperature: work.input.temperature,
+                        gradient: gradient + place.anchor * dimension)
+                }
+                for samples in [positives, negatives] {
+                    samples.forEachBlock(of: memory, anchors: range) { anchor, entries, vectors in
+                        cv_add_weighted(
+                            vectors, samples.weights(anchor).baseAddress! + entries.lowerBound, entries.count,
+                            dimension, gradient + anchor * dimension)
                     }
                 }
             }
         }
-        for result in perAnchor {
-            output.lossSum += result.loss
-            output.positiveSimilarity += result.positiveSimilarity
-            output.negativeSimilarity += result.negativeSimilarity
+        for index in works.indices {
+            let anchors = works[index].anchors
+            var output = works[index].output
+            output.gradient = Array(
+                UnsafeBufferPointer(
+                    start: gradient + anchors.lowerBound * dimension, count: anchors.count * dimension))
+            for result in results[anchors] {
+                output.lossSum += result.loss
+                output.positiveSimilarity += result.positiveSimilarity
+                output.negativeSimilarity += result.negativeSimilarity
+            }
+            output.contributing = anchors.count
+            output.skipped = 0
+            works[index].output = output
         }
-        output.contributing = count
-        output.skipped = 0
+    }
+}
+
+/// One anchor of tickets that are mined together.
+private struct Place {
+    /// Its ticket.
+    var work: Int
+    /// Its number among all tickets' anchors.
+    var anchor: Int
+
+    static func all(of works: [MiningWork]) -> [Place] {
+        works.enumerated().flatMap { index, work in work.anchors.map { Place(work: index, anchor: $0) } }
     }
 }

@@ -9,43 +9,58 @@ struct SearchLimits {
     /// Per anchor and share of the candidates, `[anchor * shares + share]`: how many of them reach the limit, at most.
     private(set) var room: [Int]
 
+    /// Most bytes of similarities with what is looked at held at once.
+    private static let lookedBytes = 4 << 20
+
     /// - Parameters:
-    ///   - anchors: `[count, D]`.
-    ///   - wanted: size of a pool.
+    ///   - anchors: `[count, D]`, those of all seekers.
     ///   - shares: of the candidates; rooms are for each apart.
     init(
-        anchors: UnsafePointer<Float>, count: Int, dimension: Int, candidates: CandidateSet, wanted: Int,
+        anchors: UnsafePointer<Float>, dimension: Int, seekers: [Seekers], candidates: CandidateSet,
         shares: [Range<Int>], product: any SimilarityProduct, threads: Int
     ) {
+        let count = seekers.last?.anchors.upperBound ?? 0
         least = [Float](repeating: -.infinity, count: count)
         room = (0..<count).flatMap { _ in shares.map(\.count) }
         let looked = min(8192, max(1024, candidates.count / 32))
-        let expected = Float(looked) * Float(wanted) / Float(candidates.count)
-        // A binomial count's deviation is below the root of its mean; evenly spread candidates vary less.
-        let taken = Int(expected + 3.5 * expected.squareRoot()) + 4
-        guard candidates.count >= 4 * looked, taken < looked / 2 else { return }
+        guard candidates.count >= 4 * looked else { return }
 
         func candidate(_ sample: Int) -> Int { sample * candidates.count / looked }
+        /// The first sample at a position or beyond it.
+        func sample(at position: Int) -> Int { (position * looked + candidates.count - 1) / candidates.count }
         let rows = [UnsafePointer<Float>](unsafeUninitializedCapacity: looked) { rows, filled in
-            candidates.locate((0..<looked).lazy.map { candidate($0) }, into: rows.baseAddress!)
+            withUnsafeTemporaryAllocation(of: Int32.self, capacity: looked) { numbers in
+                candidates.rows(at: (0..<looked).lazy.map { candidate($0) }, into: numbers.baseAddress!)
+                candidates.memory.locate(numbers.lazy.map { Int($0) }, into: rows.baseAddress!)
+            }
             filled = looked
         }
-        let look = Look(
-            rows: rows, taken: taken, perSample: Float(candidates.count) / Float(looked),
-            shareEnds: shares.map { share in (0..<looked).first { candidate($0) >= share.upperBound } ?? looked })
-        var similarities = [Float](repeating: 0, count: count * look.stride)
-        similarities.withUnsafeMutableBufferPointer { similarities in
-            let all = Shared(similarities.baseAddress!)
-            look.measure(anchors, count, dimension, product, threads: threads, into: all)
-            least.withUnsafeMutableBufferPointer { least in
-                room.withUnsafeMutableBufferPointer { room in
-                    let limits = Shared((least: least.baseAddress!, room: room.baseAddress!))
-                    inParallel(count, threads: threads) { anchors in
+        let looks = seekers.compactMap { seekers in
+            Look(
+                for: seekers, of: candidates.count, looked: looked,
+                excluded: sample(at: seekers.excluded.lowerBound)..<sample(at: seekers.excluded.upperBound),
+                shareEnds: shares.map { sample(at: $0.upperBound) })
+        }
+        let measure = Measure(rows: rows, dimension: dimension, product: product)
+        let group = max(1, Self.lookedBytes / (measure.stride * MemoryLayout<Float>.stride))
+        let similarities = Scratch<Float>()
+        let all = Shared(similarities.take(min(group, count) * measure.stride))
+        least.withUnsafeMutableBufferPointer { least in
+            room.withUnsafeMutableBufferPointer { room in
+                let limits = Shared((least: least.baseAddress!, room: room.baseAddress!))
+                for first in stride(from: 0, to: count, by: group) {
+                    let anchorsNow = first..<min(first + group, count)
+                    measure.measure(
+                        anchors + first * dimension, anchorsNow.count, threads: threads, into: all)
+                    inParallel(anchorsNow.count, threads: threads) { range in
                         let selection = ExtremeSelection()
-                        for anchor in anchors {
-                            limits.value.least[anchor] = look.limit(
-                                all.value + anchor * look.stride, selection,
-                                room: limits.value.room + anchor * shares.count, shares)
+                        let range = first + range.lowerBound..<first + range.upperBound
+                        for look in looks {
+                            for anchor in look.anchors.clamped(to: range) {
+                                limits.value.least[anchor] = look.limit(
+                                    all.value + (anchor - first) * measure.stride, selection,
+                                    room: limits.value.room + anchor * shares.count, shares)
+                            }
                         }
                     }
                 }
@@ -54,29 +69,24 @@ struct SearchLimits {
     }
 }
 
-/// The candidates that are looked at.
+/// Similarities with the candidates that are looked at.
 ///
 /// `@unchecked Sendable` is sound because the pointed-to rows are only read.
-private struct Look: @unchecked Sendable {
+private struct Measure: @unchecked Sendable {
     private static let chunk = 256
 
     let rows: [UnsafePointer<Float>]
-    /// So many of the nearest are taken for the pool's.
-    let taken: Int
-    /// How many candidates one that is looked at stands for.
-    let perSample: Float
-    /// Where each share ends among those that are looked at.
-    let shareEnds: [Int]
+    let dimension: Int
+    let product: any SimilarityProduct
 
     /// Floats per anchor of their similarities.
     var stride: Int { (rows.count + Self.chunk - 1) / Self.chunk * Self.chunk }
 
     /// - Parameter all: `[count, stride]`
     func measure(
-        _ anchors: UnsafePointer<Float>, _ count: Int, _ dimension: Int, _ product: any SimilarityProduct, threads: Int,
-        into all: Shared<UnsafeMutablePointer<Float>>
+        _ anchors: UnsafePointer<Float>, _ count: Int, threads: Int, into all: Shared<UnsafeMutablePointer<Float>>
     ) {
-        let chunk = min(Self.chunk, product.tile)
+        let chunk = min(Self.chunk, product.tile(anchors: count))
         let anchors = Shared(anchors)
         rows.withUnsafeBufferPointer { rows in
             let rows = Shared(rows)
@@ -90,16 +100,51 @@ private struct Look: @unchecked Sendable {
             }
         }
     }
+}
+
+/// What is looked at for some anchors.
+private struct Look {
+    let anchors: Range<Int>
+    /// So many candidates are looked at.
+    private let count: Int
+    /// Those that are none of these anchors', among all that are looked at.
+    private let excluded: Range<Int>
+    /// So many of the nearest are taken for the pool's.
+    private let taken: Int
+    /// How many candidates one that is looked at stands for.
+    private let perSample: Float
+    /// Where each share ends among those that are looked at.
+    private let shareEnds: [Int]
+
+    /// - Parameters:
+    ///   - looked: of so many candidates, for all seekers together.
+    ///   - excluded: those of them that are none of these seekers'.
+    /// - Returns: nil where pools are too large a part of all candidates for a look to tell anything.
+    init?(for seekers: Seekers, of candidates: Int, looked: Int, excluded: Range<Int>, shareEnds: [Int]) {
+        count = looked - excluded.count
+        let expected = Float(count) * Float(seekers.wanted) / Float(max(candidates - seekers.excluded.count, 1))
+        // A binomial count's deviation is below the root of its mean; evenly spread candidates vary less.
+        taken = Int(expected + 3.5 * expected.squareRoot()) + 4
+        guard taken < count / 2 else { return nil }
+        anchors = seekers.anchors
+        perSample = Float(candidates) / Float(looked)
+        self.excluded = excluded
+        self.shareEnds = shareEnds.map { $0 - excluded.clamped(to: 0..<$0).count }
+    }
 
     /// What an anchor's pool reaches, likely, by its similarities with those that are looked at.
     ///
-    /// - Parameter room: gets how many of each share will reach it, at most.
+    /// - Parameters:
+    ///   - similarities: with all that are looked at; those with excluded ones are overwritten.
+    ///   - room: gets how many of each share will reach it, at most.
     func limit(
-        _ similarities: UnsafePointer<Float>, _ selection: ExtremeSelection, room: UnsafeMutablePointer<Int>,
+        _ similarities: UnsafeMutablePointer<Float>, _ selection: ExtremeSelection, room: UnsafeMutablePointer<Int>,
         _ shares: [Range<Int>]
     ) -> Float {
-        withUnsafeTemporaryAllocation(of: Int32.self, capacity: taken) { nearest in
-            selection.select(taken, of: similarities, count: rows.count, into: nearest.baseAddress!)
+        (similarities + excluded.lowerBound).update(
+            from: similarities + excluded.upperBound, count: count - excluded.lowerBound)
+        return withUnsafeTemporaryAllocation(of: Int32.self, capacity: taken) { nearest in
+            selection.select(taken, of: similarities, count: count, into: nearest.baseAddress!)
             var seen = 0
             for (share, end) in shareEnds.enumerated() {
                 let before = seen

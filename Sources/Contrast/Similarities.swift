@@ -9,12 +9,12 @@ public protocol SimilarityProduct: Sendable {
     /// What two miners must share to give equal bits.
     var versions: [String: String] { get }
 
-    /// Candidates that are worth one call, a multiple of 32; threads work on tiles of their own.
-    var tile: Int { get }
+    /// Candidates that are worth one call with so many anchors, a multiple of 32; threads work on tiles of their own.
+    func tile(anchors: Int) -> Int
 
     /// - Parameters:
     ///   - anchors: `[count, D]`.
-    ///   - rows: `rowCount` candidates of D numbers each, at most `tile`.
+    ///   - rows: `rowCount` candidates of D numbers each, at most a tile.
     ///   - result: `[count, stride]`, room for whole rows of it; columns beyond `rowCount` may be overwritten, up to a
     ///     multiple of 32.
     func compute(
@@ -29,8 +29,9 @@ public struct VectorProduct: SimilarityProduct {
 
     public var versions: [String: String] { [:] }
 
-    /// 1 MiB of embeddings at D = 256; what fifty anchors have to do with them stays in the L2 cache.
-    public var tile: Int { 1024 }
+    /// What all anchors have to do with a tile stays in the L2 cache: 256 KiB of similarities, at most 1 MiB of embeddings at
+    /// D = 256.
+    public func tile(anchors: Int) -> Int { min(1024, max(256, 65_536 / max(anchors, 1) / 32 * 32)) }
 
     public func compute(
         anchors: UnsafePointer<Float>, count: Int, dimension: Int, rows: UnsafePointer<UnsafePointer<Float>>,

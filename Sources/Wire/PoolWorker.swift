@@ -14,7 +14,7 @@ public struct TicketContext: Sendable {
 /// The end of a pool that does the work, for one consumer or several.
 ///
 /// A thread of its own owns one DEALER per consumer and keeps heartbeats going while tickets are executed. `run`
-/// executes them, on the calling thread or on several.
+/// executes them, on the calling thread or on several, one by one or together.
 ///
 /// ```swift
 /// let worker = try PoolWorker(consumers: [endpoint], as: sender, credit: 2, context: context)
@@ -34,8 +34,8 @@ public final class PoolWorker: Sendable {
     ///
     /// - Parameters:
     ///   - generation: whose tickets it executes.
-    ///   - credit: how many tickets it holds per consumer, the executing ones included. One more than the threads
-    ///     keeps them busy while results travel.
+    ///   - credit: how many tickets it holds per consumer, the executing ones included. One more than are executed at
+    ///     a time keeps it busy while results travel.
     ///   - onEvent: for the log; called on the worker's own thread, so it must not block.
     /// - Throws: `WireError.socket` for an endpoint that cannot be.
     public init(
@@ -87,6 +87,27 @@ public final class PoolWorker: Sendable {
         try mailbox.waitForEnd()
     }
 
+    /// Executes on the calling thread what has come meanwhile, tickets together: for work that shares something.
+    ///
+    /// - Parameters:
+    ///   - limit: how many tickets at once, at most.
+    ///   - threads: that `execute` uses, for `PoolWorkerStatistics.busy`.
+    ///   - execute: gives a result for each ticket, in their order, the same bytes whatever tickets come together.
+    public func run(
+        together limit: Int, threads: Int,
+        execute: ([(ticket: Ticket, context: TicketContext)]) -> [Result<TicketOutput, any Error>]
+    ) throws {
+        begin(executors: limit)
+        while let executions = mailbox.take(atMost: limit) {
+            let began = Instant.now()
+            let results = execute(executions.map { (ticket: $0.ticket, context: $0.context) })
+            precondition(results.count == executions.count, "a result for each ticket")
+            for _ in 0..<threads { mailbox.wasBusy(Instant.now().since(began)) }
+            for (execution, result) in zip(executions, results) { post(result, of: execution) }
+        }
+        try mailbox.waitForEnd()
+    }
+
     /// Leaves in good order: finishes what is being executed, hands back the rest, says goodbye; `run` then returns.
     public func drain() { mailbox.post(.drain) }
 
@@ -109,16 +130,18 @@ public final class PoolWorker: Sendable {
     }
 
     private func work(_ execute: (Ticket, TicketContext) throws -> TicketOutput) {
-        while let execution = mailbox.take() {
-            let finish: PoolWorkerCore.Finish
+        while let execution = mailbox.take(atMost: 1)?.first {
             let began = Instant.now()
-            do {
-                finish = .output(try execute(execution.ticket, execution.context))
-            } catch {
-                finish = .failed("\(error)")
-            }
+            let result = Result { try execute(execution.ticket, execution.context) }
             mailbox.wasBusy(Instant.now().since(began))
-            mailbox.post(.finished(execution.id, finish))
+            post(result, of: execution)
+        }
+    }
+
+    private func post(_ result: Result<TicketOutput, any Error>, of execution: WorkerMailbox.Execution) {
+        switch result {
+        case .success(let output): mailbox.post(.finished(execution.id, .output(output)))
+        case .failure(let error): mailbox.post(.finished(execution.id, .failed("\(error)")))
         }
     }
 }
@@ -160,19 +183,21 @@ private final class WorkerMailbox: Sendable {
     }
 
     private enum Next {
-        case execute(Execution)
+        case execute([Execution])
         case end
     }
 
-    /// Waits for something to execute; nil at the end.
-    func take() -> Execution? {
+    /// Waits for something to execute, and takes what there is, oldest first; nil at the end.
+    func take(atMost limit: Int) -> [Execution]? {
         let next = monitor.wait { state -> Next? in
             if state.ended { return .end }
             guard !state.waiting.isEmpty else { return nil }
-            return .execute(state.waiting.removeFirst())
+            let taken = Array(state.waiting.prefix(limit))
+            state.waiting.removeFirst(taken.count)
+            return .execute(taken)
         }
-        guard case .execute(let execution)? = next else { return nil }
-        return execution
+        guard case .execute(let executions)? = next else { return nil }
+        return executions
     }
 
     func helperStarted() { monitor.withLock { $0.helpers += 1 } }
@@ -205,7 +230,7 @@ private final class WorkerMailbox: Sendable {
         }
     }
 
-    func hand(_ execution: Execution) { monitor.update { $0.waiting.append(execution) } }
+    func hand(_ executions: [Execution]) { monitor.update { $0.waiting += executions } }
 
     func publish(_ statistics: PoolWorkerStatistics) { monitor.withLock { $0.statistics = statistics } }
 
@@ -229,6 +254,8 @@ private final class WorkerRunner: @unchecked Sendable {
     private var contexts: [PoolWorkerCore.ExecutionID: TicketContext] = [:]
     private var isOver = false
     private var error: PoolError?
+    /// Of this turn: handed over at its end, so that tickets that came together can be executed together.
+    private var begun: [WorkerMailbox.Execution] = []
 
     init(
         core: PoolWorkerCore, sockets: [Socket], mailbox: WorkerMailbox, maxFrames: Int,
@@ -270,6 +297,8 @@ private final class WorkerRunner: @unchecked Sendable {
             }
         }
         try handle(.tick)
+        if !begun.isEmpty { mailbox.hand(begun) }
+        begun = []
         mailbox.publish(core.statistics)
     }
 
@@ -282,7 +311,7 @@ private final class WorkerRunner: @unchecked Sendable {
             case .execute(let id, let ticket, let consumer, let epoch):
                 let context = TicketContext(consumer: consumer, epoch: epoch)
                 contexts[id] = context
-                mailbox.hand(WorkerMailbox.Execution(id: id, ticket: ticket, context: context))
+                begun.append(WorkerMailbox.Execution(id: id, ticket: ticket, context: context))
             case .cancel(let id): contexts[id]?.cancellation.cancel()
             case .report(let event): onEvent(event)
             case .end(let reason):

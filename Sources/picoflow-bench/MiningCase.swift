@@ -5,7 +5,6 @@ import COpenBLAS
 import Configuration
 import Contrast
 import Foundation
-import Synchronization
 
 /// What a mini-batch's mining is timed with: the sizes of three datasets, memories full.
 enum MiningSize: String, CaseIterable, Codable, ExpressibleByArgument {
@@ -80,28 +79,12 @@ struct MiningCase: ParsableCommand {
         let rate = Self.productRate(threads: threads)
         let memory = try fullMemory()
         let before = Usage.resident
-        let miners = MinerCrew(threads: threads)
+        let miner = Miner()
         let inputs = try (0..<size.classesPresent).map { try input($0) }
-        // As a miner's stage does: its threads take one ticket after the other. They are no threads of Dispatch's, of which
-        // those that wait for their turn would be missing in the search.
-        let next = Atomic(0)
-        let begun = DispatchSemaphore(value: 0)
-        let done = DispatchSemaphore(value: 0)
-        for _ in 0..<threads {
-            Thread {
-                while true {
-                    begun.wait()
-                    while case let index = next.add(1, ordering: .relaxed).oldValue, index < inputs.count {
-                        do { _ = try miners.mine(inputs[index], memory: memory) } catch { fatalError("\(error)") }
-                    }
-                    done.signal()
-                }
-            }.start()
-        }
         func step() {
-            next.store(0, ordering: .relaxed)
-            for _ in 0..<threads { begun.signal() }
-            for _ in 0..<threads { done.wait() }
+            for result in miner.mine(inputs, memory: memory, threads: threads) {
+                if case .failure(let error) = result { fatalError("\(error)") }
+            }
         }
         step()
         var wall: [Double] = []

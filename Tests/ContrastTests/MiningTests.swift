@@ -1,7 +1,5 @@
 import Basics
 import Configuration
-import Dispatch
-import Synchronization
 import Testing
 
 @testable import Contrast
@@ -127,45 +125,39 @@ private func expectMatches(_ output: MiningOutput, _ reference: ReferenceMining.
         }
     }
 
-    @Test func ticketsSideBySideGiveWhatEachAloneGives() throws {
-        let memory = try clusteredMemory([(900, 60), (1500, 60), (700, 60)], dimension: 64, seed: 6)
-        let tickets = (0..<30).map { index in
-            input(
-                ClassID(index % 3),
+    /// Tickets of all kinds: several classes, some twice, with settings of their own, and some that cannot be mined.
+    @Test func ticketsTogetherGiveWhatEachAloneGives() throws {
+        let memory = try clusteredMemory([(900, 60), (1500, 60), (0, 0), (700, 60)], dimension: 64, seed: 6)
+        let tickets = (0..<30 as Range<UInt64>).map { index in
+            let classID = ClassID([0, 1, 3, 2, 1][Int(index % 5)])
+            var sampler = samplerSettings(
+                index < 20 ? .semiHard : strategies[Int(index) % strategies.count],
+                positives: 60, negatives: 90 + Int(index % 3))
+            if index % 7 == 3 { sampler.candidates = 300 }
+            if index == 7 { sampler.pool = 2 }
+            return input(
+                classID,
                 anchors: clusteredRows(
-                    1 + 3 * (index % 7), dimension: 64, spread: 1, seed: 6, index: UInt64(index),
-                    centre: UInt64(index % 3)),
-                dimension: 64, sampler: samplerSettings(.semiHard, positives: 60, negatives: 90),
-                synthesis: synthesisSettings(true, hardest: 50, pairs: 9, anchorMixes: 5))
+                    1 + 3 * Int(index % 7), dimension: 64, spread: 1, seed: 6, index: index,
+                    centre: UInt64(classID.index)),
+                dimension: 64, sampler: sampler,
+                synthesis: synthesisSettings(index % 2 == 0, hardest: 50, pairs: 9, anchorMixes: 5), seed: index,
+                temperature: index % 4 == 0 ? 0.2 : 0.1)
         }
-        let alone = try tickets.map { try Miner().mine($0, memory: memory) }
-        // More callers than threads, and fewer; lists that leave room for one ticket at a time, for some and for all.
-        for (threads, listLimit) in [(1, 1 << 20), (3, 1 << 20), (8, 1 << 20), (3, 0), (3, 50_000)] {
-            let crew = MinerCrew(threads: threads)
-            crew.listLimit = listLimit
-            let together = Mutex([Int: MiningOutput]())
-            DispatchQueue.concurrentPerform(iterations: tickets.count) { index in
-                let output = try? crew.mine(tickets[index], memory: memory)
-                together.withLock { $0[index] = output }
-            }
-            #expect(together.withLock { outputs in tickets.indices.map { outputs[$0] } } == alone)
+        let alone = tickets.map { ticket in try? Miner().mine(ticket, memory: memory) }
+        #expect(alone.count { $0 == nil } == 1 && alone.count { $0?.contributing == 0 } == 6)
+        // Samples and lists that leave room for one ticket at a time, for some and for all.
+        for (threads, sampleLimit, listLimit) in [
+            (1, 1 << 30, 1 << 30), (3, 1 << 30, 50_000), (2, 30_000, 1), (8, 0, 0),
+        ] {
+            let miner = Miner()
+            miner.sampleLimit = sampleLimit
+            miner.poolSearch.listLimit = listLimit
+            let together = miner.mine(tickets, memory: memory, threads: threads)
+            #expect(together.map { try? $0.get() } == alone, "\(threads) threads")
+            #expect(throws: ContrastError.self) { try together[7].get() }
         }
-    }
-
-    @Test func listsOfLargeMemoriesAreOnesOwn() throws {
-        let memory = try clusteredMemory([(900, 60), (1500, 60), (700, 60)], dimension: 64, seed: 6)
-        func listed(_ strategy: SamplerSettings.Strategy, candidates: Int? = nil, anchors: Int = 20) -> Int {
-            var sampler = samplerSettings(strategy, positives: 60, negatives: 90)
-            sampler.candidates = candidates
-            let rows = clusteredRows(anchors, dimension: 64, spread: 1, seed: 6, index: 1)
-            return Miner.listedBytes(input(0, anchors: rows, dimension: 64, sampler: sampler), memory: memory)
-        }
-        let pool = samplerSettings(.semiHard).pool
-        #expect(listed(.semiHard) == 20 * Int(Float(1500 + 700 + 120) * pool) * 8)
-        #expect(listed(.semiHard, candidates: 100) == 20 * Int(200 * pool) * 8)
-        #expect(listed(.hardest) == 20 * 90 * 8)
-        #expect(listed(.random) == 0)
-        #expect(listed(.semiHard, anchors: 1 << 20) == PoolSearch.listLimit)
+        #expect(Miner().mine([], memory: memory).isEmpty)
     }
 
     @Test func anchorsInGroupsGiveWhatAllAtOnceGive() throws {

@@ -10,22 +10,26 @@ import Testing
         var similarities: [Float]
     }
 
+    /// - Parameter seekers: all anchors together, of all candidates, if left out.
     private func search(
-        _ anchors: [Float], _ dimension: Int, _ memory: Memory, wanted: Int, threads: Int, listLimit: Int? = nil
+        _ anchors: [Float], _ dimension: Int, _ memory: Memory, wanted: Int = 0, seekers: [Seekers]? = nil,
+        threads: Int, listLimit: Int? = nil
     ) -> [Pool] {
         let count = anchors.count / dimension
+        let seekers = seekers ?? [Seekers(anchors: 0..<count, wanted: wanted)]
         let search = PoolSearch(product: VectorProduct())
         if let listLimit { search.listLimit = listLimit }
         let pools = Mutex([Pool](repeating: Pool(slots: [], similarities: []), count: count))
         withExtendedLifetime(memory) {
             let candidates = CandidateSet(
-                memory: memory, classes: (0..<memory.shape.classes).map { ClassID($0) }, limit: nil, seed: 0)
+                MemoryRows(memory), classes: (0..<memory.shape.classes).map { ClassID($0) })
             search.search(
-                anchors: anchors, count: count, dimension: dimension, candidates: candidates, wanted: wanted,
-                threads: threads
-            ) { anchor, slots, similarities in
+                anchors: anchors, dimension: dimension, seekers: seekers, candidates: candidates, threads: threads
+            ) { anchor, found in
+                let wanted = seekers.first { $0.anchors.contains(anchor) }!.wanted
                 let pool = Pool(
-                    slots: (0..<wanted).map { Int(slots[$0]) }, similarities: (0..<wanted).map { similarities[$0] })
+                    slots: (0..<wanted).map { Int(found.positions[$0]) },
+                    similarities: (0..<wanted).map { found.similarities[$0] })
                 pools.withLock { $0[anchor] = pool }
             }
         }
@@ -33,12 +37,14 @@ import Testing
     }
 
     /// What a sort of all similarities gives; rows of ±1/√D, so that any sum is exact and ties are everywhere.
-    private func sorted(_ anchors: [Float], _ dimension: Int, _ rows: [Float], wanted: Int) -> [Pool] {
+    private func sorted(
+        _ anchors: [Float], _ dimension: Int, _ rows: [Float], wanted: Int, excluded: Range<Int> = 0..<0
+    ) -> [Pool] {
         (0..<anchors.count / dimension).map { a in
             let similarities = (0..<rows.count / dimension).map { row in
                 (0..<dimension).reduce(Float(0)) { $0 + anchors[a * dimension + $1] * rows[row * dimension + $1] }
             }
-            let order = similarities.indices.sorted { x, y in
+            let order = similarities.indices.filter { !excluded.contains($0) }.sorted { x, y in
                 similarities[x] != similarities[y] ? similarities[x] > similarities[y] : x < y
             }
             let slots = order.prefix(wanted).sorted()
@@ -62,6 +68,34 @@ import Testing
             for threads in [1, 2, 5] {
                 #expect(search(anchors, D, memory, wanted: wanted, threads: threads) == expected)
                 #expect(search(anchors, D, memory, wanted: wanted, threads: threads, listLimit: 1) == expected)
+            }
+        }
+    }
+
+    /// Several classes' anchors pass together, each without its own class, of which one fills several tiles, one lies within a
+    /// tile and one is none at all; some pools are so large that nothing can be guessed.
+    @Test(arguments: [300, 9000]) func whoSeeksTogetherFindsWhatEachAloneFinds(rows count: Int) throws {
+        let D = 16
+        let rows = signRows(count, dimension: D, flips: 0.4, seed: 7)
+        let memory = try makeMemory(dimension: D, [(pixels: rows, regions: [])])
+        let anchors = signRows(70, dimension: D, flips: 0.5, seed: 8)
+        let excluded = [0..<count / 2, count / 2..<count / 2 + 20, 0..<0, count - 5..<count, count / 3..<count]
+        let ends = [3, 10, 41, 42, 70]
+        for part in [1, 10, 2, 1000] {
+            let seekers = zip(ends.indices, ends).map { index, end in
+                Seekers(
+                    anchors: (index == 0 ? 0 : ends[index - 1])..<end,
+                    wanted: max(1, (count - excluded[index].count) / part), excluded: excluded[index])
+            }
+            let expected = seekers.flatMap { seekers in
+                sorted(
+                    Array(anchors[seekers.anchors.lowerBound * D..<seekers.anchors.upperBound * D]), D, rows,
+                    wanted: seekers.wanted, excluded: seekers.excluded)
+            }
+            for (threads, listLimit) in [(1, nil), (2, nil), (5, 40_000), (2, 1)] as [(Int, Int?)] {
+                #expect(
+                    search(anchors, D, memory, seekers: seekers, threads: threads, listLimit: listLimit) == expected,
+                    "\(part) \(threads)")
             }
         }
     }

@@ -79,10 +79,17 @@ import Testing
 }
 
 @Suite struct CandidateTests {
-    /// Where candidates lie: all of them, unless some are named.
-    private func rows(of set: CandidateSet, _ positions: [Int]? = nil) -> [UnsafePointer<Float>] {
+    /// Which rows of the memory candidates are: all of them, unless some are named.
+    private func rows(of set: CandidateSet, _ positions: [Int]? = nil) -> [Int] {
         let positions = positions ?? Array(0..<set.count)
-        return Array(unsafeUninitializedCapacity: positions.count) { buffer, count in
+        return [Int32](unsafeUninitializedCapacity: positions.count) { buffer, count in
+            set.rows(at: positions, into: buffer.baseAddress!)
+            count = positions.count
+        }.map { Int($0) }
+    }
+
+    private func vectors(of set: CandidateSet, _ positions: Range<Int>) -> [UnsafePointer<Float>] {
+        Array(unsafeUninitializedCapacity: positions.count) { buffer, count in
             set.locate(positions, into: buffer.baseAddress!)
             count = positions.count
         }
@@ -94,10 +101,22 @@ import Testing
         let memory = try makeMemory(
             dimension: 16,
             [(pixels: [], regions: e[0]), (pixels: e[1] + e[2], regions: []), (pixels: e[3], regions: e[4] + e[5])])
-        let set = CandidateSet(memory: memory, classes: [0, 1, 2], limit: nil, seed: 0)
-        let axes = withExtendedLifetime(memory) { rows(of: set).map { row in (0..<16).first { row[$0] == 1 } } }
-        #expect(axes == [0, 1, 2, 3, 4, 5])
-        withExtendedLifetime(memory) { #expect(rows(of: set, [1, 2, 5]) == [1, 2, 5].map { rows(of: set)[$0] }) }
+        withExtendedLifetime(memory) {
+            let all = MemoryRows(memory)
+            #expect(all.count == 6 && all.classes == 3)
+            #expect((0..<3).map { all.range(of: ClassID($0)) } == [0..<1, 1..<3, 3..<6])
+            func axes(_ set: CandidateSet, _ positions: Range<Int>) -> [Int?] {
+                vectors(of: set, positions).map { row in (0..<16).first { row[$0] == 1 } }
+            }
+            let set = CandidateSet(all, classes: [0, 1, 2])
+            #expect(axes(set, 0..<6) == [0, 1, 2, 3, 4, 5])
+            #expect(axes(set, 3..<5) == [3, 4])
+            #expect(rows(of: set, [1, 2, 5]) == [1, 2, 5])
+            let withoutOne = CandidateSet(all, classes: [0, 2])
+            #expect(withoutOne.count == 4 && axes(withoutOne, 0..<4) == [0, 3, 4, 5])
+            #expect(rows(of: withoutOne, [1, 3]) == [3, 5] && axes(withoutOne, 2..<4) == [4, 5])
+            #expect(CandidateSet(all, classes: []).count == 0)
+        }
     }
 
     @Test func aRestrictedSearchSeesARandomNOfEveryClass() throws {
@@ -110,18 +129,16 @@ import Testing
                     regions: signRows(10, dimension: 16, flips: 0.5, seed: 2, index: c)
                 )
             })
-        let all = rows(of: CandidateSet(memory: memory, classes: [0, 1, 2], limit: nil, seed: 0))
-        let position = Dictionary(uniqueKeysWithValues: zip(all, 0...))
+        let memoryRows = MemoryRows(memory)
         var hits = [Int](repeating: 0, count: 120)
         for ticket in 0..<3000 {
             let some = rows(
-                of: CandidateSet(memory: memory, classes: [0, 1, 2], limit: 8, seed: seed &+ UInt64(ticket))
-            ).map { position[$0]! }
+                of: CandidateSet(memoryRows, classes: [0, 1, 2], limit: 8, seed: seed &+ UInt64(ticket)))
             #expect(some == some.sorted() && Set(some).count == 24)
             for c in 0..<3 { #expect(some.count { $0 / 40 == c } == 8) }
             for i in some { hits[i] += 1 }
         }
         #expect(looksUniform(hits), "seed \(seed)")
-        #expect(rows(of: CandidateSet(memory: memory, classes: [0, 1, 2], limit: 40, seed: 0)) == all)
+        #expect(rows(of: CandidateSet(memoryRows, classes: [0, 1, 2], limit: 40)) == Array(0..<120))
     }
 }

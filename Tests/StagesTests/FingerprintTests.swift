@@ -8,11 +8,11 @@ import Testing
 
 /// What keeps a host whose arithmetic differs from working for a run.
 @Suite struct FingerprintTests {
-    /// The product on this processor but for one bit of each call's first similarity.
+    /// The product on this processor but for one bit of each call's last similarity.
     private struct OffByABit: SimilarityProduct {
         private let product = VectorProduct()
         var versions: [String: String] { product.versions }
-        var tile: Int { product.tile }
+        func tile(anchors: Int) -> Int { product.tile(anchors: anchors) }
 
         func compute(
             anchors: UnsafePointer<Float>, count: Int, dimension: Int, rows: UnsafePointer<UnsafePointer<Float>>,
@@ -21,7 +21,7 @@ import Testing
             product.compute(
                 anchors: anchors, count: count, dimension: dimension, rows: rows, rowCount: rowCount, into: result,
                 stride: stride)
-            result[0] = result[0].nextUp
+            result[rowCount - 1] = result[rowCount - 1].nextUp
         }
     }
 

@@ -136,6 +136,38 @@ import Testing
         try worker.join()
     }
 
+    /// What comes while others are executed is executed together, so many at most; one that fails fails alone.
+    @Test func ticketsThatWaitAreExecutedTogether() throws {
+        let pool = try PoolConsumer.quick(folder.endpoint(), context: context)
+        let worker = try PoolWorker(
+            consumers: [folder.endpoint()], as: Sender(run: "r", name: "miner-0"), credit: 4, context: context,
+            settings: .quick)
+        let sizes = Recorder<Int>()
+        let thread = Thread {
+            try? worker.run(together: 3, threads: 2) { tasks in
+                sizes.note(tasks.count)
+                Thread.sleep(forTimeInterval: 0.05)
+                return tasks.map { task in
+                    Result {
+                        if task.ticket.id == 41 { throw UserError("no pixels") }
+                        return try Self.double(task.ticket, task.context)
+                    }
+                }
+            }
+            sizes.note(0)
+        }
+        thread.start()
+        for id in 1...42 as ClosedRange<UInt64> { try pool.issue(ticket(id)) }
+        for id in 1...40 as ClosedRange<UInt64> { check(try pool.expectNext(), id) }
+        #expect(throws: PoolFailure(ticket: 41, epoch: Epoch(1), workers: ["miner-0"], message: "no pixels")) {
+            try pool.expectNext()
+        }
+        #expect(sizes.all.max() == 3)
+        #expect(worker.statistics.busy >= .seconds(0.1) * (sizes.all.count - 1))
+        worker.drain()
+        #expect(sizes.first { $0 == 0 } == 0)
+    }
+
     @Test func oneWorkerServesSeveralConsumersUntilAllDrainIt() throws {
         let pools = try (0..<2).map { try PoolConsumer.quick(folder.endpoint("p\($0)"), context: context) }
         let worker = try RunningWorker(

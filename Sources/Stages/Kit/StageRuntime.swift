@@ -98,7 +98,7 @@ public final class StageRuntime: @unchecked Sendable {
     ///     that is the consumer's to tell.
     public func execute<Output>(
         step: UInt64?, _ what: @autoclosure () -> String, _ body: () throws -> Output
-    ) throws -> Output {
+    ) rethrows -> Output {
         origin.step = step ?? 0
         let start = ContinuousClock.now
         func taken() -> String { (ContinuousClock.now - start).text }

@@ -9,6 +9,9 @@ import Wire
 
 /// What `picoflow-miner` does: follows the bank's log and serves mining tickets, one class's anchors each.
 public enum MinerStage {
+    /// Tickets that are mined at a time. Each more saves less; several miners share out what is beyond.
+    private static let together = 16
+
     /// Serves until the supervisor says stop, or until every consumer drains it.
     ///
     /// - Parameter product: computes the similarities; a miner on another kind of processor brings its own.
@@ -20,8 +23,7 @@ public enum MinerStage {
                 connect: configuration.endpoint(.memory), as: runtime.sender,
                 replica: try MemoryReplica(shape: configuration.memoryShape()),
                 context: runtime.context, onNote: { [logger = runtime.logger] in logger.info("\($0)") }) : nil
-        // A class in work for each thread, and the next at hand.
-        let worker = try runtime.poolWorker(.mining, credit: configuration.threads + 1)
+        let worker = try runtime.poolWorker(.mining, credit: together + 1)
         // A ticket in execution may wait for the log, too, and a drain lets it finish.
         let isCatchingUp = Mutex(true)
         runtime.stop.onStop { _ in
@@ -30,14 +32,13 @@ public enum MinerStage {
         if let follower { catchUp(follower, runtime) }
         isCatchingUp.withLock { $0 = false }
         runtime.report(.waiting, waitingOn: "its consumer")
-        let miners = MinerCrew(threads: configuration.threads, product: product)
-        let classes = configuration.dataset.classes.count
-        try worker.run(threads: configuration.threads) { ticket, context in
-            let wanted = try JSONDecoder().decode(MiningTicket.self, from: ticket.body)
-            return try runtime.execute(step: wanted.step, "class \(wanted.class)") {
-                try mine(
-                    wanted, ticket, context: context, follower: follower, classes: classes, miners: miners)
-            }
+        let mining = Mining(
+            miner: Miner(product: product), threads: configuration.threads, follower: follower,
+            classes: configuration.dataset.classes.count)
+        try worker.run(together: together, threads: configuration.threads) { tasks in
+            let tickets = tasks.map { task in Result { try MinedTicket(task.ticket, task.context) } }
+            let step = tickets.lazy.compactMap { try? $0.get().wanted.step }.first
+            return runtime.execute(step: step, "\(tasks.count) classes") { mining.mine(tickets) }
         }
         follower?.close()
     }
@@ -62,45 +63,6 @@ public enum MinerStage {
                 return runtime.logger.info("the memory could not be fetched ahead: \(error)")
             }
         }
-    }
-
-    private static func mine(
-        _ wanted: MiningTicket, _ ticket: Ticket, context: TicketContext, follower: LogFollower<MemoryReplica>?,
-        classes: Int, miners: MinerCrew
-    ) throws -> TicketOutput {
-        guard let anchors = ticket.tensors.first(where: { $0.name == "anchors" }), anchors.dtype == .float32,
-            anchors.shape.count == 2
-        else { throw UserError("mining ticket \(ticket.id) has no float32 [A, D] tensor 'anchors'") }
-        guard let pixels = ticket.tensors.first(where: { $0.name == "pixels" }), pixels.dtype == .int64,
-            pixels.shape == [anchors.shape[0]]
-        else { throw UserError("mining ticket \(ticket.id) has no int64 [\(anchors.shape[0])] tensor 'pixels'") }
-        let input = MiningInput(
-            classID: ClassID(wanted.class), anchors: anchors.bytes.array(),
-            keys: pixels.bytes.array(of: Int64.self).map { Int($0) }, dimension: anchors.shape[1],
-            temperature: wanted.temperature, sampler: wanted.sampler, synthesis: wanted.synthesis, seed: wanted.seed)
-        let output: MiningOutput
-        if let sequence = wanted.memory {
-            guard let follower else {
-                throw UserError("mining ticket \(ticket.id) names a memory, but this run keeps none")
-            }
-            // Without limit: after a rollback the whole memory comes anew, gigabytes over what may be a slow link. A ticket
-            // that is no longer wanted ends the wait; a bank that is gone ends the run through the supervisor.
-            // Inside the read: a memory taken out of the replica would be copied at the next record.
-            output = try follower.read(
-                at: sequence, epoch: context.epoch, timeout: nil, unless: context.cancellation
-            ) { try miners.mine(input, memory: $0.memory) }
-        } else {
-            let keys = try ticket.batchKeys(dimension: input.dimension)
-            output = try miners.mine(input, memory: Memory(batch: keys, classes: classes))
-        }
-        let count = Double(max(1, output.contributing))
-        return TicketOutput(
-            body: try MiningReport(
-                loss: output.lossSum, contributing: output.contributing, skipped: output.skipped,
-                positiveSimilarity: output.positiveSimilarity / count,
-                negativeSimilarity: output.negativeSimilarity / count
-            ).wireJSON(),
-            tensors: [try WireTensor(name: "gradient", shape: anchors.shape, floats: output.gradient)])
     }
 
     /// The product's versions, and the hash of what a fixed ticket gives.
