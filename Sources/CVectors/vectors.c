@@ -17,6 +17,24 @@ static size_t beyond_plain(
     return kept;
 }
 
+static size_t split_plain(
+    const float *values, size_t from, size_t count, float least, float above, int32_t first, uint32_t *bits,
+    int32_t *positions, float *found, size_t kept)
+{
+    for (size_t word = from; word < count; word += 32) {
+        const size_t end = count - word < 32 ? count : word + 32;
+        uint32_t set = 0;
+        for (size_t i = word; i < end; i++) {
+            set |= (uint32_t)(values[i] >= above) << (i - word);
+            positions[kept] = first + (int32_t)i;
+            found[kept] = values[i];
+            kept += values[i] >= least && !(values[i] >= above);
+        }
+        bits[word / 32] = set;
+    }
+    return kept;
+}
+
 static void add_weighted_plain(
     const float *const *rows, const float *weights, size_t count, size_t from, size_t dimension, float *sum)
 {
@@ -48,6 +66,57 @@ __attribute__((target("avx512f,avx512vl,popcnt"))) static size_t beyond_avx512(
         position = _mm512_add_epi32(position, step);
     }
     return beyond_plain(values, i, count, least, smallest, first, positions, found, kept);
+}
+
+__attribute__((target("avx512f,avx512vl,popcnt"))) static size_t split_avx512(
+    const float *values, size_t count, float least, float above, int32_t first, uint32_t *bits, int32_t *positions,
+    float *found)
+{
+    const __m512 limit = _mm512_set1_ps(least), upper = _mm512_set1_ps(above);
+    const __m512i step = _mm512_set1_epi32(16);
+    __m512i position = _mm512_add_epi32(
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(first));
+    size_t kept = 0, i = 0;
+    for (; i + 32 <= count; i += 32) {
+        uint32_t set = 0;
+        for (size_t half = 0; half < 32; half += 16) {
+            const __m512 value = _mm512_loadu_ps(values + i + half);
+            const __mmask16 high = _mm512_cmp_ps_mask(value, upper, _CMP_GE_OQ);
+            const __mmask16 mask = _mm512_cmp_ps_mask(value, limit, _CMP_GE_OQ) & (__mmask16)~high;
+            set |= (uint32_t)high << half;
+            _mm512_storeu_si512(positions + kept, _mm512_maskz_compress_epi32(mask, position));
+            _mm512_storeu_ps(found + kept, _mm512_maskz_compress_ps(mask, value));
+            kept += (size_t)_mm_popcnt_u32(mask);
+            position = _mm512_add_epi32(position, step);
+        }
+        bits[i / 32] = set;
+    }
+    return split_plain(values, i, count, least, above, first, bits, positions, found, kept);
+}
+
+__attribute__((target("avx2"))) static size_t split_avx2(
+    const float *values, size_t count, float least, float above, int32_t first, uint32_t *bits, int32_t *positions,
+    float *found)
+{
+    const __m256 limit = _mm256_set1_ps(least), upper = _mm256_set1_ps(above);
+    size_t kept = 0, i = 0;
+    for (; i + 32 <= count; i += 32) {
+        uint32_t set = 0;
+        for (size_t part = 0; part < 32; part += 8) {
+            const __m256 value = _mm256_loadu_ps(values + i + part);
+            const unsigned high = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(value, upper, _CMP_GE_OQ));
+            unsigned mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(value, limit, _CMP_GE_OQ)) & ~high;
+            set |= high << part;
+            for (; mask; mask &= mask - 1) {
+                const size_t at = i + part + (size_t)__builtin_ctz(mask);
+                positions[kept] = first + (int32_t)at;
+                found[kept] = values[at];
+                kept++;
+            }
+        }
+        bits[i / 32] = set;
+    }
+    return split_plain(values, i, count, least, above, first, bits, positions, found, kept);
 }
 
 __attribute__((target("avx2"))) static size_t beyond_avx2(
@@ -127,6 +196,17 @@ size_t cv_beyond(
     if (cv_level() == 1) return beyond_avx2(values, count, least, smallest, first, positions, found);
 #endif
     return beyond_plain(values, 0, count, least, smallest, first, positions, found, 0);
+}
+
+size_t cv_split(
+    const float *values, size_t count, float least, float above, int32_t first, uint32_t *bits, int32_t *positions,
+    float *found)
+{
+#ifdef __x86_64__
+    if (cv_level() == 2) return split_avx512(values, count, least, above, first, bits, positions, found);
+    if (cv_level() == 1) return split_avx2(values, count, least, above, first, bits, positions, found);
+#endif
+    return split_plain(values, 0, count, least, above, first, bits, positions, found, 0);
 }
 
 void cv_histogram(const float *values, size_t count, float base, float scale, size_t bins, uint32_t *counts)

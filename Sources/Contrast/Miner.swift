@@ -8,7 +8,7 @@ import CVectors
 /// between calls, so one owner calls it.
 public final class Miner {
     /// Most bytes of samples held at once; where tickets exceed it, groups of them follow one another.
-    var sampleLimit = 24 << 20
+    var sampleLimit = 20 << 20
     let poolSearch: PoolSearch
 
     private let anchors = Scratch<Float>()
@@ -104,7 +104,7 @@ public final class Miner {
             seekers.append(
                 Seekers(
                     anchors: first..<first + work.anchors.count, wanted: work.poolSize(side),
-                    excluded: excluded(work.input.classID)))
+                    drawn: work.drawCount(side), excluded: excluded(work.input.classID)))
             for (i, number) in work.input.anchors.enumerated() { searched[first * dimension + i] = sign * number }
         }
         poolSearch.search(
@@ -112,10 +112,11 @@ public final class Miner {
         ) { index, pool in
             let place = places[index]
             let drawn = works[place.work].draw(side, anchor: place.anchor)
-            candidates.rows(
-                at: drawn.lazy.map { Int(pool.positions[$0]) }, into: samples.rows(place.anchor).baseAddress!)
+            let rows = samples.rows(place.anchor).baseAddress!
             let kept = samples.similarities(place.anchor)
-            for (i, rank) in drawn.enumerated() { kept[i] = sign * pool.similarities[rank] }
+            pool.take(drawn, positions: rows, similarities: kept.baseAddress!)
+            candidates.rows(at: UnsafeBufferPointer(start: rows, count: drawn.count).lazy.map { Int($0) }, into: rows)
+            for i in kept.indices { kept[i] *= sign }
         }
     }
 

@@ -6,7 +6,9 @@ import CVectors
 struct SearchLimits {
     /// Per anchor: the pool's similarities are at least that.
     private(set) var least: [Float]
-    /// Per anchor and share of the candidates, `[anchor * shares + share]`: how many of them reach the limit, at most.
+    /// Per anchor: similarities that reach that are in the pool; infinity where a search does not ask.
+    private(set) var above: [Float]
+    /// Per anchor and share of the candidates, `[anchor * shares + share]`: how many of them lie between the two, at most.
     private(set) var room: [Int]
 
     /// Most bytes of similarities with what is looked at held at once.
@@ -15,12 +17,14 @@ struct SearchLimits {
     /// - Parameters:
     ///   - anchors: `[count, D]`, those of all seekers.
     ///   - shares: of the candidates; rooms are for each apart.
+    ///   - bothSides: whether what lies above all doubt is told, too.
     init(
         anchors: UnsafePointer<Float>, dimension: Int, seekers: [Seekers], candidates: CandidateSet,
-        shares: [Range<Int>], product: any SimilarityProduct, threads: Int
+        shares: [Range<Int>], bothSides: Bool, product: any SimilarityProduct, threads: Int
     ) {
         let count = seekers.last?.anchors.upperBound ?? 0
         least = [Float](repeating: -.infinity, count: count)
+        above = [Float](repeating: .infinity, count: count)
         room = (0..<count).flatMap { _ in shares.map(\.count) }
         let looked = min(8192, max(1024, candidates.count / 32))
         guard candidates.count >= 4 * looked else { return }
@@ -37,7 +41,7 @@ struct SearchLimits {
         }
         let looks = seekers.compactMap { seekers in
             Look(
-                for: seekers, of: candidates.count, looked: looked,
+                for: seekers, of: candidates.count, looked: looked, bothSides: bothSides,
                 excluded: sample(at: seekers.excluded.lowerBound)..<sample(at: seekers.excluded.upperBound),
                 shareEnds: shares.map { sample(at: $0.upperBound) })
         }
@@ -45,9 +49,10 @@ struct SearchLimits {
         let group = max(1, Self.lookedBytes / (measure.stride * MemoryLayout<Float>.stride))
         let similarities = Scratch<Float>()
         let all = Shared(similarities.take(min(group, count) * measure.stride))
-        least.withUnsafeMutableBufferPointer { least in
+        var both = [Look.Limits](repeating: Look.Limits(), count: count)
+        both.withUnsafeMutableBufferPointer { both in
             room.withUnsafeMutableBufferPointer { room in
-                let limits = Shared((least: least.baseAddress!, room: room.baseAddress!))
+                let limits = Shared((both: both.baseAddress!, room: room.baseAddress!))
                 for first in stride(from: 0, to: count, by: group) {
                     let anchorsNow = first..<min(first + group, count)
                     measure.measure(
@@ -57,7 +62,7 @@ struct SearchLimits {
                         let range = first + range.lowerBound..<first + range.upperBound
                         for look in looks {
                             for anchor in look.anchors.clamped(to: range) {
-                                limits.value.least[anchor] = look.limit(
+                                limits.value.both[anchor] = look.limits(
                                     all.value + (anchor - first) * measure.stride, selection,
                                     room: limits.value.room + anchor * shares.count, shares)
                             }
@@ -66,6 +71,8 @@ struct SearchLimits {
                 }
             }
         }
+        least = both.map(\.least)
+        above = both.map(\.above)
     }
 }
 
@@ -109,8 +116,9 @@ private struct Look {
     private let count: Int
     /// Those that are none of these anchors', among all that are looked at.
     private let excluded: Range<Int>
-    /// So many of the nearest are taken for the pool's.
+    /// So many of the nearest are taken for the pool's, and so many of these lie above all doubt.
     private let taken: Int
+    private let sure: Int
     /// How many candidates one that is looked at stands for.
     private let perSample: Float
     /// Where each share ends among those that are looked at.
@@ -120,11 +128,14 @@ private struct Look {
     ///   - looked: of so many candidates, for all seekers together.
     ///   - excluded: those of them that are none of these seekers'.
     /// - Returns: nil where pools are too large a part of all candidates for a look to tell anything.
-    init?(for seekers: Seekers, of candidates: Int, looked: Int, excluded: Range<Int>, shareEnds: [Int]) {
+    init?(
+        for seekers: Seekers, of candidates: Int, looked: Int, bothSides: Bool, excluded: Range<Int>, shareEnds: [Int]
+    ) {
         count = looked - excluded.count
         let expected = Float(count) * Float(seekers.wanted) / Float(max(candidates - seekers.excluded.count, 1))
         // A binomial count's deviation is below the root of its mean; evenly spread candidates vary less.
         taken = Int(expected + 3.5 * expected.squareRoot()) + 4
+        sure = bothSides ? max(0, Int(expected - 3.5 * expected.squareRoot()) - 4) : 0
         guard taken < count / 2 else { return nil }
         anchors = seekers.anchors
         perSample = Float(candidates) / Float(looked)
@@ -132,27 +143,40 @@ private struct Look {
         self.shareEnds = shareEnds.map { $0 - excluded.clamped(to: 0..<$0).count }
     }
 
+    struct Limits {
+        var least = -Float.infinity
+        var above = Float.infinity
+    }
+
     /// What an anchor's pool reaches, likely, by its similarities with those that are looked at.
     ///
     /// - Parameters:
     ///   - similarities: with all that are looked at; those with excluded ones are overwritten.
-    ///   - room: gets how many of each share will reach it, at most.
-    func limit(
+    ///   - room: gets how many of each share will lie between the limits, at most.
+    func limits(
         _ similarities: UnsafeMutablePointer<Float>, _ selection: ExtremeSelection, room: UnsafeMutablePointer<Int>,
         _ shares: [Range<Int>]
-    ) -> Float {
+    ) -> Limits {
         (similarities + excluded.lowerBound).update(
             from: similarities + excluded.upperBound, count: count - excluded.lowerBound)
         return withUnsafeTemporaryAllocation(of: Int32.self, capacity: taken) { nearest in
-            selection.select(taken, of: similarities, count: count, into: nearest.baseAddress!)
+            func least(_ number: Int) -> Float {
+                selection.select(number, of: similarities, count: count, into: nearest.baseAddress!)
+                return nearest[..<number].reduce(.infinity) { min($0, similarities[Int($1)]) }
+            }
+            var limits = Limits()
+            if sure > 0 { limits.above = least(sure) }
+            limits.least = least(taken)
             var seen = 0
             for (share, end) in shareEnds.enumerated() {
-                let before = seen
-                while seen < taken, Int(nearest[seen]) < end { seen += 1 }
-                let hits = Float(seen - before)
+                var hits: Float = 0
+                while seen < taken, Int(nearest[seen]) < end {
+                    if similarities[Int(nearest[seen])] < limits.above { hits += 1 }
+                    seen += 1
+                }
                 room[share] = min(Int((hits + 4 * hits.squareRoot() + 8) * perSample), shares[share].count)
             }
-            return nearest.reduce(.infinity) { min($0, similarities[Int($1)]) }
+            return limits
         }
     }
 }

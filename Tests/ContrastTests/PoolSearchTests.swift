@@ -10,13 +10,16 @@ import Testing
         var similarities: [Float]
     }
 
-    /// - Parameter seekers: all anchors together, of all candidates, if left out.
+    /// - Parameters:
+    ///   - seekers: all anchors together, of all candidates, if left out. They draw little, so where lists are short, candidates
+    ///     are marked.
+    ///   - step: so many ranks of a pool are passed over for one that is asked for.
     private func search(
         _ anchors: [Float], _ dimension: Int, _ memory: Memory, wanted: Int = 0, seekers: [Seekers]? = nil,
-        threads: Int, listLimit: Int? = nil
+        threads: Int, listLimit: Int? = nil, step: Int = 1
     ) -> [Pool] {
         let count = anchors.count / dimension
-        let seekers = seekers ?? [Seekers(anchors: 0..<count, wanted: wanted)]
+        let seekers = seekers ?? [Seekers(anchors: 0..<count, wanted: wanted, drawn: 1)]
         let search = PoolSearch(product: VectorProduct())
         if let listLimit { search.listLimit = listLimit }
         let pools = Mutex([Pool](repeating: Pool(slots: [], similarities: []), count: count))
@@ -27,9 +30,11 @@ import Testing
                 anchors: anchors, dimension: dimension, seekers: seekers, candidates: candidates, threads: threads
             ) { anchor, found in
                 let wanted = seekers.first { $0.anchors.contains(anchor) }!.wanted
-                let pool = Pool(
-                    slots: (0..<wanted).map { Int(found.positions[$0]) },
-                    similarities: (0..<wanted).map { found.similarities[$0] })
+                let ranks = Array(stride(from: 0, to: wanted, by: step))
+                var positions = [Int32](repeating: -1, count: ranks.count)
+                var similarities = [Float](repeating: .nan, count: ranks.count)
+                found.take(ranks, positions: &positions, similarities: &similarities)
+                let pool = Pool(slots: positions.map { Int($0) }, similarities: similarities)
                 pools.withLock { $0[anchor] = pool }
             }
         }
@@ -68,6 +73,15 @@ import Testing
             for threads in [1, 2, 5] {
                 #expect(search(anchors, D, memory, wanted: wanted, threads: threads) == expected)
                 #expect(search(anchors, D, memory, wanted: wanted, threads: threads, listLimit: 1) == expected)
+                let third = expected.map { pool in
+                    let ranks = Array(stride(from: 0, to: wanted, by: 3))
+                    return Pool(slots: ranks.map { pool.slots[$0] }, similarities: ranks.map { pool.similarities[$0] })
+                }
+                for limit in [1, 1 << 30] {
+                    #expect(
+                        search(anchors, D, memory, wanted: wanted, threads: threads, listLimit: limit, step: 3) == third
+                    )
+                }
             }
         }
     }
@@ -85,7 +99,7 @@ import Testing
             let seekers = zip(ends.indices, ends).map { index, end in
                 Seekers(
                     anchors: (index == 0 ? 0 : ends[index - 1])..<end,
-                    wanted: max(1, (count - excluded[index].count) / part), excluded: excluded[index])
+                    wanted: max(1, (count - excluded[index].count) / part), drawn: 1, excluded: excluded[index])
             }
             let expected = seekers.flatMap { seekers in
                 sorted(
@@ -119,9 +133,11 @@ import Testing
             let similarities = (0..<count).map { rows[$0 * D] }
             for wanted in [100, 1638, 8000] {
                 let order = similarities.indices.sorted { similarities[$0] > similarities[$1] }
-                let pool = search(anchors, D, memory, wanted: wanted, threads: 2)[0]
-                #expect(Set(pool.similarities) == Set(order.prefix(wanted).map { similarities[$0] }))
-                #expect(pool.slots == Set(pool.slots).sorted() && pool.slots.count == wanted)
+                for listLimit in [1, 1 << 20] {
+                    let pool = search(anchors, D, memory, wanted: wanted, threads: 2, listLimit: listLimit)[0]
+                    #expect(Set(pool.similarities) == Set(order.prefix(wanted).map { similarities[$0] }))
+                    #expect(pool.slots == Set(pool.slots).sorted() && pool.slots.count == wanted)
+                }
             }
         }
     }

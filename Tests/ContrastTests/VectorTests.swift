@@ -35,6 +35,29 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1, 15, 31, 32, 33, 64, 255, 1000]) func listsWhatLiesBetweenLimitsAndMarksWhatLiesAbove(
+        count: Int
+    ) {
+        var values = numbers(count, 1)
+        if count > 40 { values[37] = .nan }
+        onEveryLevel {
+            for (least, above) in [(-0.5, 0.5), (0.3, 0.3), (-.infinity, 2), (-.infinity, .infinity), (0.1, -1)]
+                as [(Float, Float)]
+            {
+                var bits = [UInt32](repeating: 0xdead_beef, count: (count + 31) / 32 + 1)
+                var positions = [Int32](repeating: -1, count: count + 16)
+                var found = [Float](repeating: 9, count: count + 16)
+                let kept = cv_split(values, count, least, above, 100, &bits, &positions, &found)
+                let between = values.indices.filter { values[$0] >= least && values[$0] < above }
+                #expect(positions.prefix(kept).map { Int($0) } == between.map { $0 + 100 })
+                #expect(Array(found.prefix(kept)) == between.map { values[$0] })
+                let marked = (0..<32 * (bits.count - 1)).filter { bits[$0 / 32] >> UInt32($0 % 32) & 1 == 1 }
+                #expect(marked == values.indices.filter { values[$0] >= above })
+                #expect(bits.last == 0xdead_beef)
+            }
+        }
+    }
+
     /// The very bits of fused multiplications and additions in order, whatever the processor.
     @Test(arguments: [1, 3, 16, 40, 64, 256, 300, 512]) func addsWeightedRowsInOrder(dimension: Int) {
         let rows = numbers(20 * dimension, 2)

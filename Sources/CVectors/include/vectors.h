@@ -12,6 +12,12 @@ size_t cv_beyond(
     const float *_Nonnull values, size_t count, float least, int smallest, int32_t first, int32_t *_Nonnull positions,
     float *_Nonnull found);
 
+// The same of values that are at least `least` and below `above`; of those that are at least `above`, sets a bit each:
+// bits[i / 32] has that of values[i]. Writes whole words: (count + 31) / 32 of them.
+size_t cv_split(
+    const float *_Nonnull values, size_t count, float least, float above, int32_t first, uint32_t *_Nonnull bits,
+    int32_t *_Nonnull positions, float *_Nonnull found);
+
 // Counts values into bins that are 1/scale wide from `base` on. The first bin also gets what lies below it, the last what lies
 // above. bins is at least 1; counts, of so many, are overwritten.
 void cv_histogram(
