@@ -71,12 +71,10 @@ public final class Miner {
         for (side, table) in [(Sampler.Side.positives, positives), (.negatives, negatives)] {
             table.reset(works.flatMap { work in work.anchors.map { _ in work.drawCount(side) } })
             let searching = works.filter { $0.needsSimilarities(side) }
-            // Tickets look for negatives among the same rows, each without its class, unless it drew some of them.
-            let together = searching.filter { side == .negatives && $0.input.sampler.candidates == nil }
-            let alone = searching.filter { !(side == .negatives && $0.input.sampler.candidates == nil) }
             let all = CandidateSet(memory, classes: (0..<memory.classes).map { ClassID($0) })
+            let together = searching.filter { $0.seesAll(side) }
             sampleBySimilarity(side, together, all, anchors, table.samples, threads) { memory.range(of: $0) }
-            for work in alone {
+            for work in searching where !work.seesAll(side) {
                 sampleBySimilarity(side, [work], work.candidates(side), anchors, table.samples, threads) { _ in 0..<0 }
             }
             sampleBlindly(

@@ -62,6 +62,9 @@ struct MiningWork {
         sampler.needsSimilarities(side, available: candidates(side).count)
     }
 
+    /// Whether its candidates are the whole memory but its class, so that tickets of several classes can look together.
+    func seesAll(_ side: Sampler.Side) -> Bool { side == .negatives && input.sampler.candidates == nil }
+
     /// What an anchor gets, by rank in its pool, ascending.
     ///
     /// - Parameter anchor: among those that are mined together.

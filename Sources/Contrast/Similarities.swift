@@ -3,8 +3,8 @@ import CVectors
 /// The miner's one large calculation: similarities of some anchors with all candidates.
 ///
 /// What else a miner does is small beside it, so this is what another kind of processor would take over: a GPU miner is an
-/// executable that hands its own product to `MinerStage.run`. Equal arguments must give equal bits, also for a row among
-/// others; another product's last bits may differ, so `versions` go into the miner's fingerprint.
+/// executable that hands its own product to `MinerStage.run`. A similarity's bits must depend on its anchor and its row alone,
+/// not on the others of a call; another product's last bits may differ, so `versions` go into the miner's fingerprint.
 public protocol SimilarityProduct: Sendable {
     /// What two miners must share to give equal bits.
     var versions: [String: String] { get }
