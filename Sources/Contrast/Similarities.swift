@@ -29,8 +29,8 @@ public struct VectorProduct: SimilarityProduct {
 
     public var versions: [String: String] { [:] }
 
-    /// What all anchors have to do with a tile stays in the L2 cache: 256 KiB of similarities, at most 1 MiB of embeddings at
-    /// D = 256.
+    /// What all anchors have to do with a tile stays in the L2 cache: 1 MiB of embeddings at D = 256 for fifty anchors, and for
+    /// more of them less, as there are more similarities.
     public func tile(anchors: Int) -> Int { min(1024, max(256, 65_536 / max(anchors, 1) / 32 * 32)) }
 
     public func compute(
