@@ -41,7 +41,9 @@ import Testing
         recipe.schedule.batch = 2
         recipe.schedule.iterations = 10
         recipe.schedule.lr = 0.005
-        return try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        let trainer = try Trainer(recipe: recipe, classes: 4, device: .cpu)
+        if steady { trainer.stopAuxiliaryDropout() }
+        return trainer
     }
 
     private static let (height, width) = (64, 96)
