@@ -45,14 +45,9 @@ struct CandidateSet: Sendable {
     ///
     /// - Parameter positions: ascending.
     func rows(at positions: some Sequence<Int>, into rows: UnsafeMutablePointer<Int32>) {
+        var written = 0
         stretches.withUnsafeBufferPointer { stretches in
-            var current: Int?
-            var written = 0
-            for position in positions {
-                var place = current ?? stretches.firstPlace { $0.positions.upperBound > position }
-                while stretches[place].positions.upperBound <= position { place += 1 }
-                current = place
-                let stretch = stretches[place]
+            stretches.visit(positions, within: { $0.positions }) { stretch, position in
                 rows[written] = Int32(truncatingIfNeeded: stretch.firstRow + position - stretch.positions.lowerBound)
                 written += 1
             }

@@ -43,23 +43,33 @@ struct MemoryRows: @unchecked Sendable {
     ///
     /// - Parameter rows: their numbers, ascending.
     func locate(_ rows: some Sequence<Int>, into vectors: UnsafeMutablePointer<UnsafePointer<Float>>) {
+        var written = 0
         stretches.withUnsafeBufferPointer { stretches in
-            var current: Int?
-            var written = 0
-            for row in rows {
-                var place = current ?? stretches.firstPlace { $0.rows.upperBound > row }
-                while stretches[place].rows.upperBound <= row { place += 1 }
-                vectors[written] = stretches[place].vectors + (row - stretches[place].rows.lowerBound) * dimension
+            stretches.visit(rows, within: { $0.rows }) { stretch, row in
+                vectors[written] = stretch.vectors + (row - stretch.rows.lowerBound) * dimension
                 written += 1
-                current = place
             }
         }
     }
 }
 
 extension UnsafeBufferPointer {
+    /// Visits numbers, ascending, each with the element whose range it lies in; elements' ranges follow one another.
+    @inline(__always) func visit(
+        _ numbers: some Sequence<Int>, within range: (Element) -> Range<Int>, _ body: (Element, Int) -> Void
+    ) {
+        var place: Int?
+        for number in numbers {
+            // The first may be anywhere, the others are not far.
+            var current = place ?? firstPlace { range($0).upperBound > number }
+            while range(self[current]).upperBound <= number { current += 1 }
+            body(self[current], number)
+            place = current
+        }
+    }
+
     /// Where `holds` begins to hold, as it does for everything after that.
-    func firstPlace(_ holds: (Element) -> Bool) -> Int {
+    private func firstPlace(_ holds: (Element) -> Bool) -> Int {
         var low = 0
         var high = count
         while low < high {

@@ -91,6 +91,7 @@ public final class Miner {
         _ side: Sampler.Side, _ works: [MiningWork], _ candidates: CandidateSet, _ anchors: UnsafePointer<Float>,
         _ samples: Samples, _ threads: Int, excluded: (ClassID) -> Range<Int>
     ) {
+        guard !works.isEmpty else { return }
         let dimension = candidates.memory.dimension
         let places = Place.all(of: works)
         // The farthest of all are the nearest to the anchor's opposite, and their similarities differ in sign alone.
