@@ -29,8 +29,11 @@ public struct NetworkSummary: Encodable, Sendable {
         let network = try Network.make(settings, classes: classes).eval()
         try network.to(.channelsLast)
         let images = try Tensor.zeros([1, 3, size.height, size.width]).contiguous(.channelsLast)
-        let (decoded, count) = try Operator.countingMultiplyAdds {
-            try withoutGradient { try network.decode(network.features(images)) }
+        let ((pixels, scores), count) = try Operator.countingMultiplyAdds {
+            try withoutGradient {
+                let features = try network.features(images)
+                return (features[features.count - 1], try network.scores(features).main)
+            }
         }
         let backbone = network.namedModules().lazy.compactMap { $0.module as? any Backbone }.first
         head = settings.head
@@ -38,8 +41,8 @@ public struct NetworkSummary: Encodable, Sendable {
         parameters = network.parameterCount
         backboneParameters = backbone?.parameterCount ?? 0
         multiplyAdds = count
-        outputStride = Self.stride(of: decoded.scores.main.size(3), from: size.width)
-        embeddingStride = Self.stride(of: decoded.pixels.size(3), from: size.width)
+        outputStride = Self.stride(of: scores.size(3), from: size.width)
+        embeddingStride = Self.stride(of: pixels.size(3), from: size.width)
         embeddingChannels = network.pixelChannels
         backboneNames = settings.backbone.weightNames(under: settings.head)
         networkNames = settings.head.weightNames

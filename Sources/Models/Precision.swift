@@ -30,12 +30,11 @@ extension ModelSettings.Precision {
 }
 
 extension Decoded {
-    /// With scores in float32 at least. What the embedding is made of stays as it is.
+    /// With scores in float32 at least.
     public func widened() throws -> Decoded {
         let auxiliary = try scores.auxiliary.map {
             Scores.Auxiliary(scores: try $0.scores.widened(), weight: $0.weight)
         }
-        return Decoded(
-            scores: Scores(main: try scores.main.widened(), auxiliary: auxiliary), pixels: pixels, masks: masks)
+        return Decoded(scores: Scores(main: try scores.main.widened(), auxiliary: auxiliary), masks: masks)
     }
 }

@@ -3,9 +3,9 @@ import Tensors
 
 /// A network that labels every pixel: f_EXT, f_SEG and, in training, f_PROJ of pixel contrast.
 ///
-/// It is cut where a trainer cuts it: `features` is what leaves the backbone, `decode` makes scores and the embedding's
-/// input of that in one pass. A trainer detaches the features as leaves, lets the gradients of both losses add up on
-/// them, and goes back through the backbone once.
+/// It is cut where a trainer cuts it: `features` ends where the ways to the scores and to the embedding part, `decode` and
+/// `projection` go on from there. A trainer detaches the features as leaves, lets the gradients of both losses add up on
+/// them, and goes back through what made them once.
 ///
 /// A conforming class is a `final class` over `Module` whose children have the keys of the published weights, plus
 /// `@Child var projection: ProjectionHead?`.
@@ -19,16 +19,17 @@ public protocol SegmentationNetwork: Module {
     /// The number of classes that are scored.
     var classes: Int { get }
 
-    /// Channels of the per-pixel features that the projection head reads.
+    /// Channels of the last feature map, which the projection head reads.
     var pixelChannels: Int { get }
 
     /// f_PROJ; nil outside training by contrast.
     var projection: ProjectionHead? { get set }
 
-    /// f_EXT: normalised images `[B, 3, H, W]` to the feature maps that leave the backbone.
+    /// f_EXT: normalised images `[B, 3, H, W]` to feature maps: the backbone, and what of the head f_PROJ reads the result
+    /// of. The last map is of the pixels that are embedded.
     func features(_ images: Tensor) throws -> [Tensor]
 
-    /// f_SEG: feature maps to class scores, still at the network's own resolution, and what the embedding is made of.
+    /// f_SEG: feature maps to class scores, still at the network's own resolution.
     func decode(_ features: [Tensor]) throws -> Decoded
 
     /// What is trained beside the contrastive loss; cross-entropy where the network says nothing else.
@@ -88,14 +89,11 @@ public struct Scores {
 /// What a network's head makes of the feature maps.
 public struct Decoded {
     public let scores: Scores
-    /// `[B, C, h, w]`: the per-pixel features before classification or mask prediction, which f_PROJ reads too.
-    public let pixels: Tensor
     /// Of networks that classify masks instead of pixels: what is said of them, the last and the best one last.
     public let masks: [MaskPrediction]
 
-    public init(scores: Scores, pixels: Tensor, masks: [MaskPrediction] = []) {
+    public init(scores: Scores, masks: [MaskPrediction] = []) {
         self.scores = scores
-        self.pixels = pixels
         self.masks = masks
     }
 }
@@ -107,14 +105,11 @@ extension SegmentationNetwork {
     /// Embeddings of the features' pixels, `[B, D, h, w]`, unit vectors along the channels.
     ///
     /// - Throws: `TensorError` if the network has no projection head.
-    public func embedding(_ features: [Tensor]) throws -> Tensor { try embedding(of: decode(features)) }
-
-    /// The same from a pass through the head that was made for the scores.
-    public func embedding(of decoded: Decoded) throws -> Tensor {
+    public func embedding(_ features: [Tensor]) throws -> Tensor {
         guard let projection else {
             throw TensorError(operation: "embedding", reason: "this network was made without a projection head")
         }
-        return try projection(decoded.pixels)
+        return try projection(features[features.count - 1])
     }
 
     /// Scores at the images' own size: `[B, 3, H, W] -> [B, classes, H, W]`.

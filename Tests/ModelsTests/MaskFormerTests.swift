@@ -134,7 +134,7 @@ import Testing
             let part = MaskPrediction(
                 classes: try decoded.masks[0].classes.narrow(dim: 0, start: rank, length: 1),
                 masks: try decoded.masks[0].masks.narrow(dim: 0, start: rank, length: 1))
-            let own = Decoded(scores: decoded.scores, pixels: decoded.pixels, masks: [part])
+            let own = Decoded(scores: decoded.scores, masks: [part])
             total += try network.loss(own, targets).total.item()
             #expect(asked == 2)
         }

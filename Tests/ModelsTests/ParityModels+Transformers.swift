@@ -63,9 +63,9 @@ extension ParityModels {
         return ParityModel(
             module: network, publishedName: { $0 }, tolerance: tolerance,
             run: { x, tapping in
-                let features = try network.features(x)
-                var found = tapping ? stages(features) : [:]
-                found["logits"] = try network.scores(features).main
+                let maps = try network.backbone.features(x.channelsLast())
+                var found = tapping ? stages(maps) : [:]
+                found["logits"] = try network.scores([network.head.fused(maps)]).main
                 return found
             })
     }
@@ -184,20 +184,21 @@ extension ParityModels {
         return ParityModel(
             module: network, publishedName: { $0 }, tolerance: tolerance,
             run: { x, tapping in
-                let features = try network.features(x)
-                let decoded = try network.decode(features)
+                let maps = try network.backbone.features(x.channelsLast())
+                let pixels = try network.pixelDecoder(maps)
+                let decoded = try network.decode([maps[maps.count - 1], pixels])
                 let masks = decoded.masks[decoded.masks.count - 1]
                 var found = [
                     "class_queries_logits": masks.classes, "masks_queries_logits": masks.masks,
-                    "pixel_decoder_last_hidden_state": decoded.pixels,
+                    "pixel_decoder_last_hidden_state": pixels,
                 ]
                 guard tapping else { return found }
-                for (index, map) in features.enumerated() { found["backbone.stage\(index + 1)"] = map }
-                for (index, map) in try network.pixelDecoder.pyramid(features).enumerated() {
+                for (index, map) in maps.enumerated() { found["backbone.stage\(index + 1)"] = map }
+                for (index, map) in try network.pixelDecoder.pyramid(maps).enumerated() {
                     found["fpn\(index + 1)"] = map
                 }
                 // transformers lists the last state behind the decoder's norm, the others before it.
-                var states = try network.queryDecoder.states(features[features.count - 1])
+                var states = try network.queryDecoder.states(maps[maps.count - 1])
                 states.append(try network.queryDecoder.norm(states.removeLast()))
                 for (index, state) in states.enumerated() { found["decoder\(index + 1)"] = state }
                 return found

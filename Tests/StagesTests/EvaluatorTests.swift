@@ -29,7 +29,7 @@ import Wire
             return [try images.roll([shift], dims: [3])]
         }
         func decode(_ features: [Tensor]) throws -> Decoded {
-            Decoded(scores: Scores(main: try features[0] * 4.0), pixels: features[0])
+            Decoded(scores: Scores(main: try features[0] * 4.0))
         }
         func initializeWeights(seed: UInt64) throws {}
         var publishedBackbone: PublishedBackbone? { nil }
@@ -135,7 +135,7 @@ import Wire
             return [try Tensor.cat([columns * 0.1, rows * 0.1, images.narrow(dim: 1, start: 0, length: 1)], dim: 1)]
         }
         func decode(_ features: [Tensor]) throws -> Decoded {
-            Decoded(scores: Scores(main: features[0]), pixels: features[0])
+            Decoded(scores: Scores(main: features[0]))
         }
         func initializeWeights(seed: UInt64) throws {}
         var publishedBackbone: PublishedBackbone? { nil }

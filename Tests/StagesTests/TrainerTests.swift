@@ -92,7 +92,7 @@ import Testing
         #expect((difference / total).squareRoot() < 1e-5)
     }
 
-    /// Heads that make the embedding's input themselves, and backbones that several tensors leave.
+    /// Networks that make the embedded pixels' map in the head, and those with several feature maps.
     static let transformers: [(ModelSettings.Backbone, ModelSettings.Head)] = [
         (.mitb0, .segformer), (.vitt16, .segmenter), (.swint, .maskformer), (.resnet50, .maskformer),
     ]
@@ -113,10 +113,11 @@ import Testing
         try cut.backwardThroughBackbone(pass)
 
         let whole = try Trainer(recipe: recipe, classes: 4, device: .cpu).network
-        let decoded = try whole.decode(whole.features(batch.input(whole.inputNormalization, device: .cpu)))
+        let features = try whole.features(batch.input(whole.inputNormalization, device: .cpu))
+        let decoded = try whole.decode(features)
         let targets = SegmentationTargets(labels: try batch.targets(device: .cpu), labelled: batch.labelled)
         let expected = try whole.loss(decoded, targets)
-        let rows = try whole.embedding(of: decoded).permute([0, 2, 3, 1]).reshape([-1, 16])
+        let rows = try whole.embedding(features).permute([0, 2, 3, 1]).reshape([-1, 16])
         let picked = try rows.indexSelect(dim: 0, Tensor(anchors.map(Int64.init)))
         try (expected.total + (picked * Tensor(gradient, shape: [3, 16])).sum() * 0.5).backward()
 

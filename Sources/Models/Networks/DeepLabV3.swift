@@ -67,7 +67,7 @@ public final class DeepLabV3: Module, SegmentationNetwork {
         if isTraining, let auxiliary {
             auxiliaryScores = [try .init(scores: auxiliary(features[0]), weight: Self.auxiliaryWeight)]
         }
-        return Decoded(scores: Scores(main: try classifier(last), auxiliary: auxiliaryScores), pixels: last)
+        return Decoded(scores: Scores(main: try classifier(last), auxiliary: auxiliaryScores))
     }
 
     /// The backbone's own rule, and PyTorch's default for the heads, as torchvision and timm do it.

@@ -30,15 +30,15 @@ public final class HRNet: Module, SegmentationNetwork {
         if let embedding { projection = try ProjectionHead(channels: channels, dimension: embedding) }
     }
 
-    /// `[B, 3, H, W] -> [[B, 15 C, H/4, W/4]]`: the concatenated branches are what leaves the backbone, as both heads
-    /// read them and nothing else.
+    /// `[B, 3, H, W] -> [[B, 15 C, H/4, W/4]]`: the concatenated branches, as both heads read them and nothing
+    /// else.
     public func features(_ images: Tensor) throws -> [Tensor] {
         [try backbone.concatenated(backbone.features(images.channelsLast()), alignCorners: alignCorners)]
     }
 
     /// `-> [B, classes, H/4, W/4]`
     public func decode(_ features: [Tensor]) throws -> Decoded {
-        Decoded(scores: Scores(main: try classifier(features[0])), pixels: features[0])
+        Decoded(scores: Scores(main: try classifier(features[0])))
     }
 
     /// The backbone's rule for its head too, as the authors do it; the projection head as PyTorch.

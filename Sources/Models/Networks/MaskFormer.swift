@@ -67,18 +67,20 @@ public final class MaskFormer: Module, SegmentationNetwork {
         if let embedding { projection = try ProjectionHead(channels: config.maskWidth, dimension: embedding) }
     }
 
-    /// `[B, 3, H, W] ->` the backbone's maps, `[B, C, H/4, W/4]` to `[B, C', H/32, W/32]`
-    public func features(_ images: Tensor) throws -> [Tensor] { try backbone.features(images.channelsLast()) }
+    /// `[B, 3, H, W] ->` the backbone's deepest map `[B, C, H/32, W/32]` and the pixel decoder's `[B, maskWidth, H/4, W/4]`
+    public func features(_ images: Tensor) throws -> [Tensor] {
+        let maps = try backbone.features(images.channelsLast())
+        return [maps[maps.count - 1], try pixelDecoder(maps)]
+    }
 
     /// `-> [B, classes, H/4, W/4]` by semantic inference, without its history: masks and their classes are what is
     /// trained.
     public func decode(_ features: [Tensor]) throws -> Decoded {
-        let pixels = try pixelDecoder(features)  // [B, maskWidth, H/4, W/4]
-        let states = try queryDecoder(features[features.count - 1])  // per layer [B, Q, D]
+        let states = try queryDecoder(features[0])  // per layer [B, Q, D]
         let used = config.deepSupervision && isTraining ? states[...] : states.suffix(1)
-        let masks = try used.map { try predict($0, pixels) }
+        let masks = try used.map { try predict($0, features[1]) }
         let scores = try withoutGradient { try masks[masks.count - 1].semantic() }
-        return Decoded(scores: Scores(main: scores), pixels: pixels, masks: masks)
+        return Decoded(scores: Scores(main: scores), masks: masks)
     }
 
     /// Queries `[B, Q, D]` to their masks and classes.

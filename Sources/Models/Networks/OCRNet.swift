@@ -41,7 +41,7 @@ public final class OCRNet: Module, SegmentationNetwork {
     public func decode(_ features: [Tensor]) throws -> Decoded {
         let (coarse, main) = try head(features[0])
         let scores = Scores(main: main, auxiliary: [.init(scores: coarse, weight: OCRHead.coarseWeight)])
-        return Decoded(scores: scores, pixels: features[0])
+        return Decoded(scores: scores)
     }
 
     /// The backbone's rule for the backbone; the heads as PyTorch, as the authors do it.

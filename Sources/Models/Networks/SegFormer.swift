@@ -29,13 +29,14 @@ public final class SegFormer: Module, SegmentationNetwork {
         if let embedding { projection = try ProjectionHead(channels: width, dimension: embedding) }
     }
 
-    /// `[B, 3, H, W] -> [[B, C₁, H/4, W/4], …, [B, C₄, H/32, W/32]]`
-    public func features(_ images: Tensor) throws -> [Tensor] { try backbone.features(images.channelsLast()) }
+    /// `[B, 3, H, W] -> [[B, width, H/4, W/4]]`: the fused map, as both heads read it and nothing else.
+    public func features(_ images: Tensor) throws -> [Tensor] {
+        [try head.fused(backbone.features(images.channelsLast()))]
+    }
 
-    /// `-> [B, classes, H/4, W/4]`, and the fused map `[B, width, H/4, W/4]`
+    /// `-> [B, classes, H/4, W/4]`
     public func decode(_ features: [Tensor]) throws -> Decoded {
-        let fused = try head.fused(features)
-        return Decoded(scores: Scores(main: try head.scores(fused)), pixels: fused)
+        Decoded(scores: Scores(main: try head.scores(features[0])))
     }
 
     /// As the published code: in the head the fusing convolution normal by fan-out, and PyTorch's default for the rest.

@@ -53,7 +53,7 @@ public final class Segmenter: Module, SegmentationNetwork {
 
     /// `-> [B, classes, H/16, W/16]`
     public func decode(_ features: [Tensor]) throws -> Decoded {
-        Decoded(scores: Scores(main: try decoder(features[0])), pixels: features[0])
+        Decoded(scores: Scores(main: try decoder(features[0])))
     }
 
     public func resized(_ scores: Tensor, from images: Size2D, to size: Size2D) throws -> Tensor {

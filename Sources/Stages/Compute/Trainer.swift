@@ -8,9 +8,9 @@ import Tensors
 
 /// The network, the projection head and the optimiser, and the parts of a training step that touch them.
 ///
-/// It knows nothing of sockets: the loop around it brings batches and the miners' gradients. The tensors that leave
-/// the backbone are detached there as leaves, so that cross-entropy can run its backward pass while the miners work;
-/// both losses' gradients add up on the leaves before the one pass through the backbone.
+/// It knows nothing of sockets: the loop around it brings batches and the miners' gradients. The features that scores
+/// and embeddings are made from are detached there as leaves, so that cross-entropy can run its backward pass while the
+/// miners work; both losses' gradients add up on the leaves before the one pass through what is in front of them.
 final class Trainer {
     let recipe: Recipe
     let classes: Int
@@ -26,7 +26,7 @@ final class Trainer {
 
     /// One forward pass and its unfinished history.
     struct Pass {
-        /// What left the backbone, and the leaves that stand in for it behind the cut.
+        /// What scores and embeddings are made from, and the leaves that stand in for it behind the cut.
         let features: [Tensor]
         let leaves: [Tensor]
         let decoded: Decoded
@@ -36,11 +36,6 @@ final class Trainer {
         let activations: Tensor?
 
         var scores: Scores { decoded.scores }
-
-        /// Whether the embedding was made inside the head, so that its gradients go back through what the scores' went.
-        var sharesHead: Bool {
-            activations != nil && !leaves.contains { $0.isSame(as: decoded.pixels) }
-        }
     }
 
     /// - Parameters:
@@ -99,9 +94,10 @@ final class Trainer {
             var embedding: Tensor?
             var activations: Tensor?
             if let projection = network.projection {
-                if learnsEmbedding { activations = try projection.activations(of: decoded.pixels) }
+                let pixels = leaves[leaves.count - 1]
+                if learnsEmbedding { activations = try projection.activations(of: pixels) }
                 embedding = try withoutGradient {
-                    try projection.embeddings(of: activations ?? projection.activations(of: decoded.pixels))
+                    try projection.embeddings(of: activations ?? projection.activations(of: pixels))
                 }
             }
             return Pass(
@@ -120,7 +116,7 @@ final class Trainer {
         let loss = try network.loss(pass.decoded, targets)
         let main = try loss.main.item()
         let auxiliary = loss.total.isSame(as: loss.main) ? nil : try loss.total.item() - main
-        try loss.total.backward(retainGraph: pass.sharesHead)
+        try loss.total.backward()
         return (main, auxiliary)
     }
 
@@ -146,10 +142,10 @@ final class Trainer {
         try anchors.backward(gradient: weighted)
     }
 
-    /// The one pass through the backbone, from the gradients collected on the leaves.
+    /// The one pass through the backbone and what else made the features, from the gradients collected on the leaves.
     func backwardThroughBackbone(_ pass: Pass) throws {
-        // Feature maps of one backbone share its history, so they go back together. Those that no loss has read have no
-        // gradient and are left out.
+        // Feature maps share their history, so they go back together. Those that no loss has read have no gradient and
+        // are left out.
         let roots = try zip(pass.features, pass.leaves).compactMap { feature, leaf in
             try leaf.grad.map { (tensor: feature, gradient: $0) }
         }
