@@ -61,8 +61,11 @@ public enum RegionMeans {
         of pixels: [Int], embeddings: UnsafeBufferPointer<Float>, dimension: Int
     ) -> [Float]? {
         var sum = [Double](repeating: 0, count: dimension)
-        for pixel in pixels {
-            for i in 0..<dimension { sum[i] += Double(embeddings[pixel * dimension + i]) }
+        sum.withUnsafeMutableBufferPointer { sum in
+            for pixel in pixels {
+                let row = UnsafeBufferPointer(rebasing: embeddings[pixel * dimension..<(pixel + 1) * dimension])
+                for i in 0..<dimension { sum[i] += Double(row[i]) }
+            }
         }
         let length = sum.reduce(0) { $0 + $1 * $1 }.squareRoot()
         // Relative to the number of unit vectors: below this the direction is rounding noise. A NaN fails it too.

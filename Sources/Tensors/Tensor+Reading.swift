@@ -6,16 +6,20 @@ extension Tensor {
     ///
     /// - Throws: `TensorError` if `Element` is not the tensor's dtype; convert with `to(_:)` first.
     public func array<Element: TensorElement>(of type: Element.Type = Element.self) throws -> [Element] {
+        try withElements(of: type) { Array($0) }
+    }
+
+    /// Calls `body` with the elements, row-major: where they lie, if they lie so on the CPU.
+    ///
+    /// - Throws: `TensorError` if `Element` is not the tensor's dtype; and what `body` throws.
+    public func withElements<Element: TensorElement, R>(
+        of type: Element.Type = Element.self, _ body: (UnsafeBufferPointer<Element>) throws -> R
+    ) throws -> R {
         guard dtype == Element.dtype else {
             throw TensorError(
                 operation: "read as [\(Element.self)]", arguments: [description], reason: "the dtype differs")
         }
-        return try withRows { source, _ in
-            [Element](unsafeUninitializedCapacity: count) { target, filled in
-                if !source.isEmpty { UnsafeMutableRawBufferPointer(target).copyMemory(from: source) }
-                filled = count
-            }
-        }
+        return try withRows { source, _ in try body(source.assumingMemoryBound(to: Element.self)) }
     }
 
     /// The elements' memory, row-major, as a message carries it. A copy, unless one was made anyway to bring the

@@ -184,11 +184,7 @@ struct RanksTests {
             embedding: pass.embedding!, scores: pass.scores.main, alignCorners: trainer.network.alignCorners,
             labels: batch.labels, firstImage: share.lowerBound)
         let anchors = try ranks.anchors(of: grid, settings: recipe.contrast, seed: recipe.seed, step: 1)
-        let record = try grid.rows.withUnsafeBufferPointer {
-            try LogicalRecord(
-                embeddings: $0, dimension: grid.dimension, labels: grid.labels, imageIDs: batch.images,
-                settings: recipe.contrast, seed: recipe.seed, step: 1, firstImage: grid.firstImage)
-        }
+        let record = try grid.record(of: batch.images, settings: recipe.contrast, seed: recipe.seed, step: 1)
         _ = try trainer.backwardFromScores(pass, batch: batch)
 
         let memory = try Self.memory()
@@ -198,7 +194,7 @@ struct RanksTests {
             let local = group.pixels.map { $0 - grid.pixels.lowerBound }
             let mined = try miner.mine(
                 MiningInput(
-                    classID: group.classID, anchors: grid.rows(at: local), keys: group.pixels,
+                    classID: group.classID, anchors: try grid.rows(at: local), keys: group.pixels,
                     dimension: grid.dimension,
                     temperature: recipe.contrast.temperature, sampler: recipe.sampler, synthesis: recipe.synthesis,
                     seed: UInt64(group.classID.rawValue)), memory: memory)

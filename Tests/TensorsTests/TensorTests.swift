@@ -116,7 +116,7 @@ import Testing
         var rounds: [(handles: Int, bytes: Int)] = []
         // Other tests of this process run beside this one and hold tensors of their own, whole networks some of them. A
         // leak shows in every round, what others do does not.
-        while rounds.count < 5 {
+        while rounds.count < 25 {
             let handles = Tensor.liveHandles
             let resident = try residentBytes()
             // 13 calls of the shim that make a tensor per step, and those that autograd makes.

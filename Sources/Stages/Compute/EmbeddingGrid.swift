@@ -9,8 +9,8 @@ struct EmbeddingGrid {
     let labels: LabelGrid
     /// The class that the network says, `[B·h·w]`, from the training-mode forward before the update.
     let predictions: [UInt8]
-    /// Unit vectors, `[B·h·w, D]`, without their history.
-    let rows: [Float]
+    /// Unit vectors, `[B·h·w, D]` on the CPU, without their history.
+    private let rows: Tensor
     let dimension: Int
     /// The place of the first of these images in the mini-batch of all ranks.
     let firstImage: Int
@@ -43,22 +43,34 @@ struct EmbeddingGrid {
                 scores = try scores.interpolate(Size2D(height, width), .bilinear(alignCorners: alignCorners))
             }
             let classes: [UInt8] = try scores.argmax(dim: 1).to(.uint8).array()
-            let rows: [Float] = try embedding.detach().permute([0, 2, 3, 1]).to(.float32).array()
+            // Rows already, as they lie in memory: nothing is copied unless it comes off a device.
+            let rows = try embedding.detach().permute([0, 2, 3, 1]).to(.float32).to(Device.cpu).contiguous()
             return (classes, rows)
         }
     }
 
     /// The vectors of some pixels of this grid, counted from its first, `[pixels, D]`.
-    func rows(at pixels: [Int]) -> [Float] {
-        [Float](unsafeUninitializedCapacity: pixels.count * dimension) { target, filled in
-            rows.withUnsafeBufferPointer { source in
+    func rows(at pixels: [Int]) throws -> [Float] {
+        try rows.withElements { (source: UnsafeBufferPointer<Float>) in
+            [Float](unsafeUninitializedCapacity: pixels.count * dimension) { target, filled in
                 for (row, pixel) in pixels.enumerated() {
                     let from = UnsafeBufferPointer(rebasing: source[pixel * dimension..<(pixel + 1) * dimension])
                     _ = UnsafeMutableBufferPointer(rebasing: target[row * dimension..<(row + 1) * dimension])
                         .initialize(from: from)
                 }
+                filled = pixels.count * dimension
             }
-            filled = pixels.count * dimension
+        }
+    }
+
+    /// What a step adds to the memory.
+    ///
+    /// - Parameter images: one per image of the grid.
+    func record(of images: [ImageID], settings: ContrastSettings, seed: UInt64, step: UInt64) throws -> LogicalRecord {
+        try rows.withElements {
+            try LogicalRecord(
+                embeddings: $0, dimension: dimension, labels: labels, imageIDs: images, settings: settings, seed: seed,
+                step: step, firstImage: firstImage)
         }
     }
 }

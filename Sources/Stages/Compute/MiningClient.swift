@@ -80,7 +80,7 @@ struct MiningClient {
                     recipe.seed, purpose: "mine", step: step, index: UInt64(group.classID.rawValue)),
                 temperature: settings.mining.temperature, sampler: settings.mining.sampler,
                 synthesis: settings.mining.synthesis, generation: settings.generation)
-            let rows = grid.rows(at: group.pixels.map { $0 - firstPixel })
+            let rows = try grid.rows(at: group.pixels.map { $0 - firstPixel })
             // A miner would say the same of them, but as its own failure.
             if let bad = rows.firstIndex(where: { !$0.isFinite }) {
                 throw ContrastError.notUnit(what: "anchor", row: bad / grid.dimension, squaredLength: .nan)

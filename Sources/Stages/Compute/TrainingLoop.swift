@@ -290,11 +290,7 @@ final class TrainingLoop {
             labels: batch.labels, firstImage: share.lowerBound,
             extent: trainer.network.scoredSize(of: Size2D(batch.labels.height, batch.labels.width)))
         func keys() throws -> MemoryRecord {
-            let record = try grid.rows.withUnsafeBufferPointer {
-                try LogicalRecord(
-                    embeddings: $0, dimension: grid.dimension, labels: grid.labels, imageIDs: batch.images,
-                    settings: recipe.contrast, seed: recipe.seed, step: step, firstImage: grid.firstImage)
-            }
+            let record = try grid.record(of: batch.images, settings: recipe.contrast, seed: recipe.seed, step: step)
             return MemoryRecord(record, step: step, images: batch.images.map(\.index))
         }
         if let settings {
