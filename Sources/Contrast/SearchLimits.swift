@@ -26,7 +26,7 @@ struct SearchLimits {
         least = [Float](repeating: -.infinity, count: count)
         above = [Float](repeating: .infinity, count: count)
         room = (0..<count).flatMap { _ in shares.map(\.count) }
-        let looked = min(8192, max(1024, candidates.count / 32))
+        let looked = min(32768, max(1024, candidates.count / 32))
         guard candidates.count >= 4 * looked else { return }
 
         func candidate(_ sample: Int) -> Int { sample * candidates.count / looked }
