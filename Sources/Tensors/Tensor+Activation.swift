@@ -1,3 +1,5 @@
+import CTorch
+
 /// Functions between layers, element by element unless they name a dimension.
 extension Tensor {
     public func relu() throws -> Tensor { try Operator.call("aten::relu", self) }
@@ -16,10 +18,16 @@ extension Tensor {
 
     public func softmax(dim: Int) throws -> Tensor { try Operator.call("aten::softmax.int", self, dim) }
 
-    /// Zeroes elements with probability `p` and scales the rest by 1 / (1 - p); nothing when not `training`. Draws come
-    /// from libtorch's generator: `Torch.seed(_:)` makes them repeatable.
+    /// Zeroes elements with probability `p` and scales the rest by 1 / (1 - p); nothing when not `training`. Draws are
+    /// keyed by libtorch's generator: `Torch.seed(_:)` makes them repeatable.
     public func dropout(_ p: Double, training: Bool) throws -> Tensor {
-        training && p > 0 ? try Operator.call("aten::dropout", self, p, true) : self
+        guard training && p > 0 else { return self }
+        guard device == .cpu, p < 1, [.float32, .float64, .bfloat16].contains(dtype) else {
+            return try Operator.call("aten::dropout", self, p, true)
+        }
+        var noise: OpaquePointer?
+        try check(ct_dropout_noise(handle, p, &noise), "dropout", [description])
+        return try self * Tensor(owning: noise!)
     }
 
     /// The same, but whole channels at a time.

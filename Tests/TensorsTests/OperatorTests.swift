@@ -126,9 +126,48 @@ private let row = [1, 2, 3, 4] as [Float]
     try expectClose(first.max(), [1 / 0.75])
     #expect(abs(try kept.to(.float32).mean().item() - 0.75) < 0.07)  // five standard deviations
     #expect(try x.dropout(0.25, training: false).isSame(as: x))
+    #expect(try !x.dropout(0.25, training: true).isEqual(to: first))
     #expect(
         try x.reshape([10, 100, 1, 1]).expand([10, 100, 2, 2]).dropout2d(0.5, training: true).sum(dims: [2, 3])
             .fmodIsZero(8))
+}
+
+/// In every type, for numbers of elements that fill blocks of numbers or do not, and what is kept does not depend on the
+/// threads that draw it. In a process of its own: generator and threads are the process's.
+@Test func dropoutDropsEachElementByItself() async {
+    await #expect(processExitsWith: .success) {
+        func kept(_ x: Tensor, _ p: Double, threads: Int) throws -> [Float] {
+            try Torch.setThreads(threads)
+            try Torch.seed(9)
+            return try x.dropout(p, training: true).to(.float32).contiguous().array()
+        }
+        for dtype in [DType.float32, .float64, .bfloat16] {
+            for count in [1, 63, 64, 65, 300_001] {
+                let x = try Tensor.ones([count]).to(dtype)
+                let all = try kept(x, 0.4, threads: 2)
+                let scale: Float = try Tensor([1 / 0.6 as Float]).to(dtype).to(.float32).array()[0]
+                #expect(all.allSatisfy { $0 == 0 || $0 == scale })
+                #expect(try kept(x, 0.4, threads: 1) == all)
+                guard count > 1000 else { continue }
+                // Within five standard deviations: how many are kept, and how often that is so of elements at some distance.
+                func share(_ distance: Int) -> Double {
+                    Double((distance..<count).count { all[$0] != 0 && all[$0 - distance] != 0 })
+                        / Double(count - distance)
+                }
+                #expect(abs(share(0) - 0.6) < 5 * 0.0009)
+                for distance in [1, 2, 16, 64, 16_384] {
+                    #expect(abs(share(distance) - 0.36) < 5 * 0.0012, "\(distance)")
+                }
+            }
+        }
+        // As the elements lie in memory, so that a gradient passes where they were kept.
+        let map = try Tensor.ones([2, 5, 7, 9]).channelsLast().requiresGrad(true)
+        let dropped = try map.dropout(0.3, training: true)
+        #expect(dropped.isContiguous(.channelsLast))
+        try dropped.sum().backward()
+        #expect(try #require(try map.grad).isEqual(to: dropped))
+        #expect(try map.detach().dropout(1 - 1e-12, training: true).ne(0).sum().item() == 0)
+    }
 }
 
 extension Tensor {

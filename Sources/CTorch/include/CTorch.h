@@ -123,6 +123,9 @@ ct_status ct_set_autocast(int32_t device_type, int32_t dtype);
 void ct_clear_autocast_cache(void);
 /// min(max(x, 0), 6) of a dense bfloat16 tensor on the CPU, in place; differentiable.
 ct_status ct_relu6_(ct_tensor *x);
+/// What dropout multiplies by: a tensor like this one, float32, float64 or bfloat16 on the CPU, of 0 with probability p and of
+/// 1 / (1 - p) otherwise. Takes one draw of libtorch's generator.
+ct_status ct_dropout_noise(const ct_tensor *like, double p, ct_tensor **out);
 
 // --- batch normalisation -----------------------------------------------------------------------------------------
 
