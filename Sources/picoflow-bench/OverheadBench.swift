@@ -120,8 +120,9 @@ struct OverheadBench: ParsableCommand {
         for (name, pid) in waiting {
             let use = ProcessUse(of: pid)
             guard let earlier = before[name] else { continue }
-            report.idle[name, default: []].append((use.cpu - earlier.cpu) / seconds)
-            report.wakeups[name, default: []].append(Double(use.wakeups - earlier.wakeups) / seconds)
+            let used = use.since(earlier)
+            report.idle[name, default: []].append(used.cpu / seconds)
+            report.wakeups[name, default: []].append(Double(used.wakeups) / seconds)
         }
     }
 
@@ -147,20 +148,27 @@ struct OverheadBench: ParsableCommand {
 
 /// What a process has used so far.
 private struct ProcessUse {
-    /// Seconds of a core, all threads.
-    var cpu = 0.0
-    /// Times that a thread of it went on after waiting.
-    var wakeups = 0
+    /// Seconds of a core, of all threads that there are or were.
+    private let cpu: Double
+    /// By thread, how often it went on after waiting.
+    private let wakeups: [String: Int]
 
     init(of pid: Int32) {
-        for task in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? [] {
-            let folder = "/proc/\(pid)/task/\(task)/"
-            // Nanoseconds on a core are the first number; `stat` counts in hundredths of a second, too coarse here.
-            let schedule = (try? String(contentsOfFile: folder + "schedstat", encoding: .utf8)) ?? ""
-            cpu += (schedule.split(separator: " ").first.flatMap { Double($0) } ?? 0) / 1e9
-            let status = (try? String(contentsOfFile: folder + "status", encoding: .utf8)) ?? ""
+        var clock = clockid_t()
+        var time = timespec()
+        if clock_getcpuclockid(pid, &clock) == 0 { clock_gettime(clock, &time) }
+        cpu = Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+        var wakeups: [String: Int] = [:]
+        for thread in (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? [] {
+            let status = (try? String(contentsOfFile: "/proc/\(pid)/task/\(thread)/status", encoding: .utf8)) ?? ""
             let line = status.split(separator: "\n").first { $0.hasPrefix("voluntary_ctxt_switches") } ?? ""
-            wakeups += Int(line.filter(\.isNumber)) ?? 0
+            wakeups[thread] = Int(line.filter(\.isNumber)) ?? 0
         }
+        self.wakeups = wakeups
+    }
+
+    /// What was used since an earlier look. Threads that ended meanwhile take their wake-ups with them.
+    func since(_ earlier: ProcessUse) -> (cpu: Double, wakeups: Int) {
+        (cpu - earlier.cpu, wakeups.reduce(0) { $0 + $1.value - (earlier.wakeups[$1.key] ?? 0) })
     }
 }
