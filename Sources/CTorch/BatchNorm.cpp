@@ -8,6 +8,7 @@
 // multiplication is fused with an addition: the result is the same bits with any number of threads and on every x86.
 #include "Handles.h"
 #include "Parallel.h"
+#include "Processor.h"
 #include <ATen/ATen.h>
 #include <cmath>
 #include <cstring>
@@ -20,8 +21,6 @@
 using namespace ct;
 
 namespace {
-
-#define INLINE inline __attribute__((always_inline))
 
 using Half = uint16_t;  // a bfloat16's bits
 
@@ -144,23 +143,12 @@ struct Kernels {
   };
 
 COMPILED_FOR(Portable, )
-#ifdef __x86_64__
-COMPILED_FOR(AVX2, __attribute__((target("avx2"))))
-COMPILED_FOR(AVX512, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))))
-#endif
+COMPILED_FOR(AVX2, FOR_AVX2)
+COMPILED_FOR(AVX512, FOR_AVX512)
 
 template <typename T>
 const Kernels<T> &kernels() {
-  static const Kernels<T> best = [] {
-#ifdef __x86_64__
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-      return AVX512<T>::all();
-    if (__builtin_cpu_supports("avx2")) return AVX2<T>::all();
-#endif
-    return Portable<T>::all();
-  }();
+  static const Kernels<T> best = forThisProcessor(Portable<T>::all(), AVX2<T>::all(), AVX512<T>::all());
   return best;
 }
 

@@ -5,6 +5,7 @@
 // generators are, too: each is a function of a key and its own index, so threads and processors draw the same ones.
 #include "Handles.h"
 #include "Parallel.h"
+#include "Processor.h"
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <algorithm>
@@ -15,8 +16,6 @@
 using namespace ct;
 
 namespace {
-
-#define INLINE inline __attribute__((always_inline))
 
 /// Counters that are enciphered side by side, and the numbers that they make.
 constexpr int lanes = 16, block = 4 * lanes;
@@ -69,9 +68,6 @@ INLINE void fill(const Noise<T> &noise, int64_t begin, int64_t end) {
   }
 }
 
-template <typename T>
-using Fill = void (*)(const Noise<T> &, int64_t, int64_t);
-
 #define COMPILED_FOR(name, attribute)                                      \
   template <typename T>                                                    \
   attribute void name(const Noise<T> &noise, int64_t begin, int64_t end) { \
@@ -79,29 +75,15 @@ using Fill = void (*)(const Noise<T> &, int64_t, int64_t);
   }
 
 COMPILED_FOR(portable, )
-#ifdef __x86_64__
-COMPILED_FOR(avx2, __attribute__((target("avx2"))))
-COMPILED_FOR(avx512, __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))))
-#endif
-
-template <typename T>
-Fill<T> best() {
-#ifdef __x86_64__
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl"))
-    return avx512<T>;
-  if (__builtin_cpu_supports("avx2")) return avx2<T>;
-#endif
-  return portable<T>;
-}
+COMPILED_FOR(avx2, FOR_AVX2)
+COMPILED_FOR(avx512, FOR_AVX512)
 
 /// - T: an unsigned integer or a number of the elements' size, of which 0 is all zeros.
 template <typename T>
 void fill(const at::Tensor &tensor, uint64_t key, double p, T kept) {
   const auto dropped = static_cast<uint32_t>(std::min(std::llround(std::ldexp(p, 32)), (1LL << 32) - 1));
   const Noise<T> noise{key, dropped, kept, static_cast<T *>(tensor.data_ptr()), tensor.numel()};
-  const auto function = best<T>();
+  const auto function = forThisProcessor(portable<T>, avx2<T>, avx512<T>);
   // Threads work on so many blocks at a time that they write whole pages.
   constexpr int64_t stretch = 256;
   const auto blocks = (noise.count + block - 1) / block;

@@ -8,6 +8,7 @@
 // multiplication is fused with an addition: the result is the same bits with any number of threads and on every x86.
 #include "Handles.h"
 #include "Parallel.h"
+#include "Processor.h"
 #include <ATen/ATen.h>
 #include <atomic>
 #include <cmath>
@@ -92,8 +93,6 @@ struct Scratch {
   std::vector<float> scores, gradient;  // [rows + 1][classes][width]
   std::vector<Floats> lanes;            // six times [classes]
 };
-
-#define INLINE inline __attribute__((always_inline))
 
 /// exp of numbers that are at most 0; below -87 that of -87, as what follows would be no normal number.
 INLINE void exponentiate(Floats &x) {
@@ -230,33 +229,16 @@ INLINE double lossOfStrip(const Problem &problem, const Strip &strip, Scratch &s
   return total;
 }
 
-using StripFunction = double (*)(const Problem &, const Strip &, Scratch &, std::atomic<int64_t> &);
-
 double portable(const Problem &problem, const Strip &strip, Scratch &scratch, std::atomic<int64_t> &wrong) {
   return lossOfStrip(problem, strip, scratch, wrong);
 }
 
-#ifdef __x86_64__
-__attribute__((target("avx2"))) double avx2(const Problem &problem, const Strip &strip, Scratch &scratch,
-                                            std::atomic<int64_t> &wrong) {
+FOR_AVX2 double avx2(const Problem &problem, const Strip &strip, Scratch &scratch, std::atomic<int64_t> &wrong) {
   return lossOfStrip(problem, strip, scratch, wrong);
 }
 
-__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl"))) double avx512(
-    const Problem &problem, const Strip &strip, Scratch &scratch, std::atomic<int64_t> &wrong) {
+FOR_AVX512 double avx512(const Problem &problem, const Strip &strip, Scratch &scratch, std::atomic<int64_t> &wrong) {
   return lossOfStrip(problem, strip, scratch, wrong);
-}
-#endif
-
-StripFunction bestFunction() {
-#ifdef __x86_64__
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl"))
-    return avx512;
-  if (__builtin_cpu_supports("avx2")) return avx2;
-#endif
-  return portable;
 }
 
 /// Strips of about this many rows of pixels: enough of them for many threads, few enough that what two share is little.
@@ -264,7 +246,7 @@ constexpr int64_t stripPixels = 32;
 
 /// The summed loss; the gradient, where one is wanted, is written to `gradient`, laid out as the scores.
 double compute(Problem problem, int64_t images) {
-  static const StripFunction function = bestFunction();
+  static const auto function = forThisProcessor(portable, avx2, avx512);
   const auto plane = problem.classes * problem.width;
   const auto pixelsPerRow = std::max<int64_t>(1, problem.labelHeight / problem.height);
   const auto rows = std::max<int64_t>(1, stripPixels / pixelsPerRow);
