@@ -42,11 +42,11 @@ public final class Child {
         _ arguments: [String], by program: String? = nil, threads: Int? = nil, environment: [String: String?] = [:]
     ) throws -> Measurement {
         let folder = URL(fileURLWithPath: own).deletingLastPathComponent().path
-        // As a run's stages have it; other programs wait as they choose to.
-        let waiting = Dictionary(uniqueKeysWithValues: ThreadWaiting.variables.map { ($0, String?.some($1)) })
+        // As a run's stages have it; other programs have it as they are started.
+        let variables = LibraryVariables.added(to: ProcessInfo.processInfo.environment).mapValues(String?.some)
         return try measure(
             command: [program.map { "\(folder)/\($0)" } ?? own] + arguments, threads: threads,
-            environment: waiting.merging(environment) { $1 })
+            environment: variables.merging(environment) { $1 })
     }
 
     /// The same of any program; what counts is its last line, as libraries may print before.

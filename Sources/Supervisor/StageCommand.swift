@@ -25,12 +25,11 @@ struct StageCommand: Equatable {
                 "--grace", String(Int(timing.grace / .milliseconds(1))),
                 "--heartbeat", String(Int(timing.heartbeat / .milliseconds(1))),
             ]
-        environment = inherited
+        environment = LibraryVariables.added(to: inherited)
         // The count of the topology, which is written into the run, is the one that counts.
         for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {
             environment[name] = String(settings.threads ?? 1)
         }
-        for (name, value) in ThreadWaiting.variables where inherited[name] == nil { environment[name] = value }
     }
 
     /// The folder of our own executable, where the stages' lie too.

@@ -11,8 +11,8 @@ struct MiningBench: ParsableCommand {
         abstract: "Time and memory of mining a mini-batch from full memories of three datasets' sizes.",
         discussion: """
             Random unit vectors, 256 numbers each, 50 anchors of each class. The bare products are those that the memory \
-            needs, at the rate of OpenBLAS's square product with the kernels that it chooses for this processor, \
-            whatever OPENBLAS_CORETYPE says.
+            needs, at the rate of OpenBLAS's square product with this processor's widest kernels, whatever \
+            OPENBLAS_CORETYPE says.
 
             Samples at random have rows of their own for every anchor, from all over the memory: no large product gives \
             their similarities, and memory, more than arithmetic, is their limit.
@@ -79,7 +79,7 @@ struct MiningBench: ParsableCommand {
             [
                 "mining-case", "--size", size.rawValue, "--mode", mode.rawValue, "--threads", "\(threads)", "--seconds",
                 "\(seconds)",
-            ], environment: ["OPENBLAS_CORETYPE": nil])
+            ], environment: ["OPENBLAS_CORETYPE": LibraryVariables.kernels["OPENBLAS_CORETYPE"]])
     }
 
     private func measure(_ peer: String, _ size: MiningSize, _ name: String) throws -> Double {

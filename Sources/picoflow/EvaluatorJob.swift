@@ -10,11 +10,11 @@ enum EvaluatorJob {
     static func run(_ arguments: [String]) throws -> Never {
         let program = try program()
         fflush(nil)
-        var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) }
-        words.append(nil)
-        execv(program, words)
+        let words = ([program] + arguments).map { strdup($0) }
+        let variables = environment.map { strdup("\($0)=\($1)") }
+        execve(program, words + [nil], variables + [nil])
         let reason = String(cString: strerror(errno))
-        words.forEach { free($0) }
+        (words + variables).forEach { free($0) }
         throw UserError("cannot start \(program): \(reason)")
     }
 
@@ -25,6 +25,7 @@ enum EvaluatorJob {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: try program())
         process.arguments = arguments
+        process.environment = environment
         let (questions, answers) = (Pipe(), Pipe())
         (process.standardInput, process.standardOutput) = (questions, answers)
         do { try process.run() } catch {
@@ -41,6 +42,11 @@ enum EvaluatorJob {
             throw UserError("picoflow-evaluator \(arguments.joined(separator: " ")) failed; see above")
         }
         return output
+    }
+
+    /// The evaluator computes as it does in a run.
+    private static var environment: [String: String] {
+        LibraryVariables.added(to: ProcessInfo.processInfo.environment)
     }
 
     private static func program() throws -> String {

@@ -219,7 +219,8 @@ import Wire
         timing.heartbeat = .milliseconds(250)
         let command = StageCommand(
             .compute, settings: settings, control: try Endpoint("ipc:///tmp/c"), run: "r", timing: timing,
-            folder: "/opt", inherited: ["GOMP_SPINCOUNT": "5", "OMP_NUM_THREADS": "9", "HOME": "/h"])
+            folder: "/opt",
+            inherited: ["GOMP_SPINCOUNT": "5", "OMP_NUM_THREADS": "9", "OPENBLAS_CORETYPE": "Zen", "HOME": "/h"])
         #expect(
             command.command == [
                 "/opt/picoflow-compute", "--control", "ipc:///tmp/c", "--run", "r", "--stage", "compute", "--id", "1",
@@ -229,8 +230,7 @@ import Wire
         #expect(
             command.environment == [
                 "GOMP_SPINCOUNT": "5", "OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "20",
-                "OMP_NUM_THREADS": "3",
-                "OPENBLAS_NUM_THREADS": "3",
+                "OPENBLAS_CORETYPE": "Zen", "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3",
                 "MKL_NUM_THREADS": "3", "HOME": "/h",
             ])
     }

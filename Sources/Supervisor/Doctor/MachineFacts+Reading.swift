@@ -20,7 +20,7 @@ extension MachineFacts {
         facts.architecture = withUnsafeBytes(of: &system.machine) { bytes in
             String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         }
-        facts.cpuFeatures = cpuFeatures()
+        facts.cpuFeatures = LibraryVariables.processorFeatures
         facts.hugePages = hugePages()
         var limit = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
@@ -56,12 +56,6 @@ extension MachineFacts {
 
     // MARK: The system's files
 
-    private static func cpuFeatures() -> Set<String> {
-        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let line = text.split(separator: "\n").first { $0.hasPrefix("flags") || $0.hasPrefix("Features") }
-        return Set(line?.split(separator: ":").last?.split(separator: " ").map(String.init) ?? [])
-    }
-
     /// The system writes `always [madvise] never`.
     private static func hugePages() -> String? {
         let path = "/sys/kernel/mm/transparent_hugepage/enabled"
@@ -95,6 +89,7 @@ extension MachineFacts {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
+        process.environment = LibraryVariables.added(to: ProcessInfo.processInfo.environment)
         process.standardInput = FileHandle.nullDevice
         let (output, errors) = (Pipe(), Pipe())
         (process.standardOutput, process.standardError) = (output, errors)
