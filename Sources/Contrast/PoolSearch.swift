@@ -14,7 +14,7 @@ struct Seekers {
 /// Finds every anchor's pool: the candidates that are most similar to it, so many as are wanted, ties by position, exactly.
 ///
 /// All candidates pass once, tile by tile, and their similarities are not kept: an anchor lists those that reach its limit,
-/// which is a little more than its pool; of the list the pool is selected. Where lists of all anchors would be too long, an
+/// which is a little more than its pool; of the list the pool is selected. Where lists of all anchors are far too long, an
 /// anchor has a second limit, above which all is in its pool: such candidates get a bit each, and only what lies between the
 /// limits is listed; similarities of what is drawn are then computed once more. Where a limit was wrong, so that a list is too
 /// short or too long, that anchor looks at all candidates once more. So limits, like the number of threads and who seeks
@@ -23,6 +23,9 @@ final class PoolSearch {
     /// Most bytes of lists held at once. Where anchors exceed it, groups of them follow one another, each of which looks at the
     /// whole memory.
     var listLimit = 28 << 20
+    /// From so many groups on, anchors have the second limit: one more group costs about a thirtieth of the products, the second
+    /// limit costs measuring what is drawn anchor by anchor. Both took the same time at six to eight.
+    private static let mostPasses = 6
     /// A position and a similarity.
     static let entryBytes = 8
 
@@ -44,9 +47,11 @@ final class PoolSearch {
         let count = seekers.last?.anchors.upperBound ?? 0
         // Lists are about so much longer than pools.
         let listed = seekers.reduce(0) { $0 + $1.anchors.count * $1.wanted } * Self.entryBytes * 3 / 2
-        let usesBits = listed > listLimit && seekers.allSatisfy { 16 * $0.drawn <= candidates.count }
+        let listLimit = max(listLimit, 1)
+        let usesBits =
+            listed / listLimit >= Self.mostPasses && seekers.allSatisfy { 16 * $0.drawn <= candidates.count }
         let words = usesBits ? (candidates.count + 31) / 32 : 0
-        let passes = (usesBits ? listed / 4 + count * words * 4 : listed) / max(listLimit, 1) + 1
+        let passes = (usesBits ? listed / 4 + count * words * 4 : listed) / listLimit + 1
         let tile = product.tile(anchors: (count + passes - 1) / passes)
         let tiles = (candidates.count + tile - 1) / tile
         let workers = max(1, min(threads, tiles))
